@@ -1,0 +1,57 @@
+# The project's commands; `make help` lists them. They share .venv, made with uv where it is found, else with venv and pip.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+ifdef UV
+  make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+  install = VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --require-hashes -r $(1)
+else
+  make_venv = $(PYTHON) -m venv $(VENV)
+  install = $(BIN)/pip install --quiet --require-hashes -r $(1)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run train test lint format bench lock clean chromium screenshot notebook
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# requirements-dev.txt holds all of requirements.txt at the same versions: where it is installed, make run needs nothing more.
+$(VENV)/requirements: requirements.txt
+	@echo "Installing what serving and training need into $(VENV) (2.4 GB; once) ..."
+	@$(make_venv) && $(call install,requirements.txt) && touch $@
+
+$(VENV)/requirements-dev: requirements-dev.txt
+	@echo "Installing what the tests need into $(VENV) (2.7 GB; once) ..."
+	@$(make_venv) && $(call install,requirements-dev.txt) && touch $@ $(VENV)/requirements
+
+run: $(VENV)/requirements  ## install what is needed, then serve http://127.0.0.1:8010 (MLflow UI on 8020)
+	@exec $(BIN)/python app.py
+
+train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
+	@$(BIN)/python modelTrain.py
+
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/requirements-dev  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(VENV)/requirements-dev  ## put the code into its format
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+chromium:  ## install Debian's Chromium for the browser tests (needs root)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+
+lock: $(VENV)/requirements-dev  ## pin pyproject.toml's dependencies anew: serving within full within development
+	@compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml"; \
+	$$compile --extra train --group dev -o requirements-dev.txt && \
+	$$compile --extra train -c requirements-dev.txt -o requirements.txt && \
+	$$compile -c requirements.txt -o requirements-serve.txt
+
+clean:  ## remove the environment and all that was made by running
+	@rm -rf $(VENV) mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

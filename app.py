@@ -1,0 +1,336 @@
+"""The service over HTTP: routes, one place that maps errors to statuses, create_app().
+
+    python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
+
+Only this module knows HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
+"""
+
+import logging
+import os
+import sys
+import time
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import psutil
+from flask import Flask, Response, current_app, g, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic_core import from_json, to_json
+from werkzeug.exceptions import HTTPException
+
+import mlflowUI
+from intervals import MAX_HORIZON
+from modelHolder import ModelHolder
+from modelPredict import Forecast
+from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
+from settings import PROJECT_DIR, SettingError, Settings
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 2 * 1024 * 1024
+MAX_WINDOWS = 1024
+MAX_MONITOR_ROWS = 10_000
+MAX_DETAILS = 5
+GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
+
+Close = Annotated[FiniteFloat, Field(gt=0)]
+Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
+
+
+class PredictOne(BaseModel):
+    """Body of /predict for one window."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    predict: Window
+    horizon: int = Field(1, ge=1, le=MAX_HORIZON)
+
+
+class PredictMany(BaseModel):
+    """Body of /predict for a batch."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
+    horizon: Literal[1] = 1
+
+
+class RequestError(Exception):
+    """A request that cannot be answered: status, sentence, details."""
+
+    def __init__(self, status: int, message: str, details: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.details = status, details or []
+
+
+class Gauge:
+    """CPU and memory of the machine in percent, read at most once a second."""
+
+    def __init__(self) -> None:
+        self._read_at = 0.0
+        self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
+
+    def read(self) -> tuple[float, float]:
+        """CPU and memory in percent."""
+        now = time.monotonic()
+        if now - self._read_at >= GAUGE_SECONDS:
+            self._read_at = now
+            self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
+        return self._cpu, self._memory
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application, with its model loaded.
+
+    Raises:
+        SettingError: a setting does not fit.
+    """
+    app = Flask(__name__)
+    settings = settings or Settings.from_environment()
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.extensions["settings"] = settings
+    app.extensions["models"] = ModelHolder(settings.MODEL_DIR)
+    app.extensions["request_log"] = RequestLog(settings.REQUEST_LOG)
+    app.extensions["gauge"] = Gauge()
+    app.before_request(_start_clock)
+    app.after_request(_log_prediction)
+    for error in (HTTPException, RequestError, ForecastError, Exception):
+        app.register_error_handler(error, _answer_error)
+    app.add_url_rule("/predict", view_func=predict, methods=["POST"])
+    app.add_url_rule("/predict", view_func=page, methods=["GET"])
+    app.add_url_rule("/", view_func=page, methods=["GET"])
+    app.add_url_rule("/monitor", view_func=monitor)
+    app.add_url_rule("/mlflow", view_func=mlflow)
+    app.add_url_rule("/health", view_func=health)
+    app.add_url_rule("/ready", view_func=ready)
+    _add_documentation(app)
+    _add_compression(app)
+    return app
+
+
+def predict() -> Response:
+    """Forecast the next closes of one window, or of each window of a batch.
+
+    :raise 400: the body is not JSON.
+    :raise 415: it is not declared as JSON.
+    :raise 422: it is no window of 60 positive closes.
+    :raise 503: there is no model that can be trusted.
+    """
+    body = _read_body()
+    many = isinstance(body, PredictMany)
+    forecaster = current_app.extensions["models"].current()
+    windows = np.array(body.predict if many else [body.predict], np.float64)
+    forecast = forecaster.forecast(windows, body.horizon)
+    _, memory = current_app.extensions["gauge"].read()
+    g.logged = {"windows": len(windows), "horizon": body.horizon, "model_version": forecaster.version}
+    if many:
+        answer: dict[str, Any] = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
+    else:
+        answer = forecast.as_dict(0)
+        if "horizon" in body.model_fields_set:
+            answer["path"] = forecast.path(0)
+        g.logged |= _logged_forecast(forecast, windows)
+    answer["response_time_sec"] = time.perf_counter() - g.started
+    answer["memory_usage_percent"] = memory
+    answer["model_version"] = forecaster.version
+    return _json(answer)
+
+
+def page() -> str:
+    """The web page."""
+    try:
+        model = current_app.extensions["models"].current().metadata
+    except ModelUnavailableError:
+        model = None
+    return render_template("index.html", model=model, example=_example())
+
+
+def monitor() -> Response:
+    """CPU, memory, the newest requests and a summary of them."""
+    limit = _monitor_limit()
+    cpu, memory = current_app.extensions["gauge"].read()
+    rows = current_app.extensions["request_log"].tail(max(limit, SUMMARY_ROWS))
+    newest = rows[-limit:] if limit else []
+    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summarise(rows[-SUMMARY_ROWS:])})
+
+
+def mlflow() -> ResponseReturnValue:
+    """Redirect to the MLflow UI.
+
+    :raise 503: none runs; the answer says how to start it.
+    """
+    settings: Settings = current_app.extensions["settings"]
+    if settings.MLFLOW_UI_URL:
+        return redirect(settings.MLFLOW_UI_URL)
+    if not mlflowUI.is_answering(settings):
+        raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings))
+    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+    return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
+
+
+def health() -> Response:
+    """The process lives."""
+    return _json({"status": "ok"})
+
+
+def ready() -> Response:
+    """A valid model is loaded.
+
+    :raise 503: there is none.
+    """
+    models: ModelHolder = current_app.extensions["models"]
+    return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
+
+
+def _read_body() -> PredictOne | PredictMany:
+    """The checked body of /predict."""
+    if request.mimetype != "application/json":
+        hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+        raise RequestError(415, "The body must be declared as JSON.", [hint])
+    try:
+        content = from_json(request.get_data(cache=False))
+    except ValueError as error:
+        raise RequestError(400, "The body is not JSON.", [str(error)]) from None
+    if not isinstance(content, dict):
+        raise RequestError(422, f'The body must be an object like {{"predict": [{WINDOW} closes]}}.')
+    closes = content.get("predict")
+    kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
+    try:
+        return kind.model_validate(content)
+    except (ValidationError, OverflowError) as error:
+        raise RequestError(422, f'The body is not {{"predict": [{WINDOW} closes]}}.', _problems(error)) from None
+
+
+def _problems(error: ValidationError | OverflowError) -> list[str]:
+    """The first problems of a body, each with its place; places are counted from 0, as in JSON."""
+    if isinstance(error, OverflowError):
+        return ["a number is too large"]
+    found = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_DETAILS]:
+        place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
+        found.append(f"{place}: {problem['msg']}")
+    if error.error_count() > MAX_DETAILS:
+        found.append(f"and {error.error_count() - MAX_DETAILS} more")
+    return found
+
+
+def _monitor_limit() -> int:
+    """The query's `limit`: how many requests to show."""
+    text = request.args.get("limit", "100")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MAX_MONITOR_ROWS):
+        raise RequestError(422, f"limit must be a whole number from 0 to {MAX_MONITOR_ROWS}.")
+    return int(text)
+
+
+def _mlflow_advice(settings: Settings) -> list[str]:
+    """How to get the MLflow UI."""
+    if not mlflowUI.is_installed():
+        return ["MLflow is not installed here: pip install -r requirements.txt, or set MLFLOW_UI_URL to a running one."]
+    if settings.MLFLOW_UI == "off":
+        return ["MLFLOW_UI is off: start it with python mlflowUI.py, or set MLFLOW_UI_URL to a running one."]
+    return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
+
+
+def _logged_forecast(forecast: Forecast, windows: Any) -> dict[str, Any]:
+    """What the log keeps of one window's forecast."""
+    (low_80, high_80), (low_95, high_95) = (forecast.intervals(0, 0)[level] for level in ("80", "95"))
+    later, earlier = window_hashes(windows[0])
+    return {
+        "last_close": float(forecast.last_closes[0]), "predicted_price": float(forecast.prices[0, 0]),
+        "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
+        "closes_2_60": later, "closes_1_59": earlier,
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _example() -> dict[str, Any]:
+    """The last 60 closes of the embedded snapshot, for the page."""
+    closes = read_snapshot("MSFT")
+    return {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
+
+
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    """A JSON answer; floats in full."""
+    return Response(to_json(content), status, mimetype="application/json")
+
+
+def _start_clock() -> None:
+    g.started = time.perf_counter()
+
+
+def _log_prediction(response: Response) -> Response:
+    """Append a /predict request to the log, whatever came of it."""
+    if request.endpoint == "predict":
+        _, memory = current_app.extensions["gauge"].read()
+        row = {
+            "timestamp": datetime.now().astimezone().isoformat(),
+            "response_time": time.perf_counter() - g.started,
+            "memory_usage": memory,
+            "status": response.status_code,
+        }
+        current_app.extensions["request_log"].append(row | g.get("logged", {}))
+    return response
+
+
+def _answer_error(error: Exception) -> ResponseReturnValue:
+    """The one place that maps errors to statuses."""
+    if isinstance(error, RequestError):
+        status, details = error.status, error.details
+    elif isinstance(error, InvalidClosesError):
+        status, details = 422, error.details
+    elif isinstance(error, ForecastError):
+        status, details = 503, error.details
+    elif isinstance(error, HTTPException):
+        if error.code is None or error.code < 400:
+            return error
+        status, details = error.code, []
+        error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
+    else:
+        log.exception("Unexpected error")
+        status, details, error = 500, [], RequestError(500, "The server failed; its log has the reason.")
+    return _json({"error": str(error), "details": details}, status)
+
+
+HTTP_ERRORS = {
+    404: "There is nothing at this address; the calls are listed at /apidocs.",
+    405: "This address does not take this method; the calls are listed at /apidocs.",
+    413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
+}
+
+
+def _add_documentation(app: Flask) -> None:
+    """Swagger UI of swagger.yaml at /apidocs, from local files."""
+    from flasgger import Swagger
+
+    app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
+    config = Swagger.DEFAULT_CONFIG | {"specs_route": "/apidocs"}
+    Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
+
+
+def _add_compression(app: Flask) -> None:
+    """Compressed answers for clients that ask for them."""
+    from flask_compress import Compress
+
+    Compress(app)
+
+
+def main() -> None:
+    """Serve: gunicorn where it runs, else Flask's threaded server."""
+    try:
+        settings = Settings.from_environment()
+    except SettingError as error:
+        sys.exit(f"error: {error}")
+    if os.name == "posix":
+        command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_DIR / "gunicorn.conf.py"), "app:create_app()"]
+        os.execv(sys.executable, command)
+    child = mlflowUI.start(settings)
+    try:
+        create_app(settings).run(settings.HOST, settings.PORT, threaded=True)
+    finally:
+        mlflowUI.stop(child)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The model that a server answers with: taken up when one is published, kept when a new one cannot be trusted."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from modelPredict import Forecaster, load_forecaster
+from modelStore import METADATA_FILE
+from processData import ModelUnavailableError
+
+LOOK_SECONDS = 1.0  # how often metadata.json is looked at
+
+log = logging.getLogger(__name__)
+
+
+class ModelHolder:
+    """The forecaster of one worker.
+
+    Attributes:
+        problem: why the newest published model is not the one that serves; None while it is.
+    """
+
+    def __init__(self, model_dir: Path) -> None:
+        """Load the published model, if there is one."""
+        self._model_dir = model_dir
+        self._forecaster: Forecaster | None = None
+        self._looked_at = -LOOK_SECONDS
+        self._seen: tuple[int, int, int] | None = (0, 0, 0)
+        self.problem: str | None = None
+        self._details: list[str] = []
+        self._look()
+
+    def current(self) -> Forecaster:
+        """The forecaster; a model published since is taken up within a second.
+
+        Raises:
+            ModelUnavailableError: there never was a valid one.
+        """
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._look()
+        if self._forecaster is None:
+            raise ModelUnavailableError(self.problem or "No model is loaded.", self._details)
+        return self._forecaster
+
+    def _look(self) -> None:
+        """Load the published model if metadata.json is another than before."""
+        self._looked_at = time.monotonic()
+        seen = self._identity()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._forecaster = load_forecaster(self._model_dir)
+        except ModelUnavailableError as error:
+            self.problem, self._details = str(error), error.details
+            log.error("%s %s", error, "; ".join(error.details))
+        else:
+            self.problem, self._details = None, []
+            log.info("Model %s serves.", self._forecaster.version)
+
+    def _identity(self) -> tuple[int, int, int] | None:
+        """What changes whenever metadata.json is replaced."""
+        try:
+            status = os.stat(self._model_dir / METADATA_FILE)
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size

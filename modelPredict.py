@@ -1,0 +1,215 @@
+"""Published files -> Forecaster -> prices and intervals.
+
+    python modelPredict.py --csv PATH --horizon 5      forecasts from the last 60 closes of PATH, as JSON
+
+ONNX Runtime runs the compiled network; neither TensorFlow nor scikit-learn is imported.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+import commandLine
+from intervals import MAX_HORIZON, Calibration, bounds, ewma_volatility
+from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
+from processData import (
+    MAX_CLOSE,
+    MAX_RANGE,
+    MIN_CLOSE,
+    WINDOW,
+    Floats,
+    InvalidClosesError,
+    ModelUnavailableError,
+    read_csv,
+    relative_to_last,
+    split_warnings,
+)
+from settings import Settings
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecasts of n windows over `horizon` trading days.
+
+    Attributes:
+        last_closes: (n,) float64, the windows' last closes, in the windows' currency like all prices here.
+        prices: (n, horizon) float64, the expected closes of the 1st, 2nd, ... day after the window.
+        bounds: for each level in percent the lower and upper bounds, each (n, horizon) float64.
+        warnings: n lists of sentences about windows that the forecast should not be trusted on.
+    """
+
+    last_closes: Floats
+    prices: Floats
+    bounds: dict[int, tuple[Floats, Floats]]
+    warnings: list[list[str]]
+
+    def intervals(self, row: int, step: int) -> dict[str, list[float]]:
+        """The intervals of one window and step (from 0): level -> [low, high]."""
+        return {str(level): [float(low[row, step]), float(high[row, step])] for level, (low, high) in self.bounds.items()}
+
+    def as_dict(self, row: int) -> dict[str, Any]:
+        """One window's answer, as /predict gives it."""
+        return {
+            "predicted_price": float(self.prices[row, 0]),
+            "last_close": float(self.last_closes[row]),
+            "intervals": self.intervals(row, 0),
+            "warnings": self.warnings[row],
+        }
+
+    def path(self, row: int) -> list[dict[str, Any]]:
+        """One window's forecast day by day."""
+        return [
+            {"step": step + 1, "price": float(price), "intervals": self.intervals(row, step)} for step, price in enumerate(self.prices[row])
+        ]
+
+
+class Network:
+    """The compiled network in memory: windows in, expected closes out."""
+
+    def __init__(self, compiled: bytes) -> None:
+        """Load the content of my_model.onnx."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # one request, one core: no hand-over
+        self._session = onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """SHA-256 of the files that it was compiled from, by name."""
+        properties = self._session.get_modelmeta().custom_metadata_map
+        return {name.removeprefix("sha256:"): value for name, value in properties.items()}
+
+    def path(self, windows: Floats, horizon: int = 1) -> Floats:
+        """The expected closes (n, horizon) after windows (n, 60), float64.
+
+        Later days are forecast from the window that the earlier forecasts extend.
+        """
+        prices = np.empty((len(windows), horizon))
+        for step in range(horizon):
+            (forecast,) = self._session.run(None, {"relative_closes": relative_to_last(windows).astype(np.float32)})
+            prices[:, step] = forecast[:, 0].astype(np.float64) * windows[:, -1]
+            windows = np.column_stack([windows[:, 1:], prices[:, step]])
+        return prices
+
+
+class Forecaster:
+    """A published model in memory: windows of closes in, forecasts with intervals and warnings out."""
+
+    def __init__(self, network: Network, metadata: dict[str, Any]) -> None:
+        """Take a network and what metadata.json says of it."""
+        self.metadata = metadata
+        self.version = str(metadata["model_version"])
+        self._network = network
+        self._calibration = Calibration.from_dict(metadata["calibration"])
+        self._trained_range = metadata["training"]["relative_close_range"]
+        self._trained_volatility = metadata["training"]["volatility_range"]
+
+    def forecast(self, windows: Floats, horizon: int = 1) -> Forecast:
+        """Forecast `horizon` closes after each window (n, 60), float64, oldest first, any currency.
+
+        Raises:
+            InvalidClosesError: closes that no forecast can be made from.
+        """
+        check_windows(windows)
+        prices = self._network.path(windows, horizon)
+        return Forecast(windows[:, -1], prices, bounds(windows, prices, self._calibration), self._warnings(windows))
+
+    def _warnings(self, windows: Floats) -> list[list[str]]:
+        """For each window, what makes its forecast less trustworthy."""
+        relative = relative_to_last(windows)
+        low, high, volatility = relative.min(axis=1), relative.max(axis=1), ewma_volatility(windows)
+        (low_limit, high_limit), (calm, wild) = self._trained_range, self._trained_volatility
+        unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
+        warnings: list[list[str]] = [[] for _ in windows]
+        for row in np.flatnonzero(unlike):
+            found = warnings[row]
+            if low[row] < low_limit or high[row] > high_limit:
+                found.append(
+                    f"The window is unlike all that the model was trained on: its closes are {low[row]:.3g} to {high[row]:.3g} "
+                    f"times its last close, in training {low_limit:.3g} to {high_limit:.3g}."
+                )
+            if not calm <= volatility[row] <= wild:
+                found.append(
+                    f"The window is unlike all that the model was trained on: its daily volatility is {volatility[row]:.2%}, "
+                    f"in training {calm:.2%} to {wild:.2%}."
+                )
+            found.extend(split_warnings(windows[row]))
+        return warnings
+
+
+def check_windows(windows: Floats) -> None:
+    """Check that windows have the shape (n, 60) and positive closes that lie within what can be computed.
+
+    Raises:
+        InvalidClosesError: with the first problems as details; windows and closes are counted from 1.
+    """
+    if windows.ndim != 2 or windows.shape[1] != WINDOW:
+        raise InvalidClosesError(f"A window has {WINDOW} closes; these have the shape {windows.shape}.")
+    low, high = windows.min(axis=1, initial=np.inf), windows.max(axis=1, initial=0)
+    if np.all((low >= MIN_CLOSE) & (high <= MAX_CLOSE) & (high <= low * MAX_RANGE)):
+        return
+    wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
+    details = [
+        f"window {row + 1}, close {column + 1}: {windows[row, column]!r} is not between {MIN_CLOSE:g} and {MAX_CLOSE:g}"
+        for row, column in np.argwhere(wrong)[:5]
+    ] or [
+        f"window {row + 1}: the largest close is more than {MAX_RANGE:,.0f} times the smallest"
+        for row in np.flatnonzero(high > low * MAX_RANGE)[:5]
+    ]
+    raise InvalidClosesError("Some closes cannot be those of one stock in one currency.", details)
+
+
+def load_forecaster(model_dir: Path) -> Forecaster:
+    """The published model, once its sums and those that its compiled form was made from are checked.
+
+    Raises:
+        ModelUnavailableError: there is none that can be trusted; the message says what to do.
+    """
+    published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
+    if not (published.folder / ONNX_FILE).is_file():
+        raise ModelUnavailableError(
+            f"The published model {published.version} has no compiled form. Make it: python modelCompile.py",
+            [f"{ONNX_FILE} is missing"],
+        )
+    read_published(model_dir, only=(ONNX_FILE,))
+    network = Network((published.folder / ONNX_FILE).read_bytes())
+    sums = published.metadata["files"]
+    if network.made_from != {name: sums[name] for name in (KERAS_FILE, SCALER_FILE)}:
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} was made from other files. Make it anew: python modelCompile.py"
+        )
+    try:
+        return Forecaster(network, published.metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelUnavailableError(
+            f"metadata.json of the published model {published.version} lacks what serving needs. Publish anew: python modelTrain.py",
+            [f"{type(error).__name__}: {error}"],
+        ) from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Forecast from the last 60 closes of a CSV file; JSON on stdout."""
+    parser = argparse.ArgumentParser(description="Forecast the closes after the last 60 of a CSV file; JSON on stdout.")
+    parser.add_argument("--csv", type=Path, required=True, help="file with a header and the columns date, close")
+    parser.add_argument("--horizon", type=int, default=1, help=f"trading days ahead, 1 to {MAX_HORIZON} (default: 1)")
+    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.horizon <= MAX_HORIZON:
+        parser.error(f"--horizon must be 1 to {MAX_HORIZON}")
+    forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
+    closes = read_csv(options.csv)
+    if len(closes) < WINDOW:
+        raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
+    forecast = forecaster.forecast(closes.prices[None, -WINDOW:], options.horizon)
+    answer = {"as_of": closes.last_date, **forecast.as_dict(0), "model_version": forecaster.version}
+    if options.horizon > 1:
+        answer["path"] = forecast.path(0)
+    print(json.dumps(answer, indent=2))
+
+
+if __name__ == "__main__":
+    commandLine.run(main)

@@ -1,0 +1,207 @@
+"""The published model on disk: written whole, switched to in one step, read only after its sums are checked.
+
+    modelFiles/metadata.json                   which version serves, with the SHA-256 of each of its files
+    modelFiles/versions/<model_version>/       the files of that version: my_model.keras, scaler.pkl, my_model.onnx, metadata.json
+    modelFiles/my_model.keras, scaler.pkl      copies of the published version's, for people and programs that look there
+
+A kill at any moment leaves the old model or the new one: a version is written under a temporary name, renamed when it is complete, and
+`os.replace` of metadata.json switches to it. Readers follow metadata.json alone.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from processData import ForecastError, ModelUnavailableError
+
+KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
+METADATA_FILE = "metadata.json"
+KEPT_VERSIONS = 5
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A version whose files were checked: its metadata and where its files are."""
+
+    metadata: dict[str, Any]
+    folder: Path
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return str(self.metadata["model_version"])
+
+
+def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
+    """The published version, its sums checked; of `only` these files where some are named.
+
+    Raises:
+        ModelUnavailableError: none is published, or its files are not those that were published.
+    """
+    try:
+        metadata = json.loads((model_dir / METADATA_FILE).read_bytes())
+        folder = model_dir / "versions" / metadata["model_version"]
+        sums = metadata["files"]
+    except FileNotFoundError:
+        raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [f"{METADATA_FILE} is missing"]) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailableError(
+            f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
+            [type(error).__name__],
+        ) from None
+    problems = [problem for name in (only or sums) if (problem := _file_problem(folder, name, sums))]
+    if problems:
+        raise ModelUnavailableError(
+            f"The files of the published model {metadata['model_version']} are not as published. "
+            "Go back with python modelTrain.py --rollback, or publish anew with python modelTrain.py",
+            problems,
+        )
+    return PublishedModel(metadata, folder)
+
+
+def publish(model_dir: Path, metadata: dict[str, Any], staged: Path) -> PublishedModel:
+    """Publish the files of folder `staged` as version `metadata["model_version"]`; `files` is filled in.
+
+    The folder must be on the same file system as `model_dir` (see `staging_folder`); it is moved, not copied.
+    """
+    version = metadata["model_version"]
+    metadata = metadata | {"files": {path.name: sha256(path) for path in sorted(staged.iterdir())}}
+    with _locked(model_dir):
+        metadata["previous_version"] = _current_version(model_dir)
+        write_json(staged / METADATA_FILE, metadata)
+        _flush_folder(staged)
+        target = model_dir / "versions" / version
+        os.rename(staged, target)
+        _switch_to(model_dir, target)
+        _remove_old(model_dir)
+    return PublishedModel(metadata, target)
+
+
+def rollback(model_dir: Path) -> PublishedModel:
+    """Put the previously published version back.
+
+    Raises:
+        ModelUnavailableError: there is none, or its files are not as published; nothing is changed.
+    """
+    with _locked(model_dir):
+        current = _read_json(model_dir / METADATA_FILE)
+        previous = current.get("previous_version")
+        if not previous:
+            raise ModelUnavailableError("There is no previously published version to go back to.")
+        folder = model_dir / "versions" / previous
+        sums = _read_json(folder / METADATA_FILE).get("files", {})
+        problems = [p for name in sums if (p := _file_problem(folder, name, sums))]
+        if problems or not sums:
+            raise ModelUnavailableError(f"Version {previous} is not whole; nothing was changed.", problems)
+        _switch_to(model_dir, folder)
+        return read_published(model_dir)
+
+
+def replace_sums(model_dir: Path, published: PublishedModel) -> None:
+    """Record the sums of a version's files anew, after one of them was made again."""
+    sums = {path.name: sha256(path) for path in sorted(published.folder.iterdir()) if path.name != METADATA_FILE}
+    with _locked(model_dir):
+        write_json(published.folder / METADATA_FILE, published.metadata | {"files": sums})
+        _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
+
+
+@contextmanager
+def staging_folder(model_dir: Path) -> Iterator[Path]:
+    """An empty folder beside the versions to write a new one into; gone afterwards if it was not published."""
+    versions = model_dir / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=versions, prefix=".staging-"))
+    folder.chmod(0o755)  # mkdtemp gives 0700; another user may serve
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:
+    """What is wrong with a version's file, if anything."""
+    try:
+        return None if sha256(folder / name) == sums[name] else f"{name} has another SHA-256 than it was published with"
+    except (OSError, KeyError):
+        return f"{name} is missing"
+
+
+def _switch_to(model_dir: Path, folder: Path) -> None:
+    """Make a complete version the published one, then bring the promised copies along."""
+    _replace_with_copy(folder / METADATA_FILE, model_dir / METADATA_FILE)
+    for name in (KERAS_FILE, SCALER_FILE):
+        _replace_with_copy(folder / name, model_dir / name)
+
+
+def _replace_with_copy(source: Path, target: Path) -> None:
+    """Put a copy of `source` at `target` in one step."""
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(source.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+        os.fchmod(file.fileno(), 0o644)
+    os.replace(temporary, target)
+    _flush_folder(target.parent)
+
+
+def _remove_old(model_dir: Path) -> None:
+    """Keep the newest versions, the published one and the one before it among them."""
+    current = _read_json(model_dir / METADATA_FILE)
+    kept = {current["model_version"], current.get("previous_version")}
+    folders = sorted((path for path in (model_dir / "versions").iterdir() if path.name[0] != "."), reverse=True)
+    for folder in [path for path in folders if path.name not in kept][KEPT_VERSIONS - len(kept) :]:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(model_dir: Path) -> Iterator[None]:
+    """One publication at a time; the lock goes with the process."""
+    import fcntl  # not on Windows, where a server still reads
+
+    model_dir.mkdir(parents=True, exist_ok=True)
+    with (model_dir / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _current_version(model_dir: Path) -> str | None:
+    try:
+        return str(_read_json(model_dir / METADATA_FILE)["model_version"])
+    except (ForecastError, KeyError):
+        return None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelUnavailableError(f"{path.name} cannot be read.", [type(error).__name__]) from None
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON as people read it; NaN is refused."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring a folder and its files to the disk, so that a power cut cannot undo a rename's order."""
+    for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,118 @@
+"""A training run in MLflow: parameters, metrics, loss curves, plots, files and the registered model.
+
+Any tracking server by MLFLOW_TRACKING_URI; the default is a SQLite file under mlruns/. The registered model is a pyfunc that takes closes
+(n, 60) and gives the next closes (n,):
+
+    mlflow.pyfunc.load_model("models:/stock-forecast@champion").predict(closes)
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE
+from processData import Floats
+from settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+EXPERIMENT = "stock-forecast"
+REGISTERED_MODEL = "stock-forecast"
+CHAMPION = "champion"  # the alias of the version that serves
+PYFUNC_CODE = ["settings.py", "processData.py", "intervals.py", "modelStore.py", "modelPredict.py", "commandLine.py"]
+PYFUNC_REQUIREMENTS = ["mlflow", "numpy", "onnxruntime", "pydantic"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a training run leaves behind.
+
+    Attributes:
+        name: of the run, the model's version.
+        parameters: settings of the run and fingerprint of its data.
+        metrics: see modelEvaluate.metrics.
+        losses: for each curve (loss, val_loss) its value after each epoch.
+        figures: plots by file name.
+        folder: the staged files of the model.
+        example: (1, 60) float64 closes, an input of the model.
+    """
+
+    name: str
+    parameters: dict[str, Any]
+    metrics: dict[str, float]
+    losses: dict[str, list[float]]
+    figures: dict[str, "Figure"]
+    folder: Path
+    example: Floats
+
+
+def log_run(record: RunRecord, settings: Settings) -> str:
+    """Log a run and register its model; the run's id.
+
+    Raises:
+        mlflow.exceptions.MlflowException: the tracking server does not take it.
+    """
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    _use_tracking(settings)
+    with mlflow.start_run(run_name=record.name) as run:
+        mlflow.log_params(record.parameters)
+        mlflow.log_metrics({name: value for name, value in record.metrics.items() if np.isfinite(value)})
+        for name, values in record.losses.items():
+            for epoch, value in enumerate(values, start=1):
+                mlflow.log_metric(name, value, step=epoch)
+        for name, figure in record.figures.items():
+            mlflow.log_figure(figure, f"plots/{name}")
+        for name in (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE):
+            mlflow.log_artifact(str(record.folder / name), "modelFiles")
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PROJECT_DIR / "modelPyfunc.py"),
+            artifacts={"network": str(record.folder / ONNX_FILE), "metadata": str(record.folder / METADATA_FILE)},
+            code_paths=[str(PROJECT_DIR / name) for name in PYFUNC_CODE],
+            signature=ModelSignature(
+                inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, record.example.shape[1]))]),
+                outputs=Schema([TensorSpec(np.dtype(np.float64), (-1,))]),
+            ),
+            input_example=record.example,
+            pip_requirements=PYFUNC_REQUIREMENTS,
+            registered_model_name=REGISTERED_MODEL,
+        )
+        return str(run.info.run_id)
+
+
+def set_champion(run_id: str, settings: Settings) -> None:
+    """Point the alias `champion` at the registered model of a run."""
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
+    client = mlflow.MlflowClient()
+    (version,) = client.search_model_versions(f"run_id='{run_id}'")
+    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version.version)
+
+
+def _use_tracking(settings: Settings) -> None:
+    """Point MLflow at the tracking server; with a SQLite file, artifacts go beside it."""
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # migrations and environment notes
+    uri = settings.MLFLOW_TRACKING_URI
+    mlflow.set_tracking_uri(uri)
+    if uri.startswith("sqlite:///"):
+        folder = Path(uri.removeprefix("sqlite:///")).absolute().parent
+        folder.mkdir(parents=True, exist_ok=True)
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment(EXPERIMENT)

@@ -1,0 +1,321 @@
+"""Closes in: Yahoo Finance, its cache, a CSV file or the embedded snapshot -> checked series -> windows.
+
+    closes = load_closes("MSFT", source="auto")
+    windows, targets = make_windows(closes.prices)
+    relative = relative_to_last(windows)
+
+A series is checked the moment it is made, so whatever holds a `Closes` holds one that is in order, without duplicates, finite and
+positive. pandas, scikit-learn and yfinance are imported only by the functions that need them: a server imports this module too.
+"""
+
+import csv
+import gzip
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from settings import PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.preprocessing import MinMaxScaler
+
+log = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Source = Literal["auto", "yahoo", "cache", "snapshot", "csv"]
+
+WINDOW = 60  # closes that the model sees
+MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; outside of it arithmetic on prices overflows
+MAX_RANGE = 1e6  # largest over smallest close of one window; float32 and the exponential hold far more
+SPLIT_JUMP = 0.45  # an unadjusted 2-for-1 split is a move of one half
+SNAPSHOT = PROJECT_DIR / "data" / "closes.csv.gz"
+DATE_COLUMNS = ("date",)
+CLOSE_COLUMNS = ("adj close", "adj_close", "adjclose", "close")  # the adjusted one first
+
+
+# ForecastError
+#  +- InvalidClosesError      closes that no forecast can be made from: HTTP 422, exit code 1
+#  +- DataUnavailableError    no source has the closes that were asked for: exit code 1
+#  +- ModelUnavailableError   no published model that can be trusted: HTTP 503, exit code 1
+class ForecastError(Exception):
+    """Base of all errors that a user can act on; `details` has one sentence a problem."""
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.details = list(details)
+
+
+class InvalidClosesError(ForecastError):
+    """Closes that no forecast can be made from."""
+
+
+class DataUnavailableError(ForecastError):
+    """No source has the closes that were asked for."""
+
+
+class ModelUnavailableError(ForecastError):
+    """There is no published model that can be trusted."""
+
+
+@dataclass(frozen=True)
+class Closes:
+    """A checked series of daily closes, oldest first.
+
+    Attributes:
+        symbol: ticker, for example "MSFT".
+        source: where they come from: yahoo, cache, snapshot or csv.
+        dates: (n_days,) datetime64[D], strictly increasing.
+        prices: (n_days,) float64, adjusted, one currency, positive.
+
+    Raises:
+        InvalidClosesError: naming the first rows that are wrong.
+    """
+
+    symbol: str
+    source: str
+    dates: NDArray[np.datetime64]
+    prices: Floats
+
+    def __post_init__(self) -> None:
+        check_series(self.dates, self.prices)
+
+    def __len__(self) -> int:
+        return len(self.prices)
+
+    @property
+    def first_date(self) -> str:
+        """The date of the first close, ISO 8601."""
+        return str(self.dates[0])
+
+    @property
+    def last_date(self) -> str:
+        """The date of the last close, ISO 8601."""
+        return str(self.dates[-1])
+
+    def between(self, start: str, end: str) -> "Closes":
+        """The part from `start` to `end`, both included (ISO dates)."""
+        keep = (self.dates >= np.datetime64(start)) & (self.dates <= np.datetime64(end))
+        if not keep.any():
+            raise DataUnavailableError(
+                f"{self.symbol}: no closes from {start} to {end}; the {self.source} has {self.first_date} to {self.last_date}."
+            )
+        return Closes(self.symbol, self.source, self.dates[keep], self.prices[keep])
+
+
+def load_closes(
+    symbol: str = "MSFT",
+    start: str = "2010-01-01",
+    end: str | None = None,
+    source: Source = "auto",
+    csv_path: Path | None = None,
+    settings: Settings | None = None,
+) -> Closes:
+    """The closes of a symbol from `start` to `end`, both included (ISO dates; None: yesterday, as today's close may not be final).
+
+    `auto` tries Yahoo Finance, then the cached download, then the embedded snapshot, and logs what it used.
+
+    Raises:
+        DataUnavailableError: no source has them.
+        InvalidClosesError: the source has them, but they are no sound series.
+    """
+    settings = settings or Settings.from_environment()
+    end = end or (date.today() - timedelta(days=1)).isoformat()
+    if source == "csv" or csv_path is not None:
+        if csv_path is None:
+            raise DataUnavailableError("Source csv needs a file: --csv PATH.")
+        return read_csv(csv_path, symbol).between(start, end)
+    readers = {
+        "yahoo": lambda: download_closes(symbol, start, end, settings),
+        "cache": lambda: read_cache(symbol, settings).between(start, end),
+        "snapshot": lambda: read_snapshot(symbol).between(start, end),
+    }
+    if source != "auto":
+        closes = readers[source]()
+        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
+        return closes
+    failures = []
+    for name, read in readers.items():
+        try:
+            closes = read()
+        except ForecastError as error:
+            failures.append(f"{name}: {error}")
+            continue
+        for failure in failures:
+            log.warning("Not used: %s", failure)
+        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
+        return closes
+    raise DataUnavailableError(f"No source has closes of {symbol} from {start} to {end}.", failures)
+
+
+def read_csv(path: Path, symbol: str = "CSV") -> Closes:
+    """Read a CSV file with a header: a date column and a close column; others are ignored.
+
+    `Date`, `Close` and `Adj Close` are understood in any case; where both closes are there, the adjusted one is taken.
+
+    Raises:
+        DataUnavailableError: the file cannot be read.
+        InvalidClosesError: columns or rows that do not fit, each named with its line.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
+    except OSError as error:
+        raise DataUnavailableError(f"{path}: {error.strerror or 'cannot be read'}.") from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InvalidClosesError(f"{path} is not a CSV file with a header: {str(error).splitlines()[0]}.") from None
+    columns = {str(name).strip().lower(): name for name in frame.columns}
+    date_column = next((columns[name] for name in DATE_COLUMNS if name in columns), None)
+    close_column = next((columns[name] for name in CLOSE_COLUMNS if name in columns), None)
+    if date_column is None or close_column is None:
+        found = ", ".join(map(str, frame.columns[:10]))
+        raise InvalidClosesError(f"{path} needs a column `date` and a column `close` (or `Adj Close`); it has: {found}.")
+    dates = pd.to_datetime(frame[date_column].str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
+    prices = pd.to_numeric(frame[close_column], errors="coerce")
+    wrong = frame[dates.isna() | prices.isna()]
+    if len(wrong):
+        details = [f"line {index + 2}: date {row[date_column]!r}, close {row[close_column]!r}" for index, row in wrong.head(5).iterrows()]
+        raise InvalidClosesError(
+            f"{path}: {len(wrong)} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
+        )
+    return _as_closes(symbol, "csv", dates, prices)
+
+
+def read_snapshot(symbol: str = "MSFT") -> Closes:
+    """The embedded closes of one of 20 large US stocks, 2010-01-04 to 2022-12-28, USD (see data/README.md).
+
+    Raises:
+        DataUnavailableError: the symbol is not in it.
+    """
+    with gzip.open(SNAPSHOT, "rt", newline="") as lines:
+        rows = csv.reader(lines)
+        header = next(rows)
+        if symbol not in header[1:]:
+            raise DataUnavailableError(f"{symbol} is not in the embedded snapshot; it has: {', '.join(header[1:])}.")
+        column = header.index(symbol)
+        table = [(row[0], row[column]) for row in rows]
+    dates, prices = zip(*table, strict=True)
+    return Closes(symbol, "snapshot", np.array(dates, "datetime64[D]"), np.array(prices, np.float64))
+
+
+def snapshot_symbols() -> list[str]:
+    """The symbols of the embedded snapshot."""
+    with gzip.open(SNAPSHOT, "rt", newline="") as lines:
+        return next(csv.reader(lines))[1:]
+
+
+def download_closes(symbol: str, start: str, end: str, settings: Settings) -> Closes:
+    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included; kept in the cache.
+
+    Raises:
+        DataUnavailableError: Yahoo Finance could not be asked, or has none.
+    """
+    from yahooFinance import fetch_history
+
+    frame = fetch_history(symbol, start, end, settings)
+    closes = _as_closes(symbol, "yahoo", frame["date"], frame["close"])
+    write_cache(closes, settings)
+    return closes
+
+
+def read_cache(symbol: str, settings: Settings) -> Closes:
+    """What was last downloaded of a symbol.
+
+    Raises:
+        DataUnavailableError: nothing yet.
+    """
+    path = settings.DATA_CACHE_DIR / f"{symbol}.csv"
+    if not path.is_file():
+        raise DataUnavailableError(f"No cached download of {symbol} in {settings.DATA_CACHE_DIR.name}/.")
+    closes = read_csv(path, symbol)
+    return Closes(symbol, "cache", closes.dates, closes.prices)
+
+
+def write_cache(closes: Closes, settings: Settings) -> None:
+    """Keep a download, whole or not at all, for the next time that Yahoo Finance does not answer."""
+    settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=settings.DATA_CACHE_DIR, suffix=".tmp")
+    with os.fdopen(descriptor, "w") as file:
+        file.write("date,close\n")
+        file.writelines(f"{day},{price!r}\n" for day, price in zip(closes.dates, closes.prices.tolist(), strict=True))
+    os.replace(temporary, settings.DATA_CACHE_DIR / f"{closes.symbol}.csv")
+
+
+def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
+    """Check that dates increase strictly and that prices are finite and positive; warn of moves like a split.
+
+    Raises:
+        InvalidClosesError: with the first rows that are wrong as details.
+    """
+    problems = []
+    if len(prices) == 0:
+        raise InvalidClosesError("There are no closes.")
+    for index in np.flatnonzero(np.diff(dates) <= np.timedelta64(0, "D"))[:5] + 1:
+        same = dates[index] == dates[index - 1]
+        what = "appears twice" if same else f"comes after {dates[index - 1]}; order the rows by date, oldest first"
+        problems.append(f"row {index + 1}: {dates[index]} {what}")
+    for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:5]:
+        problems.append(f"row {index + 1} ({dates[index]}): close {prices[index]!r} is not a positive finite number")
+    if problems:
+        raise InvalidClosesError("The closes are not a sound daily series.", problems)
+    for warning in split_warnings(prices):
+        log.warning("%s", warning)
+
+
+def split_warnings(prices: Floats) -> list[str]:
+    """Say where closes move by about a half or a double in a day, as an unadjusted split would.
+
+    Args:
+        prices: (n_days,) float64, oldest first.
+    """
+    moves = prices[1:] / prices[:-1]
+    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))
+    return [f"Close {i + 2} is {moves[i]:.2f} times the one before: a split that is not adjusted? Use adjusted closes." for i in jumps[:3]]
+
+
+def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:
+    """Every window of 60 closes that has `horizon` closes after it, with those closes.
+
+    Args:
+        prices: (n_days,) float64, oldest first.
+        horizon: trading days ahead.
+
+    Returns:
+        Windows (n, 60) and the closes after them (n, horizon), float64; n = n_days - 59 - horizon.
+
+    Raises:
+        InvalidClosesError: there are too few closes for one window.
+    """
+    count = len(prices) - WINDOW + 1 - horizon
+    if count < 1:
+        raise InvalidClosesError(
+            f"{len(prices)} closes are too few: a window of {WINDOW} and the close it predicts take {WINDOW + horizon}."
+        )
+    views = np.lib.stride_tricks.sliding_window_view(prices, WINDOW + horizon)
+    return views[:, :WINDOW].copy(), views[:, WINDOW:].copy()
+
+
+def relative_to_last(windows: Floats) -> Floats:
+    """Each window (n, 60) divided by its own last close: a stock at 20 and one at 300 look alike."""
+    return windows / windows[:, -1:]
+
+
+def fit_scaler(relative: Floats) -> "MinMaxScaler":
+    """A MinMaxScaler with one feature, the relative close, fitted on training windows (n, 60)."""
+    from sklearn.preprocessing import MinMaxScaler
+
+    return MinMaxScaler().fit(relative.reshape(-1, 1))
+
+
+def _as_closes(symbol: str, source: str, dates: "pd.Series", prices: "pd.Series") -> Closes:
+    """A checked series from two columns."""
+    return Closes(symbol, source, dates.to_numpy().astype("datetime64[D]"), prices.to_numpy().astype(np.float64))

@@ -1,0 +1,126 @@
+"""log_predictions.csv: one line a /predict request, refused ones too; appended whole, read from its end.
+
+    timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_2_60,closes_1_59
+
+One `os.write` to a descriptor in append mode puts a line down whole, whatever other processes write. The last two columns are short hashes
+of a window's relative closes without its first and without its last one: tomorrow's `closes_1_59` is today's `closes_2_60`, which
+is how the close that came true is found later.
+"""
+
+import csv
+import hashlib
+import io
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from processData import Floats
+
+COLUMNS = (
+    "timestamp", "response_time", "memory_usage", "status", "windows", "horizon", "last_close", "predicted_price",
+    "low_80", "high_80", "low_95", "high_95", "model_version", "closes_2_60", "closes_1_59",
+)  # fmt: skip
+NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59"}
+WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
+BLOCK_BYTES = 64 * 1024
+SUMMARY_ROWS = 1000
+PERCENTILES = (50, 95, 99)
+
+log = logging.getLogger(__name__)
+
+
+class RequestLog:
+    """The log of one worker: a kept descriptor in append mode."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the log, with its header if it is new."""
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        if os.fstat(self._descriptor).st_size == 0:
+            _write_header_once(self._descriptor)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Append one line; columns that `row` does not name stay empty."""
+        line = ",".join(str(row.get(column, "")) for column in COLUMNS) + "\n"
+        os.write(self._descriptor, line.encode())
+
+    def tail(self, limit: int) -> list[dict[str, Any]]:
+        """The newest `limit` rows, oldest first; the time it takes does not depend on the log's length."""
+        return [_parse(fields) for fields in _last_rows(self._descriptor, limit)]
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        os.close(self._descriptor)
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Counts by status and latency over rows of the log.
+
+    Returns:
+        requests: how many rows; by_status: requests by status; latency_seconds: p50, p95, p99 of the answered ones, or null
+        where there is none.
+    """
+    times = [row["response_time"] for row in rows if row["status"] == 200 and row["response_time"] is not None]
+    latency = dict(zip((f"p{p}" for p in PERCENTILES), np.percentile(times, PERCENTILES).tolist(), strict=True)) if times else None
+    by_status = Counter(str(row["status"]) for row in rows)
+    return {"requests": len(rows), "by_status": dict(sorted(by_status.items())), "latency_seconds": latency}
+
+
+def window_hashes(window: Floats) -> tuple[str, str]:
+    """Short hashes of a window's closes 2 to 60 and 1 to 59 (60,), each relative to its own last, to six digits.
+
+    Relative, so that a later dividend adjustment of the whole series does no harm.
+    """
+    return _hash(window[1:]), _hash(window[:-1])
+
+
+def _hash(closes: Floats) -> str:
+    rounded = np.rint(closes / closes[-1] * 1e6).astype(np.int64)
+    return hashlib.blake2b(rounded.tobytes(), digest_size=6).hexdigest()
+
+
+def _write_header_once(descriptor: int) -> None:
+    """Write the header, unless another worker did it meanwhile."""
+    header = (",".join(COLUMNS) + "\n").encode()
+    try:
+        import fcntl
+    except ImportError:  # Windows: one process
+        os.write(descriptor, header)
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        if os.fstat(descriptor).st_size == 0:
+            os.write(descriptor, header)
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _last_rows(descriptor: int, limit: int) -> Iterable[list[str]]:
+    """The fields of the newest `limit` lines, oldest first, read backwards in blocks."""
+    end = position = os.fstat(descriptor).st_size
+    text = b""
+    while position > 0 and text.count(b"\n") <= limit + 1:
+        position = max(0, position - BLOCK_BYTES * (1 + (end - position) // BLOCK_BYTES))
+        text = os.pread(descriptor, end - position, position)
+    lines = text.decode(errors="replace").split("\n")[:-1]  # behind the last line break: a line being written
+    lines = lines[1:]  # the header, or the rest of a line
+    return csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])))
+
+
+def _parse(fields: list[str]) -> dict[str, Any]:
+    """A row with numbers as numbers and empty fields as None."""
+    row: dict[str, Any] = {}
+    for column, text in zip(COLUMNS, fields, strict=False):
+        if text == "":
+            row[column] = None
+        elif column in WHOLE_NUMBERS:
+            row[column] = int(text)
+        else:
+            row[column] = float(text) if column in NUMBERS else text
+    return row

@@ -1,0 +1,74 @@
+"""Every environment variable of the service: name, default, unit, meaning.
+
+`Settings.from_environment()` is the only place that reads the environment. A value that does not fit stops the start
+with a message that names the variable. README.md lists the same table; tests/test_contract.py holds the two together.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+PROJECT_DIR = Path(__file__).resolve().parent
+
+
+SettingPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path.expanduser())]
+
+
+class SettingError(ValueError):
+    """A setting does not fit; the message names the variable and what it takes."""
+
+
+class Settings(BaseModel):
+    """The settings, frozen. Relative paths are taken from the project's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0 for every interface.")
+    PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
+    WEB_CONCURRENCY: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, 4),
+        ge=1,
+        le=64,
+        description="Worker processes; the default is one a core, at most 4.",
+    )
+    MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
+    REQUEST_LOG: SettingPath = Field(
+        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
+    )
+    MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API's start also starts the MLflow UI.")
+    MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
+    MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")
+    MLFLOW_UI_URL: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="Where /mlflow redirects to; empty: this host, MLFLOW_UI_PORT."
+    )
+    MLFLOW_TRACKING_URI: str = Field(
+        f"sqlite:///{PROJECT_DIR}/mlruns/mlflow.db",
+        min_length=1,
+        description="Where training logs its runs; the default is a SQLite file under mlruns/.",
+    )
+    DATA_CACHE_DIR: SettingPath = Field(
+        Path("data/cache"), validate_default=True, description="Folder of the closes downloaded from Yahoo Finance."
+    )
+    YAHOO_URL: str = Field(
+        "",
+        pattern=r"^(https?://\S+[^/])?$",
+        description="A server to ask instead of Yahoo Finance's own, for example a proxy; empty: Yahoo Finance.",
+    )
+    YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Seconds that one call to Yahoo Finance may take.")
+    YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Further attempts after a failed call to Yahoo Finance.")
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings that the environment gives; empty variables count as not set.
+
+        Raises:
+            SettingError: naming each variable that does not fit.
+        """
+        given = {name: os.environ[name] for name in cls.model_fields if os.environ.get(name)}
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            problems = [f"{e['loc'][0]}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)]
+            raise SettingError("Wrong setting. " + "; ".join(problems)) from None
