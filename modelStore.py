@@ -72,7 +72,7 @@ def publish(model_dir: Path, metadata: dict[str, Any], staged: Path) -> Publishe
     The folder must be on the same file system as `model_dir` (see `staging_folder`); it is moved, not copied.
     """
     version = metadata["model_version"]
-    metadata = metadata | {"files": {path.name: sha256(path) for path in sorted(staged.iterdir())}}
+    metadata = metadata | {"files": _sums(staged)}
     with _locked(model_dir):
         metadata["previous_version"] = _current_version(model_dir)
         write_json(staged / METADATA_FILE, metadata)
@@ -106,9 +106,8 @@ def rollback(model_dir: Path) -> PublishedModel:
 
 def replace_sums(model_dir: Path, published: PublishedModel) -> None:
     """Record the sums of a version's files anew, after one of them was made again."""
-    sums = {path.name: sha256(path) for path in sorted(published.folder.iterdir()) if path.name != METADATA_FILE}
     with _locked(model_dir):
-        write_json(published.folder / METADATA_FILE, published.metadata | {"files": sums})
+        write_json(published.folder / METADATA_FILE, published.metadata | {"files": _sums(published.folder)})
         _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
 
 
@@ -128,6 +127,11 @@ def staging_folder(model_dir: Path) -> Iterator[Path]:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a version but its metadata."""
+    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != METADATA_FILE}
 
 
 def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:

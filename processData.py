@@ -10,6 +10,7 @@ positive. pandas, scikit-learn and yfinance are imported only by the functions t
 
 import csv
 import gzip
+import itertools
 import logging
 import os
 import tempfile
@@ -34,6 +35,7 @@ Floats = NDArray[np.float64]
 Source = Literal["auto", "yahoo", "cache", "snapshot", "csv"]
 
 WINDOW = 60  # closes that the model sees
+AUTO_ORDER = ("yahoo", "cache", "snapshot")
 MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; outside of it arithmetic on prices overflows
 MAX_RANGE = 1e6  # largest over smallest close of one window; float32 and the exponential hold far more
 SPLIT_JUMP = 0.45  # an unadjusted 2-for-1 split is a move of one half
@@ -133,27 +135,27 @@ def load_closes(
         if csv_path is None:
             raise DataUnavailableError("Source csv needs a file: --csv PATH.")
         return read_csv(csv_path, symbol).between(start, end)
-    readers = {
-        "yahoo": lambda: download_closes(symbol, start, end, settings),
-        "cache": lambda: read_cache(symbol, settings).between(start, end),
-        "snapshot": lambda: read_snapshot(symbol).between(start, end),
-    }
-    if source != "auto":
-        closes = readers[source]()
-        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
-        return closes
     failures = []
-    for name, read in readers.items():
+    for name in AUTO_ORDER if source == "auto" else (source,):
         try:
-            closes = read()
+            closes = _read_source(name, symbol, start, end, settings)
         except ForecastError as error:
+            if source != "auto":
+                raise
             failures.append(f"{name}: {error}")
-            continue
-        for failure in failures:
-            log.warning("Not used: %s", failure)
-        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
-        return closes
+            log.warning("Not used: %s", failures[-1])
+        else:
+            log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
+            return closes
     raise DataUnavailableError(f"No source has closes of {symbol} from {start} to {end}.", failures)
+
+
+def _read_source(name: str, symbol: str, start: str, end: str, settings: Settings) -> Closes:
+    """The closes that one source has of a symbol from `start` to `end`."""
+    if name == "yahoo":
+        return download_closes(symbol, start, end, settings)
+    closes = read_cache(symbol, settings) if name == "cache" else read_snapshot(symbol)
+    return closes.between(start, end)
 
 
 def read_csv(path: Path, symbol: str = "CSV") -> Closes:
@@ -181,11 +183,12 @@ def read_csv(path: Path, symbol: str = "CSV") -> Closes:
         raise InvalidClosesError(f"{path} needs a column `date` and a column `close` (or `Adj Close`); it has: {found}.")
     dates = pd.to_datetime(frame[date_column].str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
     prices = pd.to_numeric(frame[close_column], errors="coerce")
-    wrong = frame[dates.isna() | prices.isna()]
-    if len(wrong):
-        details = [f"line {index + 2}: date {row[date_column]!r}, close {row[close_column]!r}" for index, row in wrong.head(5).iterrows()]
+    missing = (dates.isna() | prices.isna()).to_numpy()
+    if missing.any():
+        wrong = zip(np.flatnonzero(missing) + 2, frame[missing][date_column], frame[missing][close_column], strict=True)
+        details = [f"line {line}: date {day!r}, close {price!r}" for line, day, price in itertools.islice(wrong, 5)]
         raise InvalidClosesError(
-            f"{path}: {len(wrong)} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
+            f"{path}: {missing.sum()} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
         )
     return _as_closes(symbol, "csv", dates, prices)
 
