@@ -20,6 +20,9 @@ def run(main: Callable[[], None]) -> NoReturn:
         details = "; ".join(getattr(error, "details", []))
         print(f"error: {error}" + (f" ({details})" if details else ""), file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)  # a full disk, a folder that may not be written
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

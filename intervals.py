@@ -19,6 +19,7 @@ LEVELS = (80, 95)  # percent
 MAX_HORIZON = 20  # trading days ahead
 EWMA_DECAY = 0.97  # weight of a daily squared return against that of the day after it
 SHRINKAGE = 0.2  # weight of the long-run volatility
+MIN_VOLATILITY = 1e-9  # for series that are flat from end to end
 _WEIGHTS = EWMA_DECAY ** np.arange(WINDOW - 2, -1, -1.0)
 _WEIGHTS /= _WEIGHTS.sum()
 
@@ -68,7 +69,8 @@ def ewma_volatility(windows: Floats) -> Floats:
 
 def scale(windows: Floats, long_run_volatility: float) -> Floats:
     """The volatility (n,) by which scores of these windows (n, 60) are divided: shrunk towards the long run, never zero."""
-    return (1 - SHRINKAGE) * ewma_volatility(windows) + SHRINKAGE * long_run_volatility
+    volatility: Floats = np.maximum((1 - SHRINKAGE) * ewma_volatility(windows) + SHRINKAGE * long_run_volatility, MIN_VOLATILITY)
+    return volatility
 
 
 def calibrate(windows: Floats, predicted: Floats, actual: Floats, long_run_volatility: float) -> Calibration:

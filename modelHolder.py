@@ -44,17 +44,18 @@ class ModelHolder:
         return self._forecaster
 
     def _look(self) -> None:
-        """Load the published model if metadata.json is another than before."""
+        """Load the published model if metadata.json is another than before, or if it could not be loaded: its files may have come."""
         self._looked_at = time.monotonic()
         seen = self._identity()
-        if seen == self._seen:
+        if seen == self._seen and self.problem is None:
             return
         self._seen = seen
         try:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
+            if (str(error), error.details) != (self.problem, self._details):
+                log.error("%s %s", error, "; ".join(error.details))
             self.problem, self._details = str(error), error.details
-            log.error("%s %s", error, "; ".join(error.details))
         else:
             self.problem, self._details = None, []
             log.info("Model %s serves.", self._forecaster.version)

@@ -7,6 +7,7 @@ ONNX Runtime runs the compiled network; neither TensorFlow nor scikit-learn is i
 
 import argparse
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from processData import (
     split_warnings,
 )
 from settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def check_windows(windows: Floats) -> None:
         return
     wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
     details = [
-        f"window {row + 1}, close {column + 1}: {windows[row, column]!r} is not between {MIN_CLOSE:g} and {MAX_CLOSE:g}"
+        f"window {row + 1}, close {column + 1}: {float(windows[row, column])!r} is not between {MIN_CLOSE:g} and {MAX_CLOSE:g}"
         for row, column in np.argwhere(wrong)[:5]
     ] or [
         f"window {row + 1}: the largest close is more than {MAX_RANGE:,.0f} times the smallest"
@@ -176,7 +179,14 @@ def load_forecaster(model_dir: Path) -> Forecaster:
             [f"{ONNX_FILE} is missing"],
         )
     read_published(model_dir, only=(ONNX_FILE,))
-    network = Network((published.folder / ONNX_FILE).read_bytes())
+    try:
+        network = Network((published.folder / ONNX_FILE).read_bytes())
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        log.debug("ONNX Runtime failed", exc_info=True)
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} cannot be loaded. Make it anew: python modelCompile.py",
+            [str(error).partition("\n")[0][:200]],
+        ) from None
     sums = published.metadata["files"]
     if network.made_from != {name: sums[name] for name in (KERAS_FILE, SCALER_FILE)}:
         raise ModelUnavailableError(

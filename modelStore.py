@@ -11,10 +11,12 @@ A kill at any moment leaves the old model or the new one: a version is written u
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,9 @@ from processData import ForecastError, ModelUnavailableError
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE = "metadata.json"
 KEPT_VERSIONS = 5
+STAGING_PREFIX = ".staging-"
+STAGING_SECONDS = 86400  # older ones were left behind by a kill
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,16 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
     """
     try:
         metadata = json.loads((model_dir / METADATA_FILE).read_bytes())
-        folder = model_dir / "versions" / metadata["model_version"]
-        sums = metadata["files"]
+        folder = _version_folder(model_dir, metadata["model_version"])
+        sums = dict(metadata["files"])
     except FileNotFoundError:
         raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [f"{METADATA_FILE} is missing"]) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
             f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
-            [type(error).__name__],
+            [f"{type(error).__name__}: {error}"],
         ) from None
-    problems = [problem for name in (only or sums) if (problem := _file_problem(folder, name, sums))]
+    problems = [problem for name in (only or sorted({KERAS_FILE, SCALER_FILE, *sums})) if (problem := _file_problem(folder, name, sums))]
     if problems:
         raise ModelUnavailableError(
             f"The files of the published model {metadata['model_version']} are not as published. "
@@ -71,13 +76,12 @@ def publish(model_dir: Path, metadata: dict[str, Any], staged: Path) -> Publishe
 
     The folder must be on the same file system as `model_dir` (see `staging_folder`); it is moved, not copied.
     """
-    version = metadata["model_version"]
+    target = _version_folder(model_dir, metadata["model_version"])
     metadata = metadata | {"files": _sums(staged)}
     with _locked(model_dir):
         metadata["previous_version"] = _current_version(model_dir)
         write_json(staged / METADATA_FILE, metadata)
         _flush_folder(staged)
-        target = model_dir / "versions" / version
         os.rename(staged, target)
         _switch_to(model_dir, target)
         _remove_old(model_dir)
@@ -95,10 +99,13 @@ def rollback(model_dir: Path) -> PublishedModel:
         previous = current.get("previous_version")
         if not previous:
             raise ModelUnavailableError("There is no previously published version to go back to.")
-        folder = model_dir / "versions" / previous
-        sums = _read_json(folder / METADATA_FILE).get("files", {})
-        problems = [p for name in sums if (p := _file_problem(folder, name, sums))]
-        if problems or not sums:
+        try:
+            folder = _version_folder(model_dir, previous)
+            sums = dict(_read_json(folder / METADATA_FILE)["files"])
+        except (ModelUnavailableError, ValueError, KeyError, TypeError):
+            raise ModelUnavailableError(f"Version {previous} is not there any more; nothing was changed.") from None
+        problems = [p for name in sorted({KERAS_FILE, SCALER_FILE, *sums}) if (p := _file_problem(folder, name, sums))]
+        if problems:
             raise ModelUnavailableError(f"Version {previous} is not whole; nothing was changed.", problems)
         _switch_to(model_dir, folder)
         return read_published(model_dir)
@@ -108,7 +115,8 @@ def replace_sums(model_dir: Path, published: PublishedModel) -> None:
     """Record the sums of a version's files anew, after one of them was made again."""
     with _locked(model_dir):
         write_json(published.folder / METADATA_FILE, published.metadata | {"files": _sums(published.folder)})
-        _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
+        if _current_version(model_dir) == published.version:  # not if another was published meanwhile
+            _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def staging_folder(model_dir: Path) -> Iterator[Path]:
     """An empty folder beside the versions to write a new one into; gone afterwards if it was not published."""
     versions = model_dir / "versions"
     versions.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=versions, prefix=".staging-"))
+    folder = Path(tempfile.mkdtemp(dir=versions, prefix=STAGING_PREFIX))
     folder.chmod(0o755)  # mkdtemp gives 0700; another user may serve
     try:
         yield folder
@@ -132,6 +140,13 @@ def sha256(path: Path) -> str:
 def _sums(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a version but its metadata."""
     return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != METADATA_FILE}
+
+
+def _version_folder(model_dir: Path, version: str) -> Path:
+    """Where the files of a version are; ValueError if its name could lead elsewhere."""
+    if not VERSION.fullmatch(version):
+        raise ValueError(f"{version[:40]!r} is not the name of a version")
+    return model_dir / "versions" / version
 
 
 def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:
@@ -168,6 +183,10 @@ def _remove_old(model_dir: Path) -> None:
     folders = sorted((path for path in (model_dir / "versions").iterdir() if path.name[0] != "."), reverse=True)
     for folder in [path for path in folders if path.name not in kept][KEPT_VERSIONS - len(kept) :]:
         shutil.rmtree(folder)
+    for folder in (model_dir / "versions").glob(f"{STAGING_PREFIX}*"):
+        with suppress(FileNotFoundError):  # a training that ends just now
+            if time.time() - folder.stat().st_mtime > STAGING_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -197,8 +216,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON as people read it; NaN is refused."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    """Write JSON as people read it, whole or not at all; NaN is refused."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    os.replace(temporary, path)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -13,6 +13,7 @@ import gzip
 import itertools
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ SPLIT_JUMP = 0.45  # an unadjusted 2-for-1 split is a move of one half
 SNAPSHOT = PROJECT_DIR / "data" / "closes.csv.gz"
 DATE_COLUMNS = ("date",)
 CLOSE_COLUMNS = ("adj close", "adj_close", "adjclose", "close")  # the adjusted one first
+FIRST_DAY = "2010-01-01"  # downloads begin here at the latest, so that the cache serves every later start
+SYMBOL = re.compile(r"[A-Za-z0-9^=-][A-Za-z0-9.^=-]{0,14}")
 
 
 # ForecastError
@@ -115,7 +118,7 @@ class Closes:
 
 def load_closes(
     symbol: str = "MSFT",
-    start: str = "2010-01-01",
+    start: str = FIRST_DAY,
     end: str | None = None,
     source: Source = "auto",
     csv_path: Path | None = None,
@@ -126,11 +129,12 @@ def load_closes(
     `auto` tries Yahoo Finance, then the cached download, then the embedded snapshot, and logs what it used.
 
     Raises:
-        DataUnavailableError: no source has them.
+        DataUnavailableError: no source has them, or the symbol is none.
         InvalidClosesError: the source has them, but they are no sound series.
     """
+    check_symbol(symbol)
     settings = settings or Settings.from_environment()
-    end = end or (date.today() - timedelta(days=1)).isoformat()
+    end = end or _yesterday()
     if source == "csv" or csv_path is not None:
         if csv_path is None:
             raise DataUnavailableError("Source csv needs a file: --csv PATH.")
@@ -158,6 +162,18 @@ def _read_source(name: str, symbol: str, start: str, end: str, settings: Setting
     return closes.between(start, end)
 
 
+def check_symbol(symbol: str) -> None:
+    """Check that a symbol is one: it also names files and is part of addresses.
+
+    Raises:
+        DataUnavailableError: naming it.
+    """
+    if not SYMBOL.fullmatch(symbol):
+        raise DataUnavailableError(
+            f"{symbol[:40]!r} is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first), for example MSFT or BRK-B."
+        )
+
+
 def read_csv(path: Path, symbol: str = "CSV") -> Closes:
     """Read a CSV file with a header: a date column and a close column; others are ignored.
 
@@ -170,22 +186,26 @@ def read_csv(path: Path, symbol: str = "CSV") -> Closes:
     import pandas as pd
 
     try:
-        frame = pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
+        frame = pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False, skip_blank_lines=False, compression=None)
     except OSError as error:
         raise DataUnavailableError(f"{path}: {error.strerror or 'cannot be read'}.") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InvalidClosesError(f"{path} is not a CSV file with a header: {str(error).splitlines()[0]}.") from None
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would take the first field as the row's name
+        raise InvalidClosesError(f"{path}: its rows have more fields than its header.")
     columns = {str(name).strip().lower(): name for name in frame.columns}
     date_column = next((columns[name] for name in DATE_COLUMNS if name in columns), None)
     close_column = next((columns[name] for name in CLOSE_COLUMNS if name in columns), None)
     if date_column is None or close_column is None:
-        found = ", ".join(map(str, frame.columns[:10]))
+        found = ", ".join(repr(str(name)[:40]) for name in frame.columns[:10])
         raise InvalidClosesError(f"{path} needs a column `date` and a column `close` (or `Adj Close`); it has: {found}.")
-    dates = pd.to_datetime(frame[date_column].str.slice(0, 10), format="%Y-%m-%d", errors="coerce")
+    frame = frame[(frame[[date_column, close_column]] != "").any(axis=1)]  # blank lines
+    days = frame[date_column].str.extract(r"^(\d{4}-\d\d-\d\d)(?:[T ].*)?$", expand=False)  # a time of day may follow
+    dates = pd.to_datetime(days, format="%Y-%m-%d", errors="coerce")
     prices = pd.to_numeric(frame[close_column], errors="coerce")
     missing = (dates.isna() | prices.isna()).to_numpy()
     if missing.any():
-        wrong = zip(np.flatnonzero(missing) + 2, frame[missing][date_column], frame[missing][close_column], strict=True)
+        wrong = zip(frame.index[missing] + 2, frame[missing][date_column], frame[missing][close_column], strict=True)
         details = [f"line {line}: date {day!r}, close {price!r}" for line, day, price in itertools.islice(wrong, 5)]
         raise InvalidClosesError(
             f"{path}: {missing.sum()} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
@@ -217,17 +237,23 @@ def snapshot_symbols() -> list[str]:
 
 
 def download_closes(symbol: str, start: str, end: str, settings: Settings) -> Closes:
-    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included; kept in the cache.
+    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included.
+
+    The whole series since FIRST_DAY is asked for and kept in the cache: a short download would take the place of a long one there.
 
     Raises:
         DataUnavailableError: Yahoo Finance could not be asked, or has none.
     """
     from yahooFinance import fetch_history
 
-    frame = fetch_history(symbol, start, end, settings)
+    check_symbol(symbol)
+    frame = fetch_history(symbol, min(start, FIRST_DAY), max(end, _yesterday()), settings)
     closes = _as_closes(symbol, "yahoo", frame["date"], frame["close"])
-    write_cache(closes, settings)
-    return closes
+    try:
+        write_cache(closes, settings)
+    except OSError as error:
+        log.warning("Not cached: %s: %s.", settings.DATA_CACHE_DIR, error.strerror)
+    return closes.between(start, end)
 
 
 def read_cache(symbol: str, settings: Settings) -> Closes:
@@ -236,6 +262,7 @@ def read_cache(symbol: str, settings: Settings) -> Closes:
     Raises:
         DataUnavailableError: nothing yet.
     """
+    check_symbol(symbol)
     path = settings.DATA_CACHE_DIR / f"{symbol}.csv"
     if not path.is_file():
         raise DataUnavailableError(f"No cached download of {symbol} in {settings.DATA_CACHE_DIR.name}/.")
@@ -245,12 +272,18 @@ def read_cache(symbol: str, settings: Settings) -> Closes:
 
 def write_cache(closes: Closes, settings: Settings) -> None:
     """Keep a download, whole or not at all, for the next time that Yahoo Finance does not answer."""
+    check_symbol(closes.symbol)
     settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=settings.DATA_CACHE_DIR, suffix=".tmp")
-    with os.fdopen(descriptor, "w") as file:
-        file.write("date,close\n")
-        file.writelines(f"{day},{price!r}\n" for day, price in zip(closes.dates, closes.prices.tolist(), strict=True))
-    os.replace(temporary, settings.DATA_CACHE_DIR / f"{closes.symbol}.csv")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            os.fchmod(descriptor, 0o644)  # mkstemp gives 0600; another user may read it
+            file.write("date,close\n")
+            file.writelines(f"{day},{price!r}\n" for day, price in zip(closes.dates, closes.prices.tolist(), strict=True))
+        os.replace(temporary, settings.DATA_CACHE_DIR / f"{closes.symbol}.csv")
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
@@ -267,7 +300,7 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
         what = "appears twice" if same else f"comes after {dates[index - 1]}; order the rows by date, oldest first"
         problems.append(f"row {index + 1}: {dates[index]} {what}")
     for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:5]:
-        problems.append(f"row {index + 1} ({dates[index]}): close {prices[index]!r} is not a positive finite number")
+        problems.append(f"row {index + 1} ({dates[index]}): close {float(prices[index])!r} is not a positive finite number")
     if problems:
         raise InvalidClosesError("The closes are not a sound daily series.", problems)
     for warning in split_warnings(prices):
@@ -317,6 +350,11 @@ def fit_scaler(relative: Floats) -> "MinMaxScaler":
     from sklearn.preprocessing import MinMaxScaler
 
     return MinMaxScaler().fit(relative.reshape(-1, 1))
+
+
+def _yesterday() -> str:
+    """The last day whose close is final everywhere, ISO 8601."""
+    return (date.today() - timedelta(days=1)).isoformat()
 
 
 def _as_closes(symbol: str, source: str, dates: "pd.Series", prices: "pd.Series") -> Closes:

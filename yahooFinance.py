@@ -7,6 +7,7 @@ protocol.
 
 import logging
 import time
+import warnings
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +49,7 @@ def fetch_history(symbol: str, start: str, end: str, settings: Settings) -> pd.D
     """
     day_after = (date.fromisoformat(end) + timedelta(days=1)).isoformat()
     yf.config.debug.hide_exceptions = False
+    warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module="yfinance")  # its use of pandas is not ours to mend
     problem = ""
     for attempt in range(settings.YAHOO_RETRIES + 1):
         if attempt:

@@ -1,0 +1,42 @@
+# The MLflow server and UI on 8020, for compose.yaml. Built from the project's folder:
+#
+#   docker build -f deploy/mlflow.Dockerfile -t stock-forecast-mlflow .
+#
+# requirements.txt as a whole is 2.4 GB, most of it TensorFlow, which a UI does not need. Here it only says the versions: MLflow and what
+# MLflow asks for are installed. Without the hashes, which pip 24 takes only for a complete list.
+
+FROM python:3.11-slim-bookworm
+
+RUN groupadd --gid 10001 app \
+    && useradd --uid 10001 --gid app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
+    && install -d -o app -g app /mlruns
+
+WORKDIR /mlruns
+
+COPY requirements.txt /tmp/requirements.txt
+RUN sed -n 's/^\([a-z0-9].*==.*[^ ]\) *\\$/\1/p' /tmp/requirements.txt > /tmp/versions.txt \
+    && pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+        -c /tmp/versions.txt "$(grep '^mlflow==' /tmp/versions.txt)" \
+    && rm /tmp/requirements.txt /tmp/versions.txt
+
+# No job runners and one worker: 2 processes instead of 15. MLflow answers requests for localhost and private addresses;
+# for any other host name set MLFLOW_SERVER_ALLOWED_HOSTS.
+ENV MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+
+USER 10001:10001
+VOLUME ["/mlruns"]
+EXPOSE 8020
+
+HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["python", "-I", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:8020/health', timeout=4)"]
+
+# Artifacts go through the server, so that training on another machine or outside the container can log here.
+CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "8020", "--workers", "1", \
+     "--backend-store-uri", "sqlite:////mlruns/mlflow.db", "--artifacts-destination", "/mlruns/artifacts"]
+
+LABEL org.opencontainers.image.title="MLflow for the stock forecast service" \
+      org.opencontainers.image.description="MLflow tracking server and UI." \
+      org.opencontainers.image.licenses="Apache-2.0"

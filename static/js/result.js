@@ -1,0 +1,77 @@
+/** An answer of /predict as sentences, warnings and table. */
+
+import { milliseconds, priceFormat } from "./format.js";
+
+/** @typedef {import("./api.js").Answer} Answer */
+/** @typedef {import("./api.js").Step} Step */
+
+/** @param {Answer} answer */
+export function showAnswer(answer) {
+  const format = priceFormat(answer.last_close);
+  const final = answer.path[answer.path.length - 1];
+  put("low80", answer.intervals["80"][0], format);
+  put("high80", answer.intervals["80"][1], format);
+  put("low95", answer.intervals["95"][0], format);
+  put("high95", answer.intervals["95"][1], format);
+  put("price", answer.predicted_price, format);
+  put("last", answer.last_close, format);
+  put("horizon", final.step, String);
+  put("finalLow80", final.intervals["80"][0], format);
+  put("finalHigh80", final.intervals["80"][1], format);
+  put("finalLow95", final.intervals["95"][0], format);
+  put("finalHigh95", final.intervals["95"][1], format);
+  put("version", answer.model_version, String);
+  put("time", answer.response_time_sec, milliseconds);
+  find("#final-close").hidden = final.step === 1;
+  showWarnings(answer.warnings);
+  find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
+}
+
+/**
+ * Put a value into the page: as text for people, unrounded as the element's value.
+ * @template T
+ * @param {string} name
+ * @param {T} value
+ * @param {(value: T) => string} format
+ */
+function put(name, value, format) {
+  const element = /** @type {HTMLDataElement} */ (find(`[data-out="${name}"]`));
+  element.value = String(value);
+  element.textContent = format(value);
+}
+
+/** @param {string[]} warnings */
+function showWarnings(warnings) {
+  const list = find("#warnings");
+  list.hidden = warnings.length === 0;
+  list.replaceChildren(...warnings.map((warning) => element("li", warning)));
+}
+
+/**
+ * @param {Step} step
+ * @param {(price: number) => string} format
+ */
+function tableRow(step, format) {
+  const row = document.createElement("tr");
+  const day = element("th", String(step.step));
+  day.setAttribute("scope", "row");
+  const [low80, high80] = step.intervals["80"].map(format);
+  const [low95, high95] = step.intervals["95"].map(format);
+  row.append(day, element("td", format(step.price)), element("td", `${low80} to ${high80}`), element("td", `${low95} to ${high95}`));
+  return row;
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ */
+function element(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+/** @param {string} selector */
+function find(selector) {
+  return /** @type {HTMLElement} */ (document.querySelector(selector));
+}

@@ -1,0 +1,404 @@
+"""The web page in a real Chromium, served by a real gunicorn: what it shows, says and sends, and for whom it works."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+PROJECT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium")
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
+
+
+def serve(log: Path, **settings: str) -> Iterator[str]:
+    """A gunicorn on a free port, once it answers; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", "MLFLOW_UI": "off", "REQUEST_LOG": str(log)}
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment | settings) as server:
+        try:
+            wait_for(url, server)
+            yield url
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers; a busy machine may need a while for the imports."""
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        assert server.poll() is None, f"the server ended with status {server.returncode}"
+        try:
+            requests.get(f"{url}/health", timeout=5).raise_for_status()
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the server did not answer within 120 s")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    yield from serve(tmp_path_factory.mktemp("server") / "log.csv")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What a page asked for and complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+
+    @property
+    def predictions(self) -> list[str]:
+        return [url for url in self.requests if urlsplit(url).path == "/predict"]
+
+
+@pytest.fixture
+def page(browser, server) -> Iterator[Page]:
+    """The page as it opens, at 1280 px."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(server)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def watch(page) -> Watch:
+    watch = Watch(page)
+    page.reload()
+    return watch
+
+
+def example_closes(page: Page) -> list[float]:
+    return json.loads(page.locator("#example").text_content() or "")["closes"]
+
+
+def forecast(page: Page, horizon: int = 5) -> None:
+    page.get_by_role("button", name="Load an example").click()
+    page.get_by_label("Horizon").fill(str(horizon))
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.locator("#result")).to_be_visible()
+
+
+def ask(server: str, closes: list[float], horizon: int) -> dict:
+    answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon}, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def shown(price: float) -> str:
+    """A price of the example's size as the page writes it."""
+    return f"{price:,.2f}"
+
+
+def test_model_is_described_by_its_metadata(page):
+    model = json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+    text = page.locator("#model").inner_text()
+    for fact in ("model_version", "symbol", "first_date", "last_date"):
+        assert model[fact] in text
+    result = model["metrics"]
+    assert f"On {result['n_days']:,} unseen days its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
+    assert f"its 80% interval held {result['coverage_80']:.1%} of the closes, the 95% one {result['coverage_95']:.1%}." in text
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        (0.97, "so it is the better of the two;"),
+        (0.9996, "so it adds nothing to it;"),
+        (1.0004, "so it adds nothing to it;"),
+        (1.3, "so it is worse than that;"),
+    ],
+)
+def test_result_is_worded_as_its_ratio_says(ratio, verdict, tmp_path, monkeypatch):
+    from app import create_app
+
+    monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
+    app = create_app()
+    app.extensions["models"].current().metadata["metrics"]["rmse_ratio"] = ratio
+    text = " ".join(app.test_client().get("/").text.split())
+    assert f"was {ratio:.4f} times that of repeating the last close, {verdict}" in text
+
+
+def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
+    (tmp_path / "models").mkdir()
+    for url in serve(tmp_path / "log.csv", MODEL_DIR=str(tmp_path / "models")):
+        page = browser.new_page()
+        page.goto(url)
+        expect(page.locator("#model")).to_contain_text("There is no model yet")
+        expect(page.locator("#model")).to_contain_text("python modelTrain.py")
+        page.get_by_role("button", name="Load an example").click()
+        page.get_by_role("button", name="Forecast").click()
+        error = requests.post(f"{url}/predict", json={"predict": [1.0] * 60}, timeout=30).json()["error"]
+        expect(page.locator("#request-error")).to_contain_text(error)
+        page.close()
+
+
+def test_example_shows_the_numbers_that_predict_answers(page, server):
+    forecast(page, horizon=3)
+    answer = ask(server, example_closes(page), horizon=3)
+    (low80, high80), (low95, high95) = answer["intervals"]["80"], answer["intervals"]["95"]
+    expect(page.locator("#next-close")).to_have_text(
+        f"The next close is expected between {shown(low80)} and {shown(high80)} in 8 of 10 cases, and between {shown(low95)} and "
+        f"{shown(high95)} in 19 of 20; the expected close is {shown(answer['predicted_price'])}, the last close was "
+        f"{shown(answer['last_close'])}."
+    )
+    unrounded = {name: float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("low80", "high95", "price")}
+    assert unrounded == {"low80": low80, "high95": high95, "price": answer["predicted_price"]}
+    final = answer["path"][2]["intervals"]
+    expect(page.locator("#final-close")).to_contain_text(
+        f"3 trading days ahead is expected between {shown(final['80'][0])} and {shown(final['80'][1])}"
+    )
+    expect(page.locator(".words")).to_contain_text(answer["model_version"])
+
+
+def test_horizon_1_says_nothing_of_later_days(page):
+    forecast(page, horizon=1)
+    expect(page.locator("#final-close")).to_be_hidden()
+    expect(page.locator("#table tbody tr")).to_have_count(1)
+
+
+def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
+    forecast(page, horizon=20)
+    page.get_by_text("Forecast as a table").click()
+    rows = page.locator("#table tbody tr")
+    expect(rows).to_have_count(20)
+    last = ask(server, example_closes(page), horizon=20)["path"][-1]
+    ranges = [" to ".join(shown(bound) for bound in last["intervals"][level]) for level in ("80", "95")]
+    assert rows.last.locator("th, td").all_inner_texts() == ["20", shown(last["price"]), *ranges]
+    chart = page.get_by_role("img", name="20 trading days ahead")
+    expect(chart).to_be_visible()
+    colours = chart.evaluate("c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size")
+    assert colours > 10, "the chart is empty"
+
+
+def test_chart_tells_the_values_under_the_pointer(page, server):
+    forecast(page, horizon=20)
+    box = page.locator("#chart .u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    last = ask(server, example_closes(page), horizon=20)["path"][-1]
+    expect(page.locator("#readout")).to_contain_text(f"day +20: {shown(last['price'])}, 80% {shown(last['intervals']['80'][0])} to")
+
+
+def test_warnings_of_the_answer_are_shown(page):
+    page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.get_by_role("list", name="Warnings")).to_contain_text("unlike all that the model was trained on")
+    forecast(page)
+    expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
+
+
+@pytest.mark.parametrize("separator", [",", ", ", " ", ";", "; ", "\n", "\r\n", "\t", ",\n"])
+def test_closes_are_read_with_each_separator(page, server, separator):
+    closes = [100.5 + day for day in range(60)]
+    with page.expect_request("**/predict") as sent:
+        page.get_by_label("60 closes, oldest first").fill(separator.join(map(str, closes)))
+        page.get_by_role("button", name="Forecast").click()
+    assert sent.value.post_data_json == {"predict": closes, "horizon": 5}
+
+
+@pytest.mark.parametrize("header", ["", "date,close\n", "Date;Close\n"])
+def test_two_columns_of_date_and_close_are_read(page, header):
+    closes = [100.5 + day for day in range(60)]
+    rows = "\n".join(f"2022-{1 + day // 28:02}-{1 + day % 28:02},{close}" for day, close in enumerate(closes))
+    with page.expect_request("**/predict") as sent:
+        page.get_by_label("60 closes, oldest first").fill(header + rows)
+        page.get_by_role("button", name="Forecast").click()
+    assert sent.value.post_data_json["predict"] == closes
+
+
+BAD_PASTES = {
+    "nothing": ("  \n", "Paste 60 closes"),
+    "59 closes": (" ".join(["7"] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
+    "61 closes": (" ".join(["7"] * 61), "Found 61 closes; a forecast takes 60: keep the newest 60."),
+    "a word": (" ".join(["7"] * 11 + ["abc"] + ["7"] * 48), "Item 12, “abc”, is no number."),
+    "a currency sign": (" ".join(["$7"] + ["7"] * 59), "Item 1, “$7”, is no number."),
+    "a negative": (" ".join(["7"] * 59 + ["-7"]), "Item 60, “-7”, is not above zero."),
+    "zero": (" ".join(["0"] + ["7"] * 59), "Item 1, “0”, is not above zero."),
+    "infinity": (" ".join(["1e999"] + ["7"] * 59), "Item 1, “1e999”, is no number."),
+    "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
+    "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
+    "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
+    "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
+}
+
+
+@pytest.mark.parametrize(("paste", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
+def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, paste, message):
+    field = page.get_by_label("60 closes, oldest first")
+    field.fill(paste)
+    page.get_by_role("button", name="Forecast").click()
+    error = page.locator("#closes-error")
+    expect(error).to_contain_text(message)
+    expect(error).to_have_role("alert")
+    assert error.get_attribute("id") in (field.get_attribute("aria-describedby") or "").split()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    assert watch.predictions == []
+
+
+def test_message_at_the_field_goes_when_it_is_mended(page):
+    page.get_by_label("60 closes, oldest first").fill("7")
+    page.get_by_role("button", name="Forecast").click()
+    page.get_by_label("60 closes, oldest first").press_sequentially(" 7")
+    expect(page.locator("#closes-error")).to_be_hidden()
+    expect(page.get_by_label("60 closes, oldest first")).not_to_have_attribute("aria-invalid", "true")
+
+
+def test_error_of_the_server_is_shown_with_its_details(page, server):
+    forecast(page)
+    closes = [1.0] * 59 + [1e9]
+    page.get_by_label("60 closes, oldest first").fill(" ".join(f"{close:.0f}" for close in closes))
+    page.get_by_role("button", name="Forecast").click()
+    refusal = requests.post(f"{server}/predict", json={"predict": closes}, timeout=30).json()
+    alert = page.locator("#request-error")
+    for sentence in (refusal["error"], *refusal["details"]):
+        expect(alert).to_contain_text(sentence)
+    expect(alert).to_have_role("alert")
+    expect(page.locator("#result")).to_be_hidden()
+
+
+def test_error_that_is_not_json_is_shown_by_its_status(page):
+    page.route("**/predict", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.get_by_role("button", name="Load an example").click()
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.locator("#request-error")).to_have_text("The server answered with status 502.")
+
+
+def test_server_that_does_not_answer_is_told(page):
+    page.route("**/predict", lambda route: route.abort())
+    page.get_by_role("button", name="Load an example").click()
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.locator("#request-error")).to_contain_text("The server did not answer.")
+
+
+@pytest.mark.parametrize("clipboard", ["with the clipboard API", "without, as over plain HTTP"])
+def test_copied_curl_command_works(page, server, clipboard):
+    if clipboard.startswith("without"):
+        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.reload()
+    forecast(page, horizon=2)
+    closes = example_closes(page)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#copy-status")).to_have_text("Copied")
+    page.get_by_label("60 closes, oldest first").fill("")
+    page.get_by_label("60 closes, oldest first").press("ControlOrMeta+v")
+    command = page.get_by_label("60 closes, oldest first").input_value()
+    assert command.startswith("curl ")
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
+    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
+
+
+def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
+    forecast(page, horizon=20)
+    assert len(watch.predictions) == 1
+    assert {urlsplit(url).netloc for url in watch.requests} == {urlsplit(server).netloc}
+    assert watch.complaints == []
+
+
+def test_page_works_under_a_strict_content_security_policy(page, server):
+    def add_policy(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, headers=response.headers | {"content-security-policy": POLICY})
+
+    page.route(f"{server}/", add_policy)
+    watch = Watch(page)
+    response = page.reload()
+    assert response is not None
+    assert response.headers["content-security-policy"] == POLICY
+    forecast(page, horizon=20)
+    expect(page.get_by_role("img", name="20 trading days ahead")).to_be_visible()
+    assert watch.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_has_no_accessibility_violations(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    assert violations(page) == []
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.locator("#closes-error")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_role("button", name="Forecast").click()
+    expect(page.get_by_role("list", name="Warnings")).to_be_visible()
+    page.get_by_text("Forecast as a table").click()
+    page.get_by_role("button", name="Copy").click()
+    assert violations(page) == []
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+
+def test_chart_follows_the_colour_scheme(page):
+    page.emulate_media(color_scheme="light")
+    forecast(page)
+    canvas = page.locator("#chart canvas")
+    light = canvas.evaluate("c => c.toDataURL()")
+    page.emulate_media(color_scheme="dark")
+    expect(canvas).to_have_count(1)
+    page.wait_for_function("light => document.querySelector('#chart canvas').toDataURL() !== light", arg=light)
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_page_does_not_scroll_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    forecast(page, horizon=20)
+    page.get_by_text("Forecast as a table").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    chart, panel = (page.locator(selector).bounding_box() for selector in ("#chart canvas", "#result"))
+    assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
+
+
+def test_page_is_usable_by_keyboard_alone(page):
+    names = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        if names[-1] == "load-example":
+            page.keyboard.press("Enter")
+        elif names[-1] == "horizon":
+            page.keyboard.press("End")
+        elif names[-1] == "submit":
+            page.keyboard.press("Enter")
+            break
+    assert names[-5:] == ["Experiments (MLflow)", "load-example", "closes", "horizon", "submit"]
+    expect(page.locator("#table tbody tr")).to_have_count(20)
+
+
+def test_page_weighs_less_than_150_kb_compressed(page, watch, server):
+    assert len(watch.requests) >= 10
+    weights = []
+    for url in watch.requests:
+        with requests.get(url, headers={"Accept-Encoding": "gzip, deflate"}, stream=True, timeout=30) as response:
+            weights.append(len(response.raw.read(decode_content=False)))
+    assert sum(weights) < 150_000

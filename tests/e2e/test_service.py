@@ -1,0 +1,219 @@
+"""The service as its users run it: a real gunicorn, real requests, a real MLflow UI."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import requests
+
+from processData import read_snapshot
+from settings import PROJECT_DIR
+
+CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
+README = (PROJECT_DIR / "README.md").read_text()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def wait_until(condition, seconds, what):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{what} not within {seconds} s")
+
+
+def answers(url):
+    try:
+        return requests.get(url, timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+class Service:
+    """`python app.py` in a process group of its own."""
+
+    def __init__(self, folder, **environment):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "log.csv"
+        self.stderr = (folder / "stderr.txt").open("w+")
+        own = {"PORT": str(self.port), "REQUEST_LOG": str(self.log), "MLFLOW_UI": "off", "WEB_CONCURRENCY": "2"}
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | own | environment, stderr=self.stderr, start_new_session=True
+        )
+
+    def wait(self):
+        wait_until(lambda: answers(f"{self.url}/health"), 60, "an answer")
+
+    def children(self):
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def said(self):
+        self.stderr.seek(0)
+        return self.stderr.read()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start services; whatever is left of them is ended afterwards."""
+    services = []
+
+    def start_service(**environment):
+        services.append(Service(tmp_path, **environment))
+        services[-1].wait()
+        return services[-1]
+
+    yield start_service
+    for service in services:
+        left = [*service.children(), psutil.Process(service.process.pid)] if service.process.poll() is None else []
+        for process in left:
+            process.kill()
+        service.process.wait()
+        service.stderr.close()
+
+
+def test_a_window_of_real_closes_is_forecast_logged_and_shown(start):
+    service = start()
+    body = requests.post(f"{service.url}/predict", json={"predict": CLOSES, "horizon": 5}, timeout=10).json()
+    assert body["last_close"] == CLOSES[-1]
+    assert len(body["path"]) == 5
+    with service.log.open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["predicted_price"]) == body["predicted_price"]
+    shown = requests.get(f"{service.url}/monitor", timeout=10).json()["RESPONSES"]
+    assert [entry["predicted_price"] for entry in shown] == [body["predicted_price"]]
+
+
+def test_readmes_calls_answer_as_written(start):
+    service = start()
+    calls = [block for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S) if "127.0.0.1:8010" in block]
+    assert len(calls) == 2
+    for block in calls:
+        text = block.replace("http://127.0.0.1:8010", service.url)
+        done = subprocess.run(["bash", "-ec", text], capture_output=True, text=True, timeout=60, check=True)
+        assert "error" not in done.stdout
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    code = code.replace("http://127.0.0.1:8010", service.url)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_workers_stay_small_and_import_no_training_library(start):
+    service = start()
+    requests.post(f"{service.url}/predict", json={"predict": CLOSES}, timeout=10)
+    workers = service.children()
+    assert len(workers) == 2
+    for worker in workers:
+        assert worker.memory_info().rss < 150e6
+        loaded = " ".join(mapping.path for mapping in worker.memory_maps())
+        for library in ("pandas", "sklearn", "tensorflow", "mlflow"):
+            assert f"/{library}/" not in loaded
+
+
+def test_sigterm_ends_with_code_0_and_leaves_no_process(start):
+    service = start()
+    children = service.children()
+    assert service.stop() == 0
+    assert not [child for child in children if child.is_running()]
+
+
+def test_every_accepted_request_is_answered_before_the_end(start):
+    service = start(WEB_CONCURRENCY="1")
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        body = json.dumps({"predict": CLOSES}).encode()
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.sendall(head.encode() + body[:100])
+        time.sleep(0.5)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        client.sendall(body[100:])
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert service.process.wait(30) == 0
+
+
+def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
+    folder = shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
+    metadata_file = folder / "metadata.json"
+    metadata = json.loads(metadata_file.read_text())
+    service = start(MODEL_DIR=str(folder))
+
+    def switch_to(version, break_it=False):
+        shutil.copytree(folder / "versions" / metadata["model_version"], folder / "versions" / version)
+        if break_it:
+            (folder / "versions" / version / "my_model.onnx").write_bytes(b"broken")
+        temporary = folder / "new.json"
+        temporary.write_text(json.dumps(metadata | {"model_version": version}))
+        os.replace(temporary, metadata_file)
+
+    def versions():
+        answers = [requests.get(f"{service.url}/ready", timeout=5).json() for _ in range(10)]
+        return {(answer["model_version"], answer["problem"] is None) for answer in answers}
+
+    switch_to("20990101-000000-000000")
+    wait_until(lambda: versions() == {("20990101-000000-000000", True)}, 10, "the new model in all workers")
+    switch_to("20990102-000000-000000", break_it=True)
+    wait_until(lambda: versions() == {("20990101-000000-000000", False)}, 10, "the old model and the problem")
+
+
+@pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("PORT", "0"), ("MLFLOW_UI", "maybe"), ("WEB_CONCURRENCY", "0")])
+def test_a_wrong_setting_stops_the_start_and_is_named(name, value):
+    done = subprocess.run(
+        [sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | {name: value}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert f"{name}='{value}'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_mlflow_ui_is_a_child_that_is_restarted_and_ends_with_the_service(start, tmp_path):
+    port = free_port()
+    database = f"sqlite:///{tmp_path}/mlflow.db"
+    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=database)
+    assert requests.get(f"{service.url}/ready", timeout=5).status_code == 200  # long before the UI
+    ui = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{ui}/health"), 180, "the MLflow UI")
+    redirect = requests.get(f"{service.url}/mlflow", allow_redirects=False, timeout=5)
+    assert (redirect.status_code, redirect.headers["Location"]) == (302, f"{ui}/")
+    assert "MLflow" in requests.get(f"{service.url}/mlflow", timeout=30).text
+
+    def servers():
+        return [child for child in service.children() if "mlflow" in child.cmdline()]
+
+    for server in servers():
+        server.kill()
+    wait_until(lambda: not answers(f"{ui}/health"), 10, "the end of the MLflow UI")
+    wait_until(lambda: answers(f"{ui}/health"), 180, "the MLflow UI again")
+    children = service.children()
+    assert service.stop() == 0
+    psutil.wait_procs(children, timeout=15)
+    assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.slow
+def test_the_mlflow_ui_ends_when_the_service_is_killed(start, tmp_path):
+    port = free_port()
+    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
+    wait_until(lambda: any("mlflow" in child.cmdline() for child in service.children()), 30, "the MLflow UI's process")
+    children = service.children()
+    service.process.kill()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive

@@ -1,0 +1,135 @@
+"""swagger.yaml, the README and the code say the same."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from openapi_spec_validator import validate
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app import create_app
+from processData import read_snapshot
+from settings import PROJECT_DIR, Settings
+
+SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
+README = (PROJECT_DIR / "README.md").read_text()
+METADATA = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())
+UNDOCUMENTED = {
+    "/static/<path:filename>",
+    "/apidocs",
+    "/apidocs/index.html",
+    "/apispec_1.json",
+    "/flasgger_static/<path:filename>",
+    "/oauth2-redirect.html",
+}
+CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
+
+
+def make_app(folder):
+    return create_app(Settings(REQUEST_LOG=folder / "log.csv", MLFLOW_UI_PORT=1))
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    return make_app(tmp_path_factory.mktemp("contract"))
+
+
+def test_swagger_is_valid_openapi():
+    validate(SWAGGER)
+
+
+def test_swagger_names_every_route(app):
+    served = {str(rule) for rule in app.url_map.iter_rules()} - UNDOCUMENTED
+    assert served == set(SWAGGER["paths"])
+
+
+def test_swagger_is_what_the_server_shows(app):
+    shown = app.test_client().get("/apispec_1.json").json
+    assert shown["paths"].keys() == SWAGGER["paths"].keys()
+    assert shown["components"] == SWAGGER["components"]
+
+
+def test_swaggers_example_is_the_snapshots_last_window_and_works(app):
+    example = SWAGGER["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["window"]["value"]
+    assert example["predict"] == read_snapshot("MSFT").prices[-60:].tolist()
+    assert app.test_client().post("/predict", json=example).status_code == 200
+
+
+@pytest.mark.parametrize(("path", "method"), [(path, method) for path, item in SWAGGER["paths"].items() for method in item])
+def test_generated_requests_get_documented_answers(app, path, method):
+    schema = schemathesis.openapi.from_path(PROJECT_DIR / "swagger.yaml")
+    schema.app = app
+
+    @hypothesis_settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(case=schema[path][method].as_strategy())
+    def check(case):
+        case.validate_response(case.call(headers={"Accept-Encoding": "identity"}), checks=CHECKS)
+
+    check()
+
+
+def test_readme_lists_every_setting_with_its_default_and_meaning():
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", README, flags=re.M))
+    assert rows.keys() == Settings.model_fields.keys()
+    for name, field in Settings.model_fields.items():
+        default, meaning = rows[name].split(" | ", 1)
+        assert meaning == field.description
+        if field.default_factory is None and name != "MLFLOW_TRACKING_URI":  # these two depend on the machine
+            assert default == (f"`{field.default}`" if str(field.default) else "empty")
+
+
+def test_readme_quotes_the_results_of_the_model_in_git():
+    metrics = METADATA["metrics"]
+    assert METADATA["source"] == "snapshot"
+    assert METADATA["symbol"] == "MSFT"
+    rows = re.findall(r"^\| ([A-Z0-9]+)(?: \(USD\))? \| ([\d.%]+) \| ([\d.%]+) \|$", README, flags=re.M)
+    assert [name.lower() for name, *_ in rows] == ["mse", "rmse", "mae", "mape", "r2"]
+    for name, model, naive in rows:
+        form = "{:.3%}" if name == "MAPE" else "{:.4f}"
+        assert model == form.format(metrics[name.lower()])
+        assert naive == form.format(metrics[f"naive_{name.lower()}"])
+    for level in ("80", "95"):
+        assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | |" in README
+    assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of repeating the last close" in README
+    assert f"the {metrics['n_days']} days from {METADATA['tested_from']} on" in README
+    assert f"to\n{METADATA['fitted_until']}," in README
+
+
+def test_readme_shows_the_answer_of_its_first_call(app):
+    shell, answer = re.search(r"-d '(\{.*?\})'\n```.*?```json\n(.*?)```", README, flags=re.S).groups()
+    given = app.test_client().post("/predict", json=json.loads(shell)).json
+    shown = json.loads(answer)
+    assert given.keys() == shown.keys()
+    for field in ("predicted_price", "last_close", "intervals", "path", "warnings", "model_version"):
+        assert given[field] == shown[field]
+
+
+def test_readmes_commands_exist():
+    makefile = (PROJECT_DIR / "Makefile").read_text()
+    for target in set(re.findall(r"`make ([a-z]+)`", README)) | {"run", "test"}:
+        assert f"\n{target}:" in makefile
+    for script in set(re.findall(r"python (\w+\.py)", README)):
+        assert (PROJECT_DIR / script).is_file()
+
+
+@pytest.mark.parametrize("script", ["modelTrain.py", "modelEvaluate.py", "modelPredict.py", "modelCompile.py"])
+def test_readmes_options_are_the_commands_options(script):
+    given = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
+    for line in re.findall(rf"python {script}(.*)", README):
+        for option in re.findall(r"--[a-z-]+", line):
+            assert option in given
+
+
+def test_readmes_links_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (PROJECT_DIR / target).exists(), target

@@ -1,0 +1,219 @@
+"""Training as its users run it: the command, what it publishes and what MLflow keeps."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modelPredict import load_forecaster
+from modelStore import sha256
+from modelTrain import Split, fingerprint, parse, split_in_time
+from processData import Closes, InvalidClosesError, make_windows, read_snapshot
+from settings import PROJECT_DIR
+
+SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
+
+
+def environment(folder):
+    return os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "YAHOO_RETRIES": "0"}
+
+
+def train(folder, *options, check=True):
+    return subprocess.run(
+        [sys.executable, "modelTrain.py", "--model-dir", str(folder / "modelFiles"), *options],
+        cwd=PROJECT_DIR, env=environment(folder), capture_output=True, text=True, check=check,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with one short training in it, and what the command said."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(folder, *SHORT)
+
+
+@pytest.fixture
+def metadata(trained):
+    folder, _ = trained
+    return json.loads((folder / "modelFiles" / "metadata.json").read_text())
+
+
+def test_split_in_time_keeps_the_last_fifth_unseen_and_calibrates_on_the_part_before():
+    assert split_in_time(60 + 1000) == Split(calibration=640, test=800, n=1000)
+
+
+@pytest.mark.parametrize("n_closes", [0, 61, 300])
+def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_closes):
+    with pytest.raises(InvalidClosesError, match="it takes") as failure:
+        split_in_time(n_closes)
+    needed = int(str(failure.value).rstrip(".").split()[-1])
+    split_in_time(needed)
+    with pytest.raises(InvalidClosesError):
+        split_in_time(needed - 10)
+
+
+def test_fingerprint_changes_with_any_close_or_date():
+    closes = read_snapshot("MSFT")
+    other_price, other_date = closes.prices.copy(), closes.dates.copy()
+    other_price[7] += 1e-9
+    other_date[-1] += 1
+    prints = {
+        fingerprint(closes),
+        fingerprint(Closes("MSFT", "csv", closes.dates, other_price)),
+        fingerprint(Closes("MSFT", "csv", other_date, closes.prices)),
+    }
+    assert len(prints) == 3
+    assert fingerprint(closes) == fingerprint(Closes("X", "csv", closes.dates.copy(), closes.prices.copy()))
+
+
+@pytest.mark.slow
+def test_training_publishes_what_the_contract_says(trained, metadata):
+    folder, _ = trained
+    published = folder / "modelFiles"
+    for field in (
+        "model_version", "created_at", "symbol", "source", "first_date", "last_date", "n_closes", "seed", "mlflow_run_id", "files",
+        "versions", "metrics",
+    ):  # fmt: skip
+        assert metadata[field] not in (None, "", {})
+    assert (metadata["symbol"], metadata["source"], metadata["last_date"]) == ("MSFT", "snapshot", "2022-12-28")
+    for name in ("mse", "rmse", "mae", "mape", "r2"):
+        assert {name, f"naive_{name}"} <= set(metadata["metrics"])
+    assert {"rmse_ratio", "coverage_80", "coverage_95", "winkler_80", "winkler_95"} <= set(metadata["metrics"])
+    version = published / "versions" / metadata["model_version"]
+    assert {path.name for path in version.iterdir()} == {*metadata["files"], "metadata.json"}
+    for name, digest in metadata["files"].items():
+        assert sha256(version / name) == digest
+    for name in ("my_model.keras", "scaler.pkl"):
+        assert sha256(published / name) == metadata["files"][name]
+    assert load_forecaster(published).version == metadata["model_version"]
+
+
+@pytest.mark.slow
+def test_training_says_what_it_does(trained):
+    _, done = trained
+    for words in ("snapshot", "epoch  1/1", "persistence", "RMSE", "times that of repeating the last close", "Published"):
+        assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_network_is_the_promised_one(trained):
+    import joblib
+    import keras
+
+    folder, _ = trained
+    model = keras.saving.load_model(folder / "modelFiles" / "my_model.keras")
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds == ["LSTM", "Dropout", "LSTM", "Dropout", "Dense", "Rescaling"]
+    assert [layer.units for layer in model.layers if hasattr(layer, "units")] == [50, 50, 1]
+    assert [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"] == [0.2, 0.2]
+    assert model.input_shape == (None, 60, 1)
+    assert (model.optimizer.name, model.loss) == ("adam", "mse")
+    scaler = joblib.load(folder / "modelFiles" / "scaler.pkl")
+    windows, _ = make_windows(read_snapshot("MSFT").between("2019-06-01", "2022-12-28").prices)
+    fitted = (windows / windows[:, -1:])[: split_in_time(901).calibration]
+    assert (scaler.data_min_[0], scaler.data_max_[0]) == (fitted.min(), fitted.max())
+
+
+@pytest.mark.slow
+def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, metadata):
+    import mlflow
+
+    folder, _ = trained
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    client = mlflow.MlflowClient()
+    run = client.get_run(metadata["mlflow_run_id"])
+    for name in ("mse", "rmse", "mae", "mape", "r2", "naive_rmse", "coverage_80"):
+        assert run.data.metrics[name] == pytest.approx(metadata["metrics"][name])
+    assert run.data.params["source"] == "snapshot"
+    assert run.data.params["data_sha256"] == metadata["data_sha256"]
+    assert run.data.params["epochs"] == "1"
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == 1
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {"plots/backtest.png"}
+    files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "modelFiles")}
+    assert files == {"my_model.keras", "my_model.onnx", "scaler.pkl", "metadata.json"}
+    windows, _ = make_windows(read_snapshot("AAPL").prices)
+    given = mlflow.pyfunc.load_model("models:/stock-forecast@champion").predict(windows[:5])
+    expected = load_forecaster(folder / "modelFiles").forecast(windows[:5]).prices[:, 0]
+    np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.slow
+def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
+    folder, _ = trained
+    shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
+    train(tmp_path, *SHORT, "--seed", "1")
+    second = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
+    assert second["model_version"] != metadata["model_version"]
+    train(tmp_path, "--rollback")
+    back = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
+    assert back["model_version"] == metadata["model_version"]
+    assert sha256(tmp_path / "modelFiles" / "my_model.keras") == metadata["files"]["my_model.keras"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--epochs", "0"], ["--start", "yesterday"], ["--source", "moon"], ["--source", "csv"], ["--csv", "x", "--source", "yahoo"]]
+)
+def test_wrong_usage_ends_with_code_2(options, capsys):
+    with pytest.raises(SystemExit) as end:
+        parse(options)
+    assert end.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--source", "snapshot", "--symbol", "NOPE"], "NOPE is not in the embedded snapshot"),
+        (["--source", "snapshot", "--start", "2022-06-01"], "too few"),
+        (["--source", "csv", "--csv", "missing.csv"], "missing.csv"),
+        (["--source", "yahoo"], "Yahoo Finance"),
+        (["--rollback"], "metadata.json"),
+    ],
+)
+def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
+    done = train(tmp_path, *options, check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "modelFiles" / "metadata.json").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_path):
+    command = [sys.executable, "-u", "modelTrain.py", "--model-dir", str(tmp_path / "modelFiles"), "--source", "snapshot"]
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "modelFiles" / "metadata.json").exists()
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_network_and_another_one_does_not():
+    from modelTrain import train_network
+
+    windows, targets = make_windows(read_snapshot("MSFT").prices[:400])
+    split = Split(calibration=200, test=300, n=340)
+
+    def weights(seed):
+        model, _, _ = train_network(windows, targets[:, 0], split, epochs=1, batch_size=32, seed=seed)
+        return np.concatenate([array.ravel() for array in model.get_weights()])
+
+    first = weights(0)
+    np.testing.assert_array_equal(first, weights(0))
+    assert not np.array_equal(first, weights(1))

@@ -1,0 +1,214 @@
+import logging
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from yahoo_stub import ODD_DAY, YahooStub
+
+from processData import Closes, DataUnavailableError, InvalidClosesError, load_closes, read_cache
+from settings import Settings
+
+TIMEOUT = 0.5  # seconds, for one call
+CALLS_AN_ATTEMPT = 5  # cookie, crumb and chart, and again with the other kind of cookie
+FIRST, LAST = "2024-01-02", "2024-06-17"  # the stub's first and last day
+
+
+@pytest.fixture
+def settings(yahoo: YahooStub, tmp_path: Path) -> Settings:
+    return Settings(YAHOO_URL=yahoo.url, YAHOO_TIMEOUT=TIMEOUT, YAHOO_RETRIES=1, DATA_CACHE_DIR=tmp_path / "cache")
+
+
+def download(settings: Settings, symbol: str = "MSFT", start: str = FIRST, end: str = LAST) -> Closes:
+    return load_closes(symbol, start, end, source="yahoo", settings=settings)
+
+
+def test_download_gives_the_adjusted_closes_of_every_day(yahoo, settings):
+    closes = download(settings)
+    assert (closes.symbol, closes.source) == ("MSFT", "yahoo")
+    assert closes.dates.tolist() == yahoo.dates
+    np.testing.assert_allclose(closes.prices, yahoo.adjusted, rtol=1e-12)
+    assert not np.allclose(closes.prices, yahoo.closes)
+
+
+def test_download_includes_start_and_end(yahoo, settings):
+    closes = download(settings, start="2024-02-05", end="2024-03-01")
+    assert (closes.first_date, closes.last_date) == ("2024-02-05", "2024-03-01")
+
+
+@pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X", "msft"])
+def test_download_takes_symbols_of_every_kind(yahoo, settings, symbol):
+    assert len(download(settings, symbol)) == len(yahoo.dates)
+    assert read_cache(symbol, settings).symbol == symbol
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("429", "Yahoo Finance: it refuses further calls for now (429); 2 attempts."),
+        ("500", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
+        ("html", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
+        ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
+        ("slow", "Yahoo Finance: no answer within 0.5 s; 2 attempts."),
+        ("half", "Yahoo Finance: it cannot be reached; 2 attempts."),
+    ],
+)
+@pytest.mark.parametrize("symbol", ["MSFT", "NEW-1"])  # yfinance knows the time zone of the one from the tests before
+def test_failed_call_is_tried_again_and_then_an_error_in_one_sentence(yahoo, settings, caplog, behaviour, message, symbol):
+    yahoo.behave(behaviour)
+    started = time.monotonic()
+    with pytest.raises(DataUnavailableError) as caught:
+        download(settings, symbol)
+    assert str(caught.value) == message
+    assert [r.message for r in caplog.records if "attempt 2 of 2" in r.message and r.name == "yahooFinance"]
+    assert time.monotonic() - started < 2 * CALLS_AN_ATTEMPT * TIMEOUT + 10
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_retries_are_those_of_the_setting(yahoo, settings, caplog, retries):
+    download(settings)  # yfinance keeps the time zone: from now on one chart is one attempt
+    yahoo.behave("half")
+    with pytest.raises(DataUnavailableError, match=f"; {retries + 1} attempts."):
+        download(settings.model_copy(update={"YAHOO_RETRIES": retries}))
+    assert yahoo.calls == retries + 1
+
+
+def test_call_that_fails_once_succeeds_at_the_second_attempt(yahoo, settings):
+    download(settings)
+    yahoo.behave("fail once")
+    np.testing.assert_allclose(download(settings).prices, yahoo.adjusted, rtol=1e-12)
+    assert yahoo.calls == 2
+
+
+def test_failure_is_not_remembered(yahoo, settings):
+    yahoo.behave("half")
+    with pytest.raises(DataUnavailableError):
+        download(settings)
+    yahoo.behave("normal")
+    assert len(download(settings)) == len(yahoo.dates)
+
+
+@pytest.mark.parametrize("behaviour", ["empty", "not found"])
+@pytest.mark.parametrize("symbol", ["MSFT", "GONE"])
+def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, behaviour, symbol):
+    yahoo.behave(behaviour)
+    with pytest.raises(DataUnavailableError, match=rf"^Yahoo Finance has no closes of {symbol} from 2010-01-01 to \d{{4}}-\d\d-\d\d\.$"):
+        download(settings, symbol)
+    assert yahoo.calls <= 2
+
+
+def test_range_without_closes_names_the_one_there_is(yahoo, settings):
+    with pytest.raises(DataUnavailableError, match=f"no closes from 2011-01-01 to 2011-12-31; the yahoo has {FIRST} to {LAST}"):
+        download(settings, start="2011-01-01", end="2011-12-31")
+
+
+def test_server_that_is_not_there_is_an_error(settings, unused_port):
+    nowhere = settings.model_copy(update={"YAHOO_URL": f"http://127.0.0.1:{unused_port}"})
+    with pytest.raises(DataUnavailableError, match="it cannot be reached; 2 attempts"):
+        download(nowhere)
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def test_day_without_a_close_is_dropped(yahoo, settings):
+    yahoo.behave("null")
+    closes = download(settings)
+    assert closes.dates.tolist() == yahoo.dates[:ODD_DAY] + yahoo.dates[ODD_DAY + 1 :]
+
+
+def test_price_of_zero_is_refused_naming_the_day(yahoo, settings):
+    yahoo.behave("zero")
+    with pytest.raises(InvalidClosesError) as caught:
+        download(settings)
+    assert caught.value.details == [f"row {ODD_DAY + 1} ({yahoo.dates[ODD_DAY]}): close 0.0 is not a positive finite number"]
+    assert not settings.DATA_CACHE_DIR.exists()  # and not kept
+
+
+def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, settings):
+    assert len(download(settings, start="2024-05-01", end="2024-05-31")) == 23
+    cached = read_cache("MSFT", settings)
+    assert (cached.source, cached.first_date, cached.last_date) == ("cache", FIRST, LAST)
+    np.testing.assert_array_equal(cached.prices, download(settings).prices)  # to the last bit
+    assert [path.name for path in settings.DATA_CACHE_DIR.iterdir()] == ["MSFT.csv"]
+    assert (settings.DATA_CACHE_DIR / "MSFT.csv").stat().st_mode & 0o777 == 0o644
+
+
+def test_cache_that_cannot_be_written_does_not_lose_the_download(yahoo, settings, tmp_path, caplog):
+    (tmp_path / "file").touch()
+    elsewhere = settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"})
+    assert len(download(elsewhere)) == len(yahoo.dates)
+    assert any(record.message.startswith("Not cached: ") for record in caplog.records)
+
+
+def test_cache_stays_as_it_was_when_a_new_one_cannot_be_put_in_place(yahoo, settings, monkeypatch):
+    download(settings)
+    before = (settings.DATA_CACHE_DIR / "MSFT.csv").read_bytes()
+    yahoo.adjusted[0] += 1
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        download(settings)
+    assert {path.name: path.read_bytes() for path in settings.DATA_CACHE_DIR.iterdir()} == {"MSFT.csv": before}
+
+
+def auto(settings: Settings, symbol: str = "MSFT", start: str = "2022-01-01", end: str = LAST) -> Closes:
+    return load_closes(symbol, start, end, settings=settings)
+
+
+def test_auto_asks_yahoo_then_the_cache_then_the_snapshot(yahoo, settings, caplog):
+    caplog.set_level(logging.INFO, "processData")
+    assert auto(settings).source == "yahoo"
+    yahoo.behave("half")
+    cached = auto(settings)
+    assert (cached.source, cached.last_date) == ("cache", LAST)
+    assert "Not used: yahoo: Yahoo Finance: it cannot be reached; 2 attempts." in caplog.messages
+    assert f"MSFT: 120 closes to {LAST} from cache." in caplog.messages
+    (settings.DATA_CACHE_DIR / "MSFT.csv").unlink()
+    embedded = auto(settings)
+    assert (embedded.source, embedded.last_date) == ("snapshot", "2022-12-28")
+    assert "Not used: cache: No cached download of MSFT in cache/." in caplog.messages
+    assert "MSFT: 249 closes to 2022-12-28 from snapshot." in caplog.messages
+
+
+def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
+    auto(settings)
+    (settings.DATA_CACHE_DIR / "MSFT.csv").write_bytes(b"date,close\n2024-01-02,abc\n")
+    yahoo.behave("half")
+    assert auto(settings).source == "snapshot"
+    assert any(message.startswith("Not used: cache: ") and "rows without" in message for message in caplog.messages)
+
+
+def test_auto_with_no_source_left_names_what_each_said(yahoo, settings):
+    yahoo.behave("not found")
+    with pytest.raises(DataUnavailableError) as caught:
+        auto(settings, "NOSUCH")
+    assert str(caught.value) == f"No source has closes of NOSUCH from 2022-01-01 to {LAST}."
+    assert [detail.split(":")[0] for detail in caught.value.details] == ["yahoo", "cache", "snapshot"]
+
+
+def test_source_yahoo_does_not_fall_back(yahoo, settings):
+    download(settings)
+    yahoo.behave("half")
+    with pytest.raises(DataUnavailableError, match="Yahoo Finance"):
+        download(settings)
+
+
+@pytest.mark.parametrize("symbol", ["../x", "BRK/B", ".MSFT", "", "A" * 16, "MS FT", "MSFT\n", "é", "a\\b", "%2e%2e", "A?b=c"])
+@pytest.mark.parametrize("source", ["auto", "yahoo", "cache", "snapshot"])
+def test_symbol_that_is_none_is_refused_before_anything_is_asked(yahoo, settings, source, symbol):
+    with pytest.raises(DataUnavailableError) as caught:
+        load_closes(symbol, source=source, settings=settings)
+    assert repr(symbol) in str(caught.value)
+    assert yahoo.paths == []
+    assert not settings.DATA_CACHE_DIR.exists()
