@@ -28,15 +28,11 @@ COPY templates templates
 COPY modelFiles modelFiles
 
 # Only 8010 is published, so no MLflow UI in here: GET /mlflow tells how to get one, or redirects to MLFLOW_UI_URL.
-# ONNX Runtime would report to its maker. An idle kept-alive connection makes gunicorn wait for the whole graceful timeout:
-# 8 s ends before the 10 s after which docker stop kills.
 ENV HOST=0.0.0.0 \
     PORT=8010 \
     MLFLOW_UI=off \
     REQUEST_LOG=/data/log_predictions.csv \
     DATA_CACHE_DIR=/data/cache \
-    ORT_DISABLE_TELEMETRY=1 \
-    GUNICORN_CMD_ARGS=--graceful-timeout=8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 

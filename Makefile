@@ -43,6 +43,9 @@ lint: $(VENV)/requirements-dev  ## ruff and mypy
 format: $(VENV)/requirements-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+notebook: $(VENV)/requirements-dev  ## run the notebook anew
+	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb
+
 chromium:  ## install Debian's Chromium for the browser tests (needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 

@@ -5,6 +5,7 @@
 Only this module knows HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
 """
 
+import hmac
 import logging
 import os
 import sys
@@ -35,6 +36,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_WINDOWS = 1024
 MAX_MONITOR_ROWS = 10_000
 MAX_DETAILS = 5
+NEEDS_KEY = frozenset({"predict", "monitor"})
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
 Close = Annotated[FiniteFloat, Field(gt=0)]
@@ -94,7 +96,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["models"] = ModelHolder(settings.MODEL_DIR)
     app.extensions["request_log"] = RequestLog(settings.REQUEST_LOG)
     app.extensions["gauge"] = Gauge()
+    app.extensions["api_key"] = settings.API_KEY.get_secret_value().encode()
     app.before_request(_start_clock)
+    app.before_request(_check_key)
     app.after_request(_log_prediction)
     for error in (HTTPException, RequestError, ForecastError, Exception):
         app.register_error_handler(error, _answer_error)
@@ -114,6 +118,7 @@ def predict() -> Response:
     """Forecast the next closes of one window, or of each window of a batch.
 
     :raise 400: the body is not JSON.
+    :raise 401: the API key is missing or wrong.
     :raise 415: it is not declared as JSON.
     :raise 422: it is no window of 60 positive closes.
     :raise 503: there is no model that can be trusted.
@@ -258,6 +263,16 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
 
 def _start_clock() -> None:
     g.started = time.perf_counter()
+
+
+def _check_key() -> None:
+    """Ask for the API key, where one is set.
+
+    :raise 401: the header X-API-Key is missing or wrong.
+    """
+    key: bytes = current_app.extensions["api_key"]
+    if key and request.endpoint in NEEDS_KEY and not hmac.compare_digest(request.headers.get("X-API-Key", "").encode(), key):
+        raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
 def _log_prediction(response: Response) -> Response:

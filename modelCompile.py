@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import commandLine
+from modelPredict import Network
 from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sums, sha256
 from processData import WINDOW, ForecastError
 from settings import Settings
@@ -131,19 +132,16 @@ def compile_files(folder: Path) -> None:
     """
     import joblib
     import keras
-    import onnxruntime
 
     model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
     scaler = joblib.load(folder / SCALER_FILE)
     compiled = compile_model(model, scaler, {name: sha256(folder / name) for name in (KERAS_FILE, SCALER_FILE)})
 
     moves = np.random.default_rng(0).normal(0, 0.02, (64, WINDOW)).cumsum(axis=1)
-    relative = np.exp(moves - moves[:, -1:])
-    scaled = scaler.transform(relative.reshape(-1, 1)).reshape(relative.shape)
-    expected = scaler.inverse_transform(np.asarray(model(scaled[..., None].astype(np.float32))))
-    session = onnxruntime.InferenceSession(compiled, providers=["CPUExecutionProvider"])
-    (given,) = session.run(None, {"relative_closes": relative.astype(np.float32)})
-    difference = float(np.max(np.abs(given / expected - 1)))
+    windows = np.exp(moves - moves[:, -1:])  # the last close is 1
+    scaled = scaler.transform(windows.reshape(-1, 1)).reshape(*windows.shape, 1)
+    expected = scaler.inverse_transform(np.asarray(model(scaled.astype(np.float32))))
+    difference = float(np.max(np.abs(Network(compiled).path(windows) / expected - 1)))
     if not difference <= TOLERANCE:
         raise CompileError(f"The compiled form differs from Keras by {difference:.1e}, more than {TOLERANCE:.0e}.")
 

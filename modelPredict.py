@@ -8,12 +8,12 @@ ONNX Runtime runs the compiled network; neither TensorFlow nor scikit-learn is i
 import argparse
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 import commandLine
 from intervals import MAX_HORIZON, Calibration, bounds, ewma_volatility
@@ -76,6 +76,9 @@ class Network:
 
     def __init__(self, compiled: bytes) -> None:
         """Load the content of my_model.onnx."""
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # one request, one core: no hand-over
         self._session = onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])

@@ -74,7 +74,7 @@ def split_in_time(n_closes: int) -> Split:
     test = int(n * TRAIN_SHARE)
     calibration = int(test * (1 - CALIBRATION_SHARE))
     if test - calibration - MAX_HORIZON < MIN_CALIBRATION:
-        needed = WINDOW + int(np.ceil((MIN_CALIBRATION + MAX_HORIZON + 1) / CALIBRATION_SHARE / TRAIN_SHARE))
+        needed = WINDOW + int(np.ceil(np.ceil((MIN_CALIBRATION + MAX_HORIZON) / CALIBRATION_SHARE) / TRAIN_SHARE))
         raise InvalidClosesError(f"{n_closes} closes are too few to train, calibrate and test on; it takes {needed}.")
     return Split(calibration, test, n)
 

@@ -42,8 +42,7 @@ class RequestLog:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        if os.fstat(self._descriptor).st_size == 0:
-            _write_header_once(self._descriptor)
+        _prepare(self._descriptor)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Append one line; columns that `row` does not name stay empty."""
@@ -52,7 +51,7 @@ class RequestLog:
 
     def tail(self, limit: int) -> list[dict[str, Any]]:
         """The newest `limit` rows, oldest first; the time it takes does not depend on the log's length."""
-        return [_parse(fields) for fields in _last_rows(self._descriptor, limit)]
+        return [row for fields in _last_rows(self._descriptor, limit) if (row := _parse(fields))]
 
     def close(self) -> None:
         """Close the descriptor."""
@@ -85,20 +84,23 @@ def _hash(closes: Floats) -> str:
     return hashlib.blake2b(rounded.tobytes(), digest_size=6).hexdigest()
 
 
-def _write_header_once(descriptor: int) -> None:
-    """Write the header, unless another worker did it meanwhile."""
-    header = (",".join(COLUMNS) + "\n").encode()
+def _prepare(descriptor: int) -> None:
+    """Write the header if the log is new, and end a line that a crash left without its end; one worker at a time."""
     try:
         import fcntl
     except ImportError:  # Windows: one process
-        os.write(descriptor, header)
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl = None  # type: ignore[assignment]
+    if fcntl:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        if os.fstat(descriptor).st_size == 0:
-            os.write(descriptor, header)
+        size = os.fstat(descriptor).st_size
+        if size == 0:
+            os.write(descriptor, (",".join(COLUMNS) + "\n").encode())
+        elif os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _last_rows(descriptor: int, limit: int) -> Iterable[list[str]]:
@@ -110,17 +112,16 @@ def _last_rows(descriptor: int, limit: int) -> Iterable[list[str]]:
         text = os.pread(descriptor, end - position, position)
     lines = text.decode(errors="replace").split("\n")[:-1]  # behind the last line break: a line being written
     lines = lines[1:]  # the header, or the rest of a line
-    return csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])))
+    return csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])), quoting=csv.QUOTE_NONE)
 
 
-def _parse(fields: list[str]) -> dict[str, Any]:
-    """A row with numbers as numbers and empty fields as None."""
-    row: dict[str, Any] = {}
-    for column, text in zip(COLUMNS, fields, strict=False):
-        if text == "":
-            row[column] = None
-        elif column in WHOLE_NUMBERS:
-            row[column] = int(text)
-        else:
-            row[column] = float(text) if column in NUMBERS else text
-    return row
+def _parse(fields: list[str]) -> dict[str, Any] | None:
+    """A row with numbers as numbers; None for empty fields and those that an older log has not, and for a line that is no row."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    try:
+        for column, text in zip(COLUMNS, fields, strict=False):
+            if text:
+                row[column] = int(text) if column in WHOLE_NUMBERS else float(text) if column in NUMBERS else text
+    except ValueError:  # torn by a crash
+        return None
+    return row if row["timestamp"] else None

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PROJECT_DIR = Path(__file__).resolve().parent
 
@@ -32,6 +32,9 @@ class Settings(BaseModel):
         ge=1,
         le=64,
         description="Worker processes; the default is one a core, at most 4.",
+    )
+    API_KEY: SecretStr = Field(
+        SecretStr(""), description="If set, /predict and /monitor ask for it in the header X-API-Key; empty: open to everyone."
     )
     MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
     REQUEST_LOG: SettingPath = Field(

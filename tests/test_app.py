@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from app import MAX_BODY_BYTES, create_app
 from processData import read_snapshot
@@ -256,6 +257,20 @@ def unused_listener():
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+def test_an_api_key_is_asked_for_where_one_is_set(settings):
+    client = create_app(settings.model_copy(update={"API_KEY": SecretStr("key-1")})).test_client()
+    for headers in ({}, {"X-API-Key": "key-2"}, {"X-API-Key": ""}, {"X-API-Key": "schlüssel"}):
+        answer = client.post("/predict", json={"predict": CLOSES}, headers=headers)
+        assert answer.status_code == 401
+        assert "X-API-Key" in answer.json["error"]
+        assert client.get("/monitor", headers=headers).status_code == 401
+    assert client.post("/predict", json={"predict": CLOSES}, headers={"X-API-Key": "key-1"}).status_code == 200
+    assert client.get("/monitor", headers={"X-API-Key": "key-1"}).status_code == 200
+    assert client.get("/health").status_code == client.get("/ready").status_code == client.get("/").status_code == 200
+    assert [row["status"] for row in logged(settings)] == ["401"] * 4 + ["200"]
+    assert "key-1" not in settings.REQUEST_LOG.read_text() + repr(settings.model_copy(update={"API_KEY": SecretStr("key-1")}))
 
 
 def test_health_and_ready(client):

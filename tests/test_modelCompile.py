@@ -19,7 +19,10 @@ from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publis
 from processData import WINDOW, ModelUnavailableError, make_windows, read_snapshot, relative_to_last
 from settings import PROJECT_DIR
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),  # Keras saves variables
+]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +99,7 @@ def remove_compiled(model_dir: Path) -> bytes:
 
 def test_command_mends_a_model_without_compiled_form(model_dir):
     content = remove_compiled(model_dir)
-    with pytest.raises(ModelUnavailableError, match="python modelCompile.py"):
+    with pytest.raises(ModelUnavailableError, match=r"python modelCompile\.py"):
         load_forecaster(model_dir)
     command = [sys.executable, "modelCompile.py", "--model-dir", str(model_dir)]
     done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=240)

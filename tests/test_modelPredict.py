@@ -186,7 +186,7 @@ def test_published_model_is_loaded_with_its_version(forecaster, model_dir):
 
 def test_model_without_compiled_form_is_refused_naming_the_command(model_dir):
     (read_published(model_dir).folder / ONNX_FILE).unlink()
-    with pytest.raises(ModelUnavailableError, match="python modelCompile.py") as caught:
+    with pytest.raises(ModelUnavailableError, match=r"python modelCompile\.py") as caught:
         load_forecaster(model_dir)
     assert caught.value.details == ["my_model.onnx is missing"]
 

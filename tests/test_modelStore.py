@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_published_files_can_be_read_by_another_user(tmp_path):
 
 
 def test_nothing_published_is_an_error_that_says_how_to_train(tmp_path):
-    with pytest.raises(ModelUnavailableError, match="python modelTrain.py") as caught:
+    with pytest.raises(ModelUnavailableError, match=r"python modelTrain\.py") as caught:
         read_published(tmp_path)
     assert caught.value.details == ["metadata.json is missing"]
 
@@ -185,7 +186,7 @@ def test_rollback_to_a_version_that_is_not_whole_changes_nothing(tmp_path, damag
         (first.folder / METADATA_FILE).write_text("{}")
     else:
         shutil.rmtree(first.folder)
-    with pytest.raises(ModelUnavailableError, match="Version v1 is not .*; nothing was changed"):
+    with pytest.raises(ModelUnavailableError, match=r"Version v1 is not .*; nothing was changed"):
         rollback(tmp_path)
     assert read_published(tmp_path).version == "v2"
 
@@ -217,7 +218,7 @@ def test_previous_version_is_kept_however_old(tmp_path):
 
 
 def test_staging_folder_is_gone_after_a_failure(tmp_path):
-    with pytest.raises(RuntimeError), staging_folder(tmp_path) as folder:
+    with suppress(RuntimeError), staging_folder(tmp_path) as folder:
         (folder / KERAS_FILE).write_text("half")
         raise RuntimeError
     assert versions(tmp_path) == set()
@@ -229,8 +230,8 @@ def test_failed_publication_leaves_the_old_version_and_no_staging_folder(tmp_pat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(modelStore, "_flush_folder", full)
+    monkeypatch.setattr(modelStore, "_flush_folder", full)
+    with pytest.raises(OSError, match="No space left"):
         publish_version(tmp_path, "v2")
     assert read_published(tmp_path).version == "v1"
     assert versions(tmp_path) == {"v1"}
@@ -279,9 +280,9 @@ def start(work: Callable[[], None]) -> int:
     if process == 0:
         try:
             work()
-        except BaseException:  # never back into pytest
-            os._exit(1)
-        os._exit(0)
+            os._exit(0)
+        finally:
+            os._exit(1)  # never back into pytest
     return process
 
 

@@ -55,7 +55,7 @@ def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_close
     needed = int(str(failure.value).rstrip(".").split()[-1])
     split_in_time(needed)
     with pytest.raises(InvalidClosesError):
-        split_in_time(needed - 10)
+        split_in_time(needed - 5)
 
 
 def test_fingerprint_changes_with_any_close_or_date():

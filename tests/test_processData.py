@@ -28,28 +28,7 @@ from processData import (
 from settings import PROJECT_DIR, Settings
 
 TWO_DAYS = ["2020-01-01", "2020-01-02"]
-SYMBOLS = [
-    "AAPL",
-    "AMD",
-    "BAC",
-    "BBY",
-    "CVX",
-    "GE",
-    "HD",
-    "JNJ",
-    "JPM",
-    "KO",
-    "LLY",
-    "MRK",
-    "MSFT",
-    "PEP",
-    "PFE",
-    "PG",
-    "RRC",
-    "UNH",
-    "WMT",
-    "XOM",
-]
+SYMBOLS = sorted("AAPL AMD BAC BBY CVX GE HD JNJ JPM KO LLY MRK MSFT PEP PFE PG RRC UNH WMT XOM".split())  # noqa: SIM905
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class YahooStub:
         self._server.server_close()
         self._thread.join()
 
-    def respond(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes, int]:
+    def respond(self, path: str, query: dict[str, str]) -> tuple[int, str, bytes, int]:  # noqa: PLR0911
         """Status, content type, body and the length that the answer claims to have."""
         chart = path.startswith("/v8/finance/chart/")
         dated = chart and "period1" in query

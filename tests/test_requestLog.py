@@ -1,0 +1,221 @@
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from requestLog import BLOCK_BYTES, COLUMNS, RequestLog, summarise, window_hashes
+
+HEADER = ",".join(COLUMNS)
+ROW = {
+    "timestamp": "2026-01-02T03:04:05.678901+00:00",
+    "response_time": 0.00123,
+    "memory_usage": 4.5,
+    "status": 200,
+    "windows": 1,
+    "horizon": 5,
+    "last_close": 100.25,
+    "predicted_price": 100.5,
+    "low_80": 99.0,
+    "high_80": 102.0,
+    "low_95": 98.0,
+    "high_95": 103.0,
+    "model_version": "20260101-000000-abcdef",
+    "closes_2_60": "0123456789ab",
+    "closes_1_59": "ba9876543210",
+}
+
+# Python 3.12 on; what the children do needs none of the threads
+forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "logs" / "log.csv"
+
+
+@pytest.fixture
+def log(path: Path):
+    opened = RequestLog(path)
+    yield opened
+    opened.close()
+
+
+def at_once(work: Callable[[int], None], processes: int) -> None:
+    """Do something in several processes at once."""
+    children = []
+    for number in range(processes):
+        child = os.fork()
+        if child == 0:
+            try:
+                work(number)
+                os._exit(0)
+            finally:
+                os._exit(1)  # never back into pytest
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
+
+
+def test_new_log_has_the_promised_header(log, path):
+    assert path.read_text() == HEADER + "\n"
+    assert HEADER.startswith("timestamp,response_time,memory_usage,")
+
+
+def test_opening_again_writes_no_second_header(log, path):
+    log.append(ROW)
+    RequestLog(path).close()
+    assert path.read_text().count("timestamp") == 1
+
+
+@forks
+def test_header_is_written_once_by_several_processes_that_open_at_once(tmp_path):
+    for i in range(20):
+        path = tmp_path / f"{i}.csv"
+        at_once(lambda _, path=path: RequestLog(path).append(ROW), processes=4)
+        lines = path.read_text().splitlines()
+        assert (lines[0], len(lines), len(set(lines))) == (HEADER, 5, 2)
+
+
+def test_row_is_read_as_it_was_written(log):
+    log.append(ROW)
+    (row,) = log.tail(1)
+    assert row == ROW
+    assert {column: type(value) for column, value in row.items()} == {column: type(value) for column, value in ROW.items()}
+
+
+def test_column_that_a_row_does_not_name_is_none(log):
+    log.append({"timestamp": "t", "status": 422})
+    assert log.tail(1) == [dict.fromkeys(COLUMNS) | {"timestamp": "t", "status": 422}]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 5])
+@pytest.mark.parametrize("limit", [0, 1, 3, 5, 6, 100])
+def test_tail_gives_the_newest_rows_oldest_first(log, rows, limit):
+    for i in range(rows):
+        log.append(ROW | {"windows": i})
+    assert [row["windows"] for row in log.tail(limit)] == list(range(rows))[max(0, rows - limit) :]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 319, 320, 321, 1000, 2999, 3000, 3001, 10_000])
+def test_tail_of_a_long_log_is_what_plain_reading_gives(log, path, limit):
+    for i in range(3000):
+        log.append(ROW | {"windows": i, "model_version": "x" * (i * 7919 % 97)})
+    assert path.stat().st_size > 7 * BLOCK_BYTES
+    with path.open(newline="") as lines:
+        expected = [(row["timestamp"], row["windows"], row["model_version"]) for row in csv.DictReader(lines)][-limit:]
+    assert [(row["timestamp"], str(row["windows"]), row["model_version"] or "") for row in log.tail(limit)] == expected
+
+
+@pytest.mark.parametrize("shift", range(-3, 4))
+def test_tail_holds_where_a_line_meets_the_border_of_a_block(log, path, shift):
+    log.append(ROW)
+    line = path.stat().st_size - len(HEADER) - 1
+    count = BLOCK_BYTES // line
+    filler = BLOCK_BYTES - count * line + shift  # makes the last `count + 1` lines as long as a block, and `shift` more
+    for i in range(count):
+        log.append(ROW | {"windows": i % 10, "model_version": ROW["model_version"] + "x" * (filler if i == 0 else 0)})
+    for limit in (1, count - 1, count, count + 1):
+        assert len(log.tail(limit)) == min(limit, count + 1)
+        assert log.tail(limit)[-1]["windows"] == (count - 1) % 10
+
+
+def test_torn_last_line_is_not_shown(log, path):
+    log.append(ROW)
+    with path.open("a") as file:
+        file.write("2026-01-02T03:04:06+00:00,0.00")
+    assert log.tail(10) == [ROW]
+
+
+def test_torn_line_does_not_spoil_the_row_after_it(log, path):
+    log.append(ROW)
+    with path.open("a") as file:
+        file.write("2026-01-02T03:04:06+00:00,0.001,4.5,20x")
+    again = RequestLog(path)  # the next start
+    again.append(ROW)
+    assert again.tail(10) == [ROW, ROW]
+    again.close()
+
+
+@pytest.mark.parametrize("line", ["", "garbage", ",,,", "t,abc", "\0\0\0", '"', "é" * 10, HEADER])
+def test_line_that_is_no_row_does_no_harm(log, path, line):
+    log.append(ROW)
+    with path.open("a") as file:
+        file.write(line + "\n")
+    log.append(ROW)
+    rows = log.tail(10)
+    assert (rows[0], rows[-1]) == (ROW, ROW)
+    assert all(row.keys() == ROW.keys() for row in rows)
+    assert summarise(rows)["by_status"]["200"] == len([row for row in rows if row["status"] == 200])
+
+
+def test_log_of_the_first_version_is_read_and_continued(path):
+    path.parent.mkdir()
+    path.write_text("timestamp,response_time,memory_usage\n2024-10-01 12:00:00.123456,0.25,61.5\n")
+    log = RequestLog(path)
+    log.append(ROW)
+    old, new = log.tail(10)
+    assert old == dict.fromkeys(COLUMNS) | {"timestamp": "2024-10-01 12:00:00.123456", "response_time": 0.25, "memory_usage": 61.5}
+    assert new == ROW
+    assert summarise([old, new])["requests"] == 2
+    log.close()
+
+
+@forks
+def test_rows_appended_by_several_processes_are_neither_lost_nor_torn(log, path):
+    def append_many(number: int) -> None:
+        own = RequestLog(path)
+        for i in range(500):
+            own.append(ROW | {"windows": number, "horizon": i, "model_version": "x" * (i % 50)})
+
+    at_once(append_many, processes=4)
+    rows = log.tail(10_000)
+    assert len(path.read_text().splitlines()) == 2001
+    assert {(row["windows"], row["horizon"]) for row in rows} == {(number, i) for number in range(4) for i in range(500)}
+    assert all(len(row["model_version"] or "") == row["horizon"] % 50 and row["closes_1_59"] == ROW["closes_1_59"] for row in rows)
+
+
+# Summary
+
+
+def test_summary_counts_by_status_and_gives_the_percentiles_of_the_answered():
+    times = np.random.default_rng(0).exponential(0.01, 500)
+    rows = [ROW | {"response_time": time} for time in times.tolist()]
+    rows += [ROW | {"status": 422, "response_time": 9.0}] * 3 + [ROW | {"status": 413, "response_time": None}]
+    summary = summarise(rows)
+    assert (summary["requests"], summary["by_status"]) == (504, {"200": 500, "413": 1, "422": 3})
+    assert summary["latency_seconds"] == {f"p{p}": pytest.approx(np.percentile(times, p)) for p in (50, 95, 99)}
+
+
+@pytest.mark.parametrize("rows", [[], [ROW | {"status": 422}], [ROW | {"response_time": None}]])
+def test_summary_without_answered_requests_has_no_latency(rows):
+    assert summarise(rows)["latency_seconds"] is None
+    assert summarise(rows)["requests"] == len(rows)
+
+
+# Hashes of windows
+
+
+@pytest.fixture
+def closes() -> np.ndarray:
+    return np.exp(np.random.default_rng(0).normal(0, 0.02, 200).cumsum()) * 100
+
+
+def test_hash_of_today_s_later_closes_is_that_of_tomorrow_s_earlier_ones(closes):
+    for i in range(100):
+        assert window_hashes(closes[i : i + 60])[0] == window_hashes(closes[i + 1 : i + 61])[1]
+
+
+@pytest.mark.parametrize("factor", [0.97, 0.5, 1000.0, 1 / 3])
+def test_hashes_survive_an_adjustment_of_the_whole_series(closes, factor):
+    for i in range(100):
+        assert window_hashes(closes[i : i + 60] * factor) == window_hashes(closes[i : i + 60])
+
+
+def test_hashes_of_different_windows_differ(closes):
+    later, earlier = zip(*(window_hashes(closes[i : i + 60]) for i in range(140)), strict=True)
+    assert len(set(later)) == len(set(earlier)) == 140
+    changed = closes[:60].copy()
+    changed[30] *= 1.0001
+    assert not set(window_hashes(changed)) & set(window_hashes(closes[:60]))

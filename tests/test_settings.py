@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from settings import PROJECT_DIR, SettingError, Settings
+
+PROMISED = {
+    "HOST": "127.0.0.1",
+    "PORT": 8010,
+    "MODEL_DIR": PROJECT_DIR / "modelFiles",
+    "REQUEST_LOG": PROJECT_DIR / "log_predictions.csv",
+    "MLFLOW_UI": "on",
+    "MLFLOW_UI_HOST": "127.0.0.1",
+    "MLFLOW_UI_PORT": 8020,
+    "MLFLOW_UI_URL": "",
+    "MLFLOW_TRACKING_URI": f"sqlite:///{PROJECT_DIR}/mlruns/mlflow.db",
+    "DATA_CACHE_DIR": PROJECT_DIR / "data" / "cache",
+    "YAHOO_URL": "",
+    "YAHOO_TIMEOUT": 10.0,
+    "YAHOO_RETRIES": 2,
+}
+
+
+@pytest.mark.parametrize(("name", "value"), PROMISED.items())
+def test_default_is_the_promised_one(name, value):
+    assert getattr(Settings.from_environment(), name) == value
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (64, 4), (None, 1)])
+def test_there_is_one_worker_a_core_and_four_at_most(monkeypatch, cores, workers):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert workers == Settings.from_environment().WEB_CONCURRENCY
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("HOST", "0.0.0.0", "0.0.0.0"),
+        ("PORT", "65535", 65535),
+        ("WEB_CONCURRENCY", "64", 64),
+        ("MLFLOW_UI", "off", "off"),
+        ("MLFLOW_UI_URL", "https://mlflow.example/ui", "https://mlflow.example/ui"),
+        ("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("YAHOO_URL", "http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ("YAHOO_TIMEOUT", "0.5", 0.5),
+        ("YAHOO_RETRIES", "0", 0),
+        ("MODEL_DIR", "/srv/models", Path("/srv/models")),
+        ("MODEL_DIR", "other/models", PROJECT_DIR / "other" / "models"),
+        ("REQUEST_LOG", "../log.csv", PROJECT_DIR / ".." / "log.csv"),
+        ("DATA_CACHE_DIR", "~/cache", Path.home() / "cache"),
+    ],
+)
+def test_value_is_taken_from_the_environment(monkeypatch, name, text, value):
+    monkeypatch.setenv(name, text)
+    assert getattr(Settings.from_environment(), name) == value
+
+
+def test_relative_path_does_not_depend_on_the_working_folder(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MODEL_DIR", "models")
+    assert Settings.from_environment().MODEL_DIR == PROJECT_DIR / "models"
+    assert Settings.from_environment().REQUEST_LOG == PROJECT_DIR / "log_predictions.csv"
+
+
+@pytest.mark.parametrize(("name", "value"), PROMISED.items())
+def test_empty_variable_counts_as_not_set(monkeypatch, name, value):
+    monkeypatch.setenv(name, "")
+    assert getattr(Settings.from_environment(), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("PORT", "http"),
+        ("WEB_CONCURRENCY", "0"),
+        ("WEB_CONCURRENCY", "65"),
+        ("MLFLOW_UI", "yes"),
+        ("MLFLOW_UI_PORT", "-1"),
+        ("MLFLOW_UI_URL", "mlflow.example"),
+        ("MLFLOW_UI_URL", "javascript:alert(1)"),
+        ("MLFLOW_UI_URL", "http://a b"),
+        ("YAHOO_URL", "ftp://x"),
+        ("YAHOO_URL", "http://127.0.0.1:9/"),
+        ("YAHOO_TIMEOUT", "0"),
+        ("YAHOO_TIMEOUT", "301"),
+        ("YAHOO_TIMEOUT", "nan"),
+        ("YAHOO_TIMEOUT", "inf"),
+        ("YAHOO_TIMEOUT", "ten"),
+        ("YAHOO_RETRIES", "-1"),
+        ("YAHOO_RETRIES", "11"),
+    ],
+)
+def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, name, text):
+    monkeypatch.setenv(name, text)
+    with pytest.raises(SettingError) as caught:
+        Settings.from_environment()
+    assert str(caught.value).startswith(f"Wrong setting. {name}={text!r}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_every_wrong_value_is_named_at_once(monkeypatch):
+    for name in ("PORT", "YAHOO_RETRIES"):
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(SettingError, match=r"PORT='x': .*; YAHOO_RETRIES='x': "):
+        Settings.from_environment()
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().PORT = 1
+
+
+def test_unknown_setting_is_refused():
+    with pytest.raises(ValidationError, match="PROT"):
+        Settings(PROT=1)
+
+
+def test_every_setting_says_what_it_is():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
