@@ -46,6 +46,9 @@ format: $(VENV)/requirements-dev  ## put the code into its format
 notebook: $(VENV)/requirements-dev  ## run the notebook anew
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb
 
+screenshot: $(VENV)/requirements-dev chromium  ## make the README's picture anew
+	@$(BIN)/python tests/e2e/makeScreenshot.py
+
 chromium:  ## install Debian's Chromium for the browser tests (needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 

@@ -9,6 +9,7 @@ from yahoo_stub import ODD_DAY, YahooStub
 
 from processData import Closes, DataUnavailableError, InvalidClosesError, load_closes, read_cache
 from settings import Settings
+from yahooFinance import fetch_history
 
 TIMEOUT = 0.5  # seconds, for one call
 CALLS_AN_ATTEMPT = 5  # cookie, crumb and chart, and again with the other kind of cookie
@@ -35,6 +36,11 @@ def test_download_gives_the_adjusted_closes_of_every_day(yahoo, settings):
 def test_download_includes_start_and_end(yahoo, settings):
     closes = download(settings, start="2024-02-05", end="2024-03-01")
     assert (closes.first_date, closes.last_date) == ("2024-02-05", "2024-03-01")
+
+
+def test_yahoo_is_asked_for_the_last_day_too(yahoo, settings):
+    dates = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings)["date"]
+    assert [str(dates.iloc[i].date()) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X", "msft"])

@@ -20,6 +20,19 @@ PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium")
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
+# How many pixels of a canvas are nearly black, as the line of closes is in the light scheme, and how many show each interval's shade.
+COUNT_PIXELS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let dark = 0, outer = 0, inner = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const [red, , blue, opacity] = data.subarray(i, i + 4);
+    dark += opacity > 200 && blue < 60;
+    outer += blue - red > 60 && opacity > 30 && opacity < 60;
+    inner += blue - red > 60 && opacity > 90 && opacity < 130;
+  }
+  return [dark, outer, inner];
+}"""
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
 
 
@@ -196,8 +209,10 @@ def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
     assert rows.last.locator("th, td").all_inner_texts() == ["20", shown(last["price"]), *ranges]
     chart = page.get_by_role("img", name="20 trading days ahead")
     expect(chart).to_be_visible()
-    colours = chart.evaluate("c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size")
-    assert colours > 10, "the chart is empty"
+    dark, outer, inner = chart.evaluate(COUNT_PIXELS)
+    assert dark > 300, "the closes are not drawn"
+    assert outer > 3000, "the 95% interval is not drawn"
+    assert inner > 3000, "the 80% interval is not drawn"
 
 
 def test_chart_tells_the_values_under_the_pointer(page, server):
@@ -302,6 +317,7 @@ def test_server_that_does_not_answer_is_told(page):
 
 @pytest.mark.parametrize("clipboard", ["with the clipboard API", "without, as over plain HTTP"])
 def test_copied_curl_command_works(page, server, clipboard):
+    page.evaluate("navigator.clipboard.writeText('copied before')")
     if clipboard.startswith("without"):
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
         page.reload()
