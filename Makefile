@@ -14,10 +14,10 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint format bench lock clean chromium screenshot notebook
+.PHONY: help run train test lint format bench-forecast lock clean chromium screenshot notebook
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # requirements-dev.txt holds all of requirements.txt at the same versions: where it is installed, make run needs nothing more.
 $(VENV)/requirements: requirements.txt
@@ -42,6 +42,9 @@ lint: $(VENV)/requirements-dev  ## ruff and mypy
 
 format: $(VENV)/requirements-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench-forecast: $(VENV)/requirements-dev  ## judge the forecasts on 20 stocks, beside GARCH (some 15 minutes)
+	@$(BIN)/python benchmarks/benchForecast.py
 
 notebook: $(VENV)/requirements-dev  ## run the notebook anew
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb

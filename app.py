@@ -2,7 +2,7 @@
 
     python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
 
-Only this module knows HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
+Only this module and requestBody.py know HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
 """
 
 import hmac
@@ -12,59 +12,30 @@ import sys
 import time
 from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import psutil
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 import mlflowUI
-from intervals import MAX_HORIZON
 from modelHolder import ModelHolder
 from modelPredict import Forecast
+from modelStore import BACKTEST_FILE
 from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from requestBody import PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-MAX_WINDOWS = 1024
 MAX_MONITOR_ROWS = 10_000
-MAX_DETAILS = 5
 NEEDS_KEY = frozenset({"predict", "monitor"})
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
-
-Close = Annotated[FiniteFloat, Field(gt=0)]
-Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
-
-
-class PredictOne(BaseModel):
-    """Body of /predict for one window."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    predict: Window
-    horizon: int = Field(1, ge=1, le=MAX_HORIZON)
-
-
-class PredictMany(BaseModel):
-    """Body of /predict for a batch."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
-    horizon: Literal[1] = 1
-
-
-class RequestError(Exception):
-    """A request that cannot be answered: status, sentence, details."""
-
-    def __init__(self, status: int, message: str, details: list[str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.details = status, details or []
 
 
 class Gauge:
@@ -105,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
     app.add_url_rule("/predict", view_func=page, methods=["GET"])
     app.add_url_rule("/", view_func=page, methods=["GET"])
+    app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/monitor", view_func=monitor)
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/health", view_func=health)
@@ -123,7 +95,7 @@ def predict() -> Response:
     :raise 422: it is no window of 60 positive closes.
     :raise 503: there is no model that can be trusted.
     """
-    body = _read_body()
+    body = read_body()
     many = isinstance(body, PredictMany)
     forecaster = current_app.extensions["models"].current()
     windows = np.array(body.predict if many else [body.predict], np.float64)
@@ -150,6 +122,24 @@ def page() -> str:
     except ModelUnavailableError:
         model = None
     return render_template("index.html", model=model, example=_example())
+
+
+def backtest() -> Response:
+    """The backtest of the model that serves: a CSV file that does not change as long as its version.
+
+    :raise 404: this version was published without one.
+    :raise 503: there is no model that can be trusted.
+    """
+    version = current_app.extensions["models"].current().version
+    settings: Settings = current_app.extensions["settings"]
+    try:
+        content = (settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
+    except FileNotFoundError:
+        raise RequestError(404, f"Model {version} has no backtest; a new training makes one: python modelTrain.py") from None
+    response = Response(content, mimetype="text/csv")
+    response.set_etag(version)
+    response.make_conditional(request)
+    return response
 
 
 def monitor() -> Response:
@@ -187,38 +177,6 @@ def ready() -> Response:
     """
     models: ModelHolder = current_app.extensions["models"]
     return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
-
-
-def _read_body() -> PredictOne | PredictMany:
-    """The checked body of /predict."""
-    if request.mimetype != "application/json":
-        hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
-        raise RequestError(415, "The body must be declared as JSON.", [hint])
-    try:
-        content = from_json(request.get_data(cache=False))
-    except ValueError as error:
-        raise RequestError(400, "The body is not JSON.", [str(error)]) from None
-    if not isinstance(content, dict):
-        raise RequestError(422, f'The body must be an object like {{"predict": [{WINDOW} closes]}}.')
-    closes = content.get("predict")
-    kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
-    try:
-        return kind.model_validate(content)
-    except (ValidationError, OverflowError) as error:
-        raise RequestError(422, f'The body is not {{"predict": [{WINDOW} closes]}}.', _problems(error)) from None
-
-
-def _problems(error: ValidationError | OverflowError) -> list[str]:
-    """The first problems of a body, each with its place; places are counted from 0, as in JSON."""
-    if isinstance(error, OverflowError):
-        return ["a number is too large"]
-    found = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_DETAILS]:
-        place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
-        found.append(f"{place}: {problem['msg']}")
-    if error.error_count() > MAX_DETAILS:
-        found.append(f"and {error.error_count() - MAX_DETAILS} more")
-    return found
 
 
 def _monitor_limit() -> int:
@@ -320,7 +278,7 @@ def _add_documentation(app: Flask) -> None:
     from flasgger import Swagger
 
     app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
-    config = Swagger.DEFAULT_CONFIG | {"specs_route": "/apidocs"}
+    config = Swagger.DEFAULT_CONFIG | {"specs_route": "/apidocs", "auth": {}}
     Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
 
 
@@ -328,7 +286,8 @@ def _add_compression(app: Flask) -> None:
     """Compressed answers for clients that ask for them."""
     from flask_compress import Compress
 
-    Compress(app)
+    app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
+    Compress(app).compress_mimetypes_set.add("text/csv")
 
 
 def main() -> None:

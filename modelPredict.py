@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import commandLine
-from intervals import MAX_HORIZON, Calibration, bounds, ewma_volatility
+from intervals import MAX_HORIZON, Calibration, bounds, window_volatility
 from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
 from processData import (
     MAX_CLOSE,
@@ -110,7 +110,7 @@ class Forecaster:
         self.metadata = metadata
         self.version = str(metadata["model_version"])
         self._network = network
-        self._calibration = Calibration.from_dict(metadata["calibration"])
+        self.calibration = Calibration.from_dict(metadata["calibration"])
         self._trained_range = metadata["training"]["relative_close_range"]
         self._trained_volatility = metadata["training"]["volatility_range"]
 
@@ -122,12 +122,12 @@ class Forecaster:
         """
         check_windows(windows)
         prices = self._network.path(windows, horizon)
-        return Forecast(windows[:, -1], prices, bounds(windows, prices, self._calibration), self._warnings(windows))
+        return Forecast(windows[:, -1], prices, bounds(windows, prices, self.calibration), self._warnings(windows))
 
     def _warnings(self, windows: Floats) -> list[list[str]]:
         """For each window, what makes its forecast less trustworthy."""
         relative = relative_to_last(windows)
-        low, high, volatility = relative.min(axis=1), relative.max(axis=1), ewma_volatility(windows)
+        low, high, volatility = relative.min(axis=1), relative.max(axis=1), window_volatility(windows)
         (low_limit, high_limit), (calm, wild) = self._trained_range, self._trained_volatility
         unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
         warnings: list[list[str]] = [[] for _ in windows]

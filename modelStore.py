@@ -1,7 +1,8 @@
 """The published model on disk: written whole, switched to in one step, read only after its sums are checked.
 
     modelFiles/metadata.json                   which version serves, with the SHA-256 of each of its files
-    modelFiles/versions/<model_version>/       the files of that version: my_model.keras, scaler.pkl, my_model.onnx, metadata.json
+    modelFiles/versions/<model_version>/       its files: my_model.keras, scaler.pkl, my_model.onnx, backtest.csv,
+                                               metadata.json
     modelFiles/my_model.keras, scaler.pkl      copies of the published version's, for people and programs that look there
 
 A kill at any moment leaves the old model or the new one: a version is written under a temporary name, renamed when it is complete, and
@@ -24,7 +25,7 @@ from typing import Any
 from processData import ForecastError, ModelUnavailableError
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
-METADATA_FILE = "metadata.json"
+METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
 KEPT_VERSIONS = 5
 STAGING_PREFIX = ".staging-"
 STAGING_SECONDS = 86400  # older ones were left behind by a kill

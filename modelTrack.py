@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE
+from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE
 from processData import Floats
 from settings import PROJECT_DIR, Settings
 
@@ -38,18 +38,14 @@ class RunRecord:
     """What a training run leaves behind.
 
     Attributes:
-        name: of the run, the model's version.
-        parameters: settings of the run and fingerprint of its data.
-        metrics: see modelEvaluate.metrics.
+        metadata: of the model, as published.
         losses: for each curve (loss, val_loss) its value after each epoch.
         figures: plots by file name.
         folder: the staged files of the model.
         example: (1, 60) float64 closes, an input of the model.
     """
 
-    name: str
-    parameters: dict[str, Any]
-    metrics: dict[str, float]
+    metadata: dict[str, Any]
     losses: dict[str, list[float]]
     figures: dict[str, "Figure"]
     folder: Path
@@ -67,15 +63,23 @@ def log_run(record: RunRecord, settings: Settings) -> str:
     from mlflow.types import Schema, TensorSpec
 
     _use_tracking(settings)
-    with mlflow.start_run(run_name=record.name) as run:
-        mlflow.log_params(record.parameters)
-        mlflow.log_metrics({name: value for name, value in record.metrics.items() if np.isfinite(value)})
+    metadata, verdict = record.metadata, record.metadata["promotion"]
+    with mlflow.start_run(run_name=metadata["model_version"]) as run:
+        mlflow.log_params({name: value for name, value in metadata.items() if not isinstance(value, dict)})
+        mlflow.log_params({f"version_{name}": value for name, value in metadata["versions"].items()})
+        mlflow.log_metrics({name: value for name, value in metadata["metrics"].items() if value is not None})
+        for group, parts in metadata["coverage"].items():
+            for name, values in parts.items():
+                mlflow.log_metrics({f"{measure}_{group}_{name}": value for measure, value in values.items() if measure != "n_days"})
+        mlflow.set_tags({"promotion": "published" if verdict["publish"] else "refused", "promotion_reason": verdict["reason"]})
+        for model in ("new", "published"):
+            mlflow.log_metrics({f"gate_{model}_{name}": value for name, value in (verdict[model] or {}).items()})
         for name, values in record.losses.items():
             for epoch, value in enumerate(values, start=1):
                 mlflow.log_metric(name, value, step=epoch)
         for name, figure in record.figures.items():
             mlflow.log_figure(figure, f"plots/{name}")
-        for name in (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE):
+        for name in (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE):
             mlflow.log_artifact(str(record.folder / name), "modelFiles")
         mlflow.pyfunc.log_model(
             name="model",

@@ -2,237 +2,153 @@
 
     python modelTrain.py --symbol MSFT --source snapshot
 
-Two LSTM layers of 50 units see a window of 60 closes relative to the last one. The days are split in time: the network is fitted on the
-first, its intervals are calibrated on later ones, and it is judged, beside repeating the last close, on the last 20%,
-which nothing before has seen.
+The days are split in time: 60% fit the network, the next 20% calibrate the intervals, and the model is judged, beside repeating the
+last close, on the last 20%, which nothing before has seen. A model that is worse than the published one is logged but not published.
 """
 
 import argparse
 import hashlib
 import logging
-import os
 import platform
 import secrets
-import time
-from dataclasses import dataclass
+import sys
+import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import commandLine
-from intervals import MAX_HORIZON, calibrate, ewma_volatility
-from modelEvaluate import backtest, metrics, plot_backtest, summary
+from intervals import calibrate, window_volatility
+from modelEvaluate import backtest, coverage_by, coverage_by_horizon, metrics, summary, write_backtest
+from modelGate import NotPromotedError, judge
+from modelNetwork import Fitted, Split, fit, split_in_time, walk_forward_splits
 from modelPredict import Forecaster, Network
-from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, rollback, staging_folder, write_json
-from processData import (
-    WINDOW,
-    Closes,
-    Floats,
-    InvalidClosesError,
-    fit_scaler,
-    load_closes,
-    make_windows,
-    relative_to_last,
-)
+from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, rollback, staging_folder, write_json
+from processData import WINDOW, Closes, Floats, InvalidClosesError, load_closes, make_windows, relative_to_last
 from settings import Settings
-
-if TYPE_CHECKING:
-    import keras
-    from sklearn.preprocessing import MinMaxScaler
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # says only that there is no GPU
 
 log = logging.getLogger(__name__)
 
-UNITS = 50
-DROPOUT = 0.2
-TRAIN_SHARE = 0.8  # of the windows; the rest is the test, unseen
-CALIBRATION_SHARE = 0.2  # of the training windows: their last part calibrates the intervals
-MIN_CALIBRATION = 40  # scores; 95% needs 19 at least
 RETURN_QUANTILES = np.linspace(0, 1, 101)
+EXIT_NOT_PROMOTED = 3
 
 
-@dataclass(frozen=True)
-class Split:
-    """Where the parts begin, counted in windows: fit [0, calibration), calibrate [calibration, test), test [test, n)."""
-
-    calibration: int
-    test: int
-    n: int
-
-
-def split_in_time(n_closes: int) -> Split:
-    """Cut a series in time into fit, calibration and test.
-
-    Raises:
-        InvalidClosesError: too few closes for each part to have enough.
-    """
-    n = n_closes - WINDOW
-    test = int(n * TRAIN_SHARE)
-    calibration = int(test * (1 - CALIBRATION_SHARE))
-    if test - calibration - MAX_HORIZON < MIN_CALIBRATION:
-        needed = WINDOW + int(np.ceil(np.ceil((MIN_CALIBRATION + MAX_HORIZON) / CALIBRATION_SHARE) / TRAIN_SHARE))
-        raise InvalidClosesError(f"{n_closes} closes are too few to train, calibrate and test on; it takes {needed}.")
-    return Split(calibration, test, n)
-
-
-def build_network(scaler: "MinMaxScaler", target_spread: float) -> "keras.Model":
-    """The network: scaled relative closes (n, 60, 1) -> scaled relative next close (n, 1).
-
-    The Dense layer starts at zero and its output counts in `target_spread`, the standard deviation of the relative next
-    closes, around "no change"; so the untrained network repeats the last close, and training only adds what it finds.
-    """
-    import keras
-
-    scale, offset = float(scaler.scale_[0]), float(scaler.min_[0])
-    model = keras.Sequential(
-        [
-            keras.Input((WINDOW, 1)),
-            keras.layers.LSTM(UNITS, return_sequences=True),
-            keras.layers.Dropout(DROPOUT),
-            keras.layers.LSTM(UNITS),
-            keras.layers.Dropout(DROPOUT),
-            keras.layers.Dense(1, kernel_initializer="zeros"),
-            keras.layers.Rescaling(scale=scale * target_spread, offset=scale + offset),
-        ]
-    )
-    model.compile(optimizer="adam", loss="mse")
-    return model
-
-
-def train_network(
-    windows: Floats, targets: Floats, split: Split, epochs: int, batch_size: int, seed: int
-) -> tuple["keras.Model", "MinMaxScaler", dict[str, list[float]]]:
-    """Fit scaler and network on the first part; the loss on the calibration part is watched, not learnt from.
+def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespace, progress: bool = True) -> tuple[Forecaster, Fitted]:
+    """Fit, compile and calibrate on the parts of `split` before its test; the files go to `folder`.
 
     Args:
-        windows: (n, 60) float64 closes, oldest first.
-        targets: (n,) float64, the closes after them.
+        closes: the whole series.
         split: where the parts begin.
-        epochs: passes over the first part.
-        batch_size: windows in a step.
-        seed: of all random numbers.
+        folder: an empty folder for my_model.keras, scaler.pkl and my_model.onnx.
+        options: epochs, batch_size and seed.
+        progress: whether to log a line an epoch.
 
     Returns:
-        The network, the scaler and the losses after each epoch.
-    """
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    relative, next_relative = relative_to_last(windows), targets / windows[:, -1]
-    fit, watched = slice(0, split.calibration), slice(split.calibration, split.test)
-    scaler = fit_scaler(relative[fit])
-    inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
-    outputs = scaler.transform(next_relative.reshape(-1, 1)).astype(np.float32)
-    model = build_network(scaler, float(next_relative[fit].std()))
-    history = model.fit(
-        inputs[fit],
-        outputs[fit],
-        validation_data=(inputs[watched], outputs[watched]),
-        epochs=epochs,
-        batch_size=batch_size,
-        verbose=0,
-        callbacks=[_progress(epochs)],
-    )
-    return model, scaler, {name: [float(value) for value in values] for name, values in history.history.items()}
-
-
-def _progress(epochs: int) -> "keras.callbacks.Callback":
-    """A line an epoch: losses, seconds, and what is left."""
-    import keras
-
-    started = time.monotonic()
-
-    def report(epoch: int, logs: dict[str, float]) -> None:
-        passed = time.monotonic() - started
-        left = passed / (epoch + 1) * (epochs - epoch - 1)
-        log.info(
-            "epoch %2d/%d  loss %.3e  on unseen days %.3e  %4.0f s, about %.0f s left",
-            epoch + 1, epochs, logs["loss"], logs["val_loss"], passed, left,
-        )  # fmt: skip
-
-    return keras.callbacks.LambdaCallback(on_epoch_end=report)
-
-
-def describe_training(closes: Closes, windows: Floats, split: Split) -> dict[str, Any]:
-    """What serving must know of the days that the network was fitted on: ranges for warnings, returns for drift."""
-    seen = windows[: split.calibration]
-    relative, volatility = relative_to_last(seen), ewma_volatility(seen)
-    returns = np.diff(np.log(closes.prices[: split.calibration + WINDOW]))
-    return {
-        "relative_close_range": [float(relative.min()), float(relative.max())],
-        "volatility_range": [float(volatility.min()), float(volatility.max())],
-        "daily_return_quantiles": np.quantile(returns, RETURN_QUANTILES).tolist(),
-    }
-
-
-def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
-    """Train on closes, evaluate, log and publish; the metadata of the published version.
-
-    Raises:
-        InvalidClosesError: too few closes; nothing is published.
+        The forecaster, its metadata as far as it is known here, and what the fit gave.
     """
     import joblib
 
     from modelCompile import compile_files
+
+    fitted = fit(closes.prices[: split.test + WINDOW], Split(split.calibration, split.test, split.test), options.epochs,
+                 options.batch_size, options.seed, progress)  # fmt: skip
+    fitted.model.save(folder / KERAS_FILE)
+    joblib.dump(fitted.scaler, folder / SCALER_FILE)
+    compile_files(folder)
+    network = Network((folder / ONNX_FILE).read_bytes())
+    seen = make_windows(closes.prices[: split.calibration + WINDOW])[0]
+    before_test = closes.prices[: split.test + WINDOW]
+    held_out, came_true = make_windows(before_test[split.calibration :])
+    long_run = float(np.median(window_volatility(seen)))
+    calibration = calibrate(held_out, network.path(held_out)[:, 0], came_true[:, 0], before_test, long_run)
+    metadata = {
+        "model_version": f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        "fitted_until": str(closes.dates[split.calibration + WINDOW - 1]),
+        "tested_from": str(closes.dates[split.test + WINDOW]),
+        "calibration": calibration.as_dict(),
+        "training": describe_training(seen, closes.prices[: split.calibration + WINDOW]),
+    }
+    return Forecaster(network, metadata), fitted
+
+
+def describe_training(windows: Floats, prices: Floats) -> dict[str, Any]:
+    """What serving must know of the days that the network was fitted on: ranges for warnings, returns for drift.
+
+    Args:
+        windows: (n, 60) float64, those that the network was fitted on.
+        prices: (n_days,) float64, the closes in them and the targets.
+    """
+    relative, volatility = relative_to_last(windows), window_volatility(windows)
+    return {
+        "relative_close_range": [float(relative.min()), float(relative.max())],
+        "volatility_range": [float(volatility.min()), float(volatility.max())],
+        "daily_return_quantiles": np.quantile(np.diff(np.log(prices)), RETURN_QUANTILES).tolist(),
+    }
+
+
+def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Settings) -> None:
+    """Train on closes, evaluate, judge, log and publish.
+
+    Raises:
+        InvalidClosesError: too few closes; nothing is published.
+        NotPromotedError: the gate keeps the published model; the run is in MLflow.
+    """
+    from modelPlots import plot_run
     from modelTrack import RunRecord, log_run, set_champion
 
-    started = datetime.now(UTC)
-    model_version = f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
     split = split_in_time(len(closes))
-    windows, targets = make_windows(closes.prices)
-    model, scaler, losses = train_network(windows, targets[:, 0], split, options.epochs, options.batch_size, options.seed)
+    if np.ptp(closes.prices) == 0:
+        raise InvalidClosesError(f"All {len(closes)} closes are equal: there is nothing to learn from.")
+    log.info("Fit on %d windows of %d closes, calibrate on %d, test on %d.",
+             split.calibration, WINDOW, split.test - split.calibration, split.n - split.test)  # fmt: skip
     with staging_folder(options.model_dir) as folder:
-        model.save(folder / KERAS_FILE)
-        joblib.dump(scaler, folder / SCALER_FILE)
-        compile_files(folder)
-        network = Network((folder / ONNX_FILE).read_bytes())
-        # The last MAX_HORIZON windows before the test would look into it.
-        held_out, came_true = make_windows(closes.prices[split.calibration : split.test + WINDOW], MAX_HORIZON)
-        long_run = float(np.median(ewma_volatility(windows[: split.calibration])))
-        calibration = calibrate(held_out, network.path(held_out, MAX_HORIZON), came_true, long_run)
-        metadata: dict[str, Any] = {
-            "model_version": model_version,
-            "created_at": started.isoformat(timespec="seconds"),
-            "symbol": closes.symbol,
-            "source": closes.source,
-            "first_date": closes.first_date,
-            "last_date": closes.last_date,
-            "n_closes": len(closes),
-            "data_sha256": fingerprint(closes),
-            "seed": options.seed,
-            "epochs": options.epochs,
-            "batch_size": options.batch_size,
-            "fitted_until": str(closes.dates[split.calibration + WINDOW - 1]),
-            "tested_from": str(closes.dates[split.test + WINDOW]),
-            "calibration": calibration.as_dict(),
-            "training": describe_training(closes, windows, split),
-            "versions": library_versions(),
-        }
-        result = backtest(Forecaster(network, metadata), closes, first=metadata["tested_from"])
-        metadata["metrics"] = metrics(result)
-        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(metadata["metrics"]))
+        forecaster, fitted = train(closes, split, folder, options)
+        result = backtest(forecaster, closes, first=forecaster.metadata["tested_from"])
+        write_backtest(result, folder / BACKTEST_FILE)
+        values = metrics(result)
+        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
+        verdict = judge(result, closes, options.model_dir, options.promote)
+        metadata = forecaster.metadata | describe_run(closes, options) | {
+            "metrics": {name: value if np.isfinite(value) else None for name, value in values.items()},
+            "coverage": coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, forecaster.metadata["tested_from"])},
+            "promotion": verdict.as_dict(),
+        }  # fmt: skip
         write_json(folder / METADATA_FILE, metadata)
-        scalars = {name: value for name, value in metadata.items() if not isinstance(value, dict)}
-        title = f"{closes.symbol}: unseen closes and their forecasts"
-        metadata["mlflow_run_id"] = log_run(
-            RunRecord(
-                name=model_version,
-                parameters=scalars,
-                metrics=metadata["metrics"],
-                losses=losses,
-                figures={"backtest.png": plot_backtest(result, title)},
-                folder=folder,
-                example=windows[-1:],
-            ),
-            settings,
+        record = RunRecord(
+            metadata=metadata,
+            losses=fitted.losses,
+            figures=plot_run(result, fitted.losses, f"{closes.symbol}: unseen closes and their forecasts"),
+            folder=folder,
+            example=result.windows[-1:],
         )
-        published = publish(options.model_dir, metadata, folder)
+        metadata["mlflow_run_id"] = log_run(record, settings)
+        log.info("MLflow run %s. Repeat it: %s", metadata["mlflow_run_id"], repeat_command(closes, options))
+        if not verdict.publish:
+            raise NotPromotedError(f"Not published. {verdict.reason}")
+        publish(options.model_dir, metadata, folder)
     set_champion(metadata["mlflow_run_id"], settings)
-    return published.metadata
+    log.info("%s\nPublished %s to %s.", verdict.reason, metadata["model_version"], options.model_dir)
+
+
+def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
+    """Where the data come from, what the run was asked for and what it was made with."""
+    names = ("tensorflow", "keras", "numpy", "scikit-learn", "onnx", "onnxruntime", "mlflow")
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "symbol": closes.symbol,
+        "source": closes.source,
+        "first_date": closes.first_date,
+        "last_date": closes.last_date,
+        "n_closes": len(closes),
+        "data_sha256": fingerprint(closes),
+        "seed": options.seed,
+        "epochs": options.epochs,
+        "batch_size": options.batch_size,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+    }
 
 
 def fingerprint(closes: Closes) -> str:
@@ -242,16 +158,32 @@ def fingerprint(closes: Closes) -> str:
     return digest.hexdigest()
 
 
-def library_versions() -> dict[str, str]:
-    """What the run was made with."""
-    names = ("tensorflow", "keras", "numpy", "scikit-learn", "onnx", "onnxruntime", "mlflow")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+def repeat_command(closes: Closes, options: argparse.Namespace) -> str:
+    """The command that repeats a run; on another day Yahoo Finance may have adjusted its closes, which data_sha256 tells."""
+    source = f"--csv {options.csv}" if options.csv else f"--source {closes.source}"
+    return (
+        f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
+        f"--epochs {options.epochs} --batch-size {options.batch_size} --seed {options.seed}"
+    )
+
+
+def walk_forward(closes: Closes, options: argparse.Namespace) -> None:
+    """Train anew before each of several successive test blocks and print how each went; nothing is published."""
+    log.info("%-10s  %-10s  %5s  %10s  %8s  %8s", "from", "to", "days", "RMSE ratio", "held 80%", "held 95%")
+    for split in walk_forward_splits(len(closes), options.walk_forward):
+        with tempfile.TemporaryDirectory() as folder:
+            forecaster, _ = train(closes, split, Path(folder), options, progress=False)
+        last = str(closes.dates[split.n + WINDOW - 1])
+        values = metrics(backtest(forecaster, closes, first=forecaster.metadata["tested_from"], last=last))
+        log.info("%-10s  %-10s  %5d  %10.4f  %8.1f  %8.1f", forecaster.metadata["tested_from"], last, values["n_days"],
+                 values["rmse_ratio"], 100 * values["coverage_80"], 100 * values["coverage_95"])  # fmt: skip
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        description="Train on a symbol's closes, evaluate, log to MLflow and publish.",
+        description="Train on a symbol's closes, evaluate, log to MLflow and publish. "
+        f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--symbol", default="MSFT", help="ticker")
@@ -268,30 +200,39 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=commandLine.positive_int, default=32, help="windows in a step")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model; MODEL_DIR if not given")
+    parser.add_argument(
+        "--promote",
+        choices=["if-better", "always", "never"],
+        default="if-better",
+        help="publish if not worse than the published model on days that neither has seen, always, or never",
+    )
     parser.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
+    parser.add_argument("--walk-forward", type=commandLine.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
     options = parser.parse_args(arguments)
     if (options.source == "csv") != (options.csv is not None) and options.source != "auto":
         parser.error("--source csv and --csv PATH go together")
+    if not 0 <= options.seed < 2**32:
+        parser.error("--seed must be 0 to 4294967295")
     return options
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and publish, or roll back."""
+    """Train and publish, walk forward, or roll back."""
     options = parse(arguments)
     settings = Settings.from_environment()
     options.model_dir = options.model_dir or settings.MODEL_DIR
     if options.rollback:
-        back = rollback(options.model_dir)
-        log.info("Version %s serves again.", back.version)
+        log.info("Version %s serves again.", rollback(options.model_dir).version)
         return
     closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings)
-    split = split_in_time(len(closes))
-    log.info(
-        "Fit on %d windows of %d closes, calibrate on %d, test on %d.",
-        split.calibration, WINDOW, split.test - split.calibration, split.n - split.test,
-    )  # fmt: skip
-    metadata = train_and_publish(closes, options, settings)
-    log.info("Published %s to %s; MLflow run %s.", metadata["model_version"], options.model_dir, metadata["mlflow_run_id"])
+    if options.walk_forward:
+        walk_forward(closes, options)
+        return
+    try:
+        train_and_publish(closes, options, settings)
+    except NotPromotedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_NOT_PROMOTED)
 
 
 if __name__ == "__main__":

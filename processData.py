@@ -39,6 +39,7 @@ WINDOW = 60  # closes that the model sees
 AUTO_ORDER = ("yahoo", "cache", "snapshot")
 MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; outside of it arithmetic on prices overflows
 MAX_RANGE = 1e6  # largest over smallest close of one window; float32 and the exponential hold far more
+MAX_GAP_DAYS = 7  # between two trading days; 9/11 closed New York for 6
 SPLIT_JUMP = 0.45  # an unadjusted 2-for-1 split is a move of one half
 SNAPSHOT = PROJECT_DIR / "data" / "closes.csv.gz"
 DATE_COLUMNS = ("date",)
@@ -124,7 +125,9 @@ def load_closes(
     csv_path: Path | None = None,
     settings: Settings | None = None,
 ) -> Closes:
-    """The closes of a symbol from `start` to `end`, both included (ISO dates; None: yesterday, as today's close may not be final).
+    """The closes of a symbol from `start` to `end`, both included (ISO dates).
+
+    Without an `end`, all rows of a CSV file count; the other sources go to yesterday, as today's close may not be final.
 
     `auto` tries Yahoo Finance, then the cached download, then the embedded snapshot, and logs what it used.
 
@@ -132,25 +135,33 @@ def load_closes(
         DataUnavailableError: no source has them, or the symbol is none.
         InvalidClosesError: the source has them, but they are no sound series.
     """
+    symbol = symbol.upper()
     check_symbol(symbol)
-    settings = settings or Settings.from_environment()
-    end = end or _yesterday()
     if source == "csv" or csv_path is not None:
         if csv_path is None:
             raise DataUnavailableError("Source csv needs a file: --csv PATH.")
-        return read_csv(csv_path, symbol).between(start, end)
+        whole = read_csv(csv_path, symbol)
+        closes = whole.between(start, end or whole.last_date)
+        log.info("%s: %d of %d closes, %s to %s, from csv.", symbol, len(closes), len(whole), closes.first_date, closes.last_date)
+    else:
+        settings = settings or Settings.from_environment()
+        closes = _load_from_sources(symbol, start, end or _yesterday(), AUTO_ORDER if source == "auto" else (source,), settings)
+        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
+    _warn_of_oddities(closes)
+    return closes
+
+
+def _load_from_sources(symbol: str, start: str, end: str, sources: Sequence[str], settings: Settings) -> Closes:
+    """The closes of the first source that has them; each that has not is logged."""
     failures = []
-    for name in AUTO_ORDER if source == "auto" else (source,):
+    for name in sources:
         try:
-            closes = _read_source(name, symbol, start, end, settings)
+            return _read_source(name, symbol, start, end, settings)
         except ForecastError as error:
-            if source != "auto":
+            if len(sources) == 1:
                 raise
             failures.append(f"{name}: {error}")
             log.warning("Not used: %s", failures[-1])
-        else:
-            log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
-            return closes
     raise DataUnavailableError(f"No source has closes of {symbol} from {start} to {end}.", failures)
 
 
@@ -287,7 +298,7 @@ def write_cache(closes: Closes, settings: Settings) -> None:
 
 
 def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
-    """Check that dates increase strictly and that prices are finite and positive; warn of moves like a split.
+    """Check that dates increase strictly and that prices are finite and positive.
 
     Raises:
         InvalidClosesError: with the first rows that are wrong as details.
@@ -303,8 +314,14 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
         problems.append(f"row {index + 1} ({dates[index]}): close {float(prices[index])!r} is not a positive finite number")
     if problems:
         raise InvalidClosesError("The closes are not a sound daily series.", problems)
-    for warning in split_warnings(prices):
-        log.warning("%s", warning)
+
+
+def _warn_of_oddities(closes: Closes) -> None:
+    """Log what is no error but may be none of the market's doing: moves like a split, days without closes."""
+    for warning in split_warnings(closes.prices):
+        log.warning("%s: %s", closes.symbol, warning)
+    for index in np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:3]:
+        log.warning("%s: no closes between %s and %s: are some missing?", closes.symbol, closes.dates[index], closes.dates[index + 1])
 
 
 def split_warnings(prices: Floats) -> list[str]:

@@ -10,9 +10,9 @@ from yahoo_stub import YahooStub
 from settings import PROJECT_DIR, Settings
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _no_settings_of_the_shell() -> Iterator[None]:
-    """Tests see the defaults, whatever the shell that runs them has set."""
+    """Tests see the defaults, whatever the shell, or MLflow in an earlier test, has set."""
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name, raising=False)

@@ -312,3 +312,48 @@ def test_apidocs_needs_no_other_host(client):
 def test_answers_are_compressed_for_clients_that_ask(client):
     answer = client.get("/apispec_1.json", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
+
+
+def published_backtest():
+    version = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())["model_version"]
+    return PROJECT_DIR / "modelFiles" / "versions" / version / "backtest.csv"
+
+
+def test_backtest_answers_the_file_of_the_model_that_serves(client):
+    answer = client.get("/backtest")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    assert answer.data == published_backtest().read_bytes()
+    assert answer.text.startswith("date,actual,predicted,low_80,high_80,low_95,high_95\n")
+    assert "Content-Disposition" not in answer.headers
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "identity"])
+def test_backtest_is_compressed_and_sent_once(client, encoding):
+    headers = {"Accept-Encoding": encoding}
+    answer = client.get("/backtest", headers=headers)
+    assert answer.headers.get("Content-Encoding", "identity") == encoding
+    assert client.get("/ready").json["model_version"] in answer.headers["ETag"]
+    again = client.get("/backtest", headers=headers | {"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert client.get("/backtest", headers=headers | {"If-None-Match": '"of another model"'}).status_code == 200
+
+
+def test_backtest_is_refused_where_there_is_none(settings, model_dir):
+    (model_dir / published_backtest().relative_to(PROJECT_DIR / "modelFiles")).unlink()
+    without_file = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
+    assert without_file.status_code == 404
+    assert "has no backtest" in without_file.json["error"]
+    assert "python modelTrain.py" in without_file.json["error"]
+    without_model = create_app(settings.model_copy(update={"MODEL_DIR": model_dir / "none"})).test_client().get("/backtest")
+    assert without_model.status_code == 503
+    assert "python modelTrain.py" in without_model.json["error"]
+
+
+def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole(client):
+    model = client.application.extensions["models"].current().metadata
+    model.pop("coverage")
+    for name in [name for name in model["metrics"] if name.startswith(("naive_coverage", "naive_winkler", "dm_"))]:
+        model["metrics"].pop(name)
+    page = client.get("/")
+    assert page.status_code == 200
+    assert 'id="coverage"' not in page.text

@@ -92,17 +92,25 @@ def test_readme_quotes_the_results_of_the_model_in_git():
     metrics = METADATA["metrics"]
     assert METADATA["source"] == "snapshot"
     assert METADATA["symbol"] == "MSFT"
-    rows = re.findall(r"^\| ([A-Z0-9]+)(?: \(USD\))? \| ([\d.%]+) \| ([\d.%]+) \|$", README, flags=re.M)
+    rows = re.findall(r"^\| ([A-Z0-9]+)(?: \(USD\))? \| ([\d.%]+) \| ([\d.%]+) \| ([\d.%]+) \|$", README, flags=re.M)
     assert [name.lower() for name, *_ in rows] == ["mse", "rmse", "mae", "mape", "r2"]
-    for name, model, naive in rows:
+    for name, *quoted in rows:
         form = "{:.3%}" if name == "MAPE" else "{:.4f}"
-        assert model == form.format(metrics[name.lower()])
-        assert naive == form.format(metrics[f"naive_{name.lower()}"])
+        assert quoted == [form.format(metrics[f"{prefix}{name.lower()}"]) for prefix in ("", "naive_", "drift_")]
     for level in ("80", "95"):
-        assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | |" in README
+        assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | | |" in README
+    assert f"{metrics['naive_coverage_80']:.1%} and {metrics['naive_coverage_95']:.1%}" in README
+    for level in ("80", "95"):
+        assert f"{metrics[f'winkler_{level}']:.4f} against {metrics[f'naive_winkler_{level}']:.4f} at {level}%" in README
     assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of repeating the last close" in README
     assert f"the {metrics['n_days']} days from {METADATA['tested_from']} on" in README
     assert f"to\n{METADATA['fitted_until']}," in README
+
+
+def test_readme_quotes_the_benchmarks_mean():
+    table = (PROJECT_DIR / "benchmarks" / "forecast.md").read_text()
+    for row in re.findall(r"^\| (?:stock|MSFT|\*\*mean\*\*) \|.*$", table, flags=re.M):
+        assert row in README
 
 
 def test_readme_shows_the_answer_of_its_first_call(app):

@@ -8,7 +8,20 @@ import sys
 import numpy as np
 import pytest
 
-from modelEvaluate import backtest, coverage, metrics, point_metrics, summary, winkler, write_backtest
+from modelEvaluate import (
+    Backtest,
+    backtest,
+    coverage,
+    coverage_by,
+    coverage_by_horizon,
+    diebold_mariano,
+    directional_accuracy,
+    metrics,
+    point_metrics,
+    summary,
+    winkler,
+    write_backtest,
+)
 from modelPredict import load_forecaster
 from processData import Closes, DataUnavailableError, read_snapshot
 from settings import PROJECT_DIR
@@ -46,6 +59,80 @@ def test_coverage_counts_the_bounds_in():
 def test_winkler_is_the_width_within_and_adds_a_penalty_outside():
     scores = winkler(np.array([5.0, 1.0, 12.0]), np.full(3, 2.0), np.full(3, 10.0), 80)
     np.testing.assert_allclose(scores, [8, 8 + 10 * 1, 8 + 10 * 2])
+
+
+def made_up(actual, predicted, last=100.0):
+    """A backtest whose windows end at `last`, with bands of 1% and 2%."""
+    n = len(actual)
+    windows = np.linspace(last - 5.9, last, 60) * np.ones((n, 1))
+    predicted = np.array(predicted, float)
+    bounds = {80: (predicted * 0.99, predicted * 1.01), 95: (predicted * 0.98, predicted * 1.02)}
+    dates = np.datetime64("2021-12-30") + np.arange(n)
+    return Backtest(dates, windows, np.array(actual, float), predicted, bounds, {80: 0.01, 95: 0.02})
+
+
+def test_drift_goes_on_with_the_windows_mean_change():
+    np.testing.assert_allclose(made_up([101], [100]).drift, 100.1)
+
+
+def test_naive_bands_have_the_same_width_on_all_days():
+    result = made_up([101, 99], [100, 100])
+    low, high = result.naive_bounds[95]
+    np.testing.assert_allclose(np.log(high / low), 0.04)
+
+
+def test_directional_accuracy_leaves_out_days_without_a_direction():
+    result = made_up([101, 99, 101, 100, 103], [101, 101, 102, 99, 100])
+    given = directional_accuracy(result)
+    assert given["directional_accuracy"] == pytest.approx(2 / 3)
+    assert given["up_share"] == pytest.approx(2 / 3)
+    assert given["directional_accuracy_low"] == pytest.approx(0.0943, abs=1e-3)  # Clopper-Pearson of 2 in 3
+    assert given["directional_accuracy_high"] == pytest.approx(0.9916, abs=1e-3)
+    assert np.isnan(directional_accuracy(made_up([101], [100]))["directional_accuracy"])
+
+
+def test_diebold_mariano_is_the_formula_and_finds_no_difference_in_noise():
+    chance = np.random.default_rng(0)
+    good, bad = chance.normal(0, 1, 400), chance.normal(0, 1.5, 400)
+    statistic, p_value = diebold_mariano(good, bad)
+    d = good**2 - bad**2
+    assert statistic == pytest.approx(d.mean() / d.std(ddof=1) * np.sqrt(len(d)))
+    assert p_value < 1e-4
+    assert diebold_mariano(bad, good) == (-statistic, p_value)
+    rejected = [diebold_mariano(chance.normal(0, 1, 200), chance.normal(0, 1, 200))[1] < 0.05 for _ in range(1000)]
+    assert np.mean(rejected) == pytest.approx(0.05, abs=0.025)
+    assert np.isnan(diebold_mariano(good, good)[1])
+
+
+def test_coverage_by_year_and_volatility_counts_each_day_once(closes, forecaster):
+    result = backtest(forecaster, read_snapshot("MSFT"), first="2021-01-01")
+    parts = coverage_by(result)
+    assert list(parts["year"]) == ["2021", "2022"]
+    assert list(parts["volatility"]) == ["calm", "middle", "wild"]
+    for group in parts.values():
+        assert sum(part["n_days"] for part in group.values()) == len(result)
+        held = sum(part["n_days"] * part["coverage_80"] for part in group.values()) / len(result)
+        assert held == pytest.approx(metrics(result)["coverage_80"])
+    in_2022 = [
+        low <= actual <= high
+        for day, actual, low, high in zip(result.dates, result.actual, *result.bounds[95], strict=True)
+        if str(day) >= "2022"
+    ]
+    assert parts["year"]["2022"]["coverage_95"] == pytest.approx(np.mean(in_2022))
+
+
+def test_coverage_by_horizon_holds_paths_against_the_closes_that_came(closes, forecaster):
+    given = coverage_by_horizon(forecaster, closes, "2022-07-01")
+    assert list(given) == ["1", "5", "10", "20"]
+    start = int(np.searchsorted(closes.dates, np.datetime64("2022-07-01")))
+    for step in (1, 20):
+        held = []
+        for day in range(start, len(closes) - step + 1):
+            low, high = forecaster.forecast(closes.prices[None, day - 60 : day], 20).bounds[80]
+            held.append(low[0, step - 1] <= closes.prices[day + step - 1] <= high[0, step - 1])
+        assert given[str(step)]["n_days"] == len(held)
+        assert given[str(step)]["coverage_80"] == pytest.approx(np.mean(held))
+    assert given["1"]["coverage_80"] == pytest.approx(metrics(backtest(forecaster, closes, first="2022-07-01"))["coverage_80"])
 
 
 def test_backtest_forecasts_each_day_from_the_60_closes_before_it(closes, forecaster):

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelNetwork import split_in_time
 from modelPredict import load_forecaster
 from modelStore import sha256
-from modelTrain import Split, fingerprint, parse, split_in_time
-from processData import Closes, InvalidClosesError, make_windows, read_snapshot
+from modelTrain import fingerprint, parse
+from processData import Closes, make_windows, read_snapshot
 from settings import PROJECT_DIR
 
 SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
@@ -42,20 +43,6 @@ def trained(tmp_path_factory):
 def metadata(trained):
     folder, _ = trained
     return json.loads((folder / "modelFiles" / "metadata.json").read_text())
-
-
-def test_split_in_time_keeps_the_last_fifth_unseen_and_calibrates_on_the_part_before():
-    assert split_in_time(60 + 1000) == Split(calibration=640, test=800, n=1000)
-
-
-@pytest.mark.parametrize("n_closes", [0, 61, 300])
-def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_closes):
-    with pytest.raises(InvalidClosesError, match="it takes") as failure:
-        split_in_time(n_closes)
-    needed = int(str(failure.value).rstrip(".").split()[-1])
-    split_in_time(needed)
-    with pytest.raises(InvalidClosesError):
-        split_in_time(needed - 5)
 
 
 def test_fingerprint_changes_with_any_close_or_date():
@@ -97,6 +84,7 @@ def test_training_publishes_what_the_contract_says(trained, metadata):
 @pytest.mark.slow
 def test_training_says_what_it_does(trained):
     _, done = trained
+    assert "python modelTrain.py --symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1" in done.stderr
     for words in ("snapshot", "epoch  1/1", "persistence", "RMSE", "times that of repeating the last close", "Published"):
         assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -134,10 +122,15 @@ def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, meta
     assert run.data.params["source"] == "snapshot"
     assert run.data.params["data_sha256"] == metadata["data_sha256"]
     assert run.data.params["epochs"] == "1"
+    assert run.data.params["version_keras"] == metadata["versions"]["keras"]
+    assert run.data.tags["promotion"] == "published"
+    assert run.data.metrics["coverage_80_volatility_calm"] == metadata["coverage"]["volatility"]["calm"]["coverage_80"]
     assert len(client.get_metric_history(run.info.run_id, "loss")) == 1
-    assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {"plots/backtest.png"}
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {
+        f"plots/{name}.png" for name in ("backtest", "reliability", "residuals", "losses")
+    }
     files = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "modelFiles")}
-    assert files == {"my_model.keras", "my_model.onnx", "scaler.pkl", "metadata.json"}
+    assert files == {"my_model.keras", "my_model.onnx", "scaler.pkl", "metadata.json", "backtest.csv"}
     windows, _ = make_windows(read_snapshot("AAPL").prices)
     given = mlflow.pyfunc.load_model("models:/stock-forecast@champion").predict(windows[:5])
     expected = load_forecaster(folder / "modelFiles").forecast(windows[:5]).prices[:, 0]
@@ -148,13 +141,42 @@ def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, meta
 def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
-    train(tmp_path, *SHORT, "--seed", "1")
+    train(tmp_path, *SHORT, "--seed", "1", "--promote", "always")
     second = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert second["model_version"] != metadata["model_version"]
     train(tmp_path, "--rollback")
     back = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert back["model_version"] == metadata["model_version"]
     assert sha256(tmp_path / "modelFiles" / "my_model.keras") == metadata["files"]["my_model.keras"]
+
+
+@pytest.mark.slow
+def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metadata, tmp_path):
+    import mlflow
+
+    folder, _ = trained
+    shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
+    closes = read_snapshot("MSFT").between("2019-06-01", "2022-12-28")
+    lure = np.exp(0.02 * np.minimum(np.arange(len(closes)), split_in_time(len(closes)).calibration + 60))  # a rise that ends after the fit
+    rows = "".join(f"{day},{price!r}\n" for day, price in zip(closes.dates, (closes.prices * lure).tolist(), strict=True))
+    (tmp_path / "closes.csv").write_text("date,close\n" + rows)
+    done = train(tmp_path, "--csv", str(tmp_path / "closes.csv"), "--epochs", "2", check=False)
+    assert done.returncode == 3
+    assert "worse in rmse" in done.stderr.splitlines()[-1]
+    assert json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())["model_version"] == metadata["model_version"]
+    assert not list((tmp_path / "modelFiles" / "versions").glob(".staging-*"))
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    (run,) = mlflow.search_runs(experiment_names=["stock-forecast"], output_format="list")
+    assert run.data.tags["promotion"] == "refused"
+    assert run.data.metrics["gate_new_rmse"] > run.data.metrics["gate_published_rmse"]
+
+
+@pytest.mark.slow
+def test_walk_forward_prints_a_row_a_fold_and_publishes_nothing(tmp_path):
+    done = train(tmp_path, *SHORT, "--walk-forward", "2")
+    rows = [line for line in done.stderr.splitlines() if line[:2] == "20"]
+    assert len(rows) == 2
+    assert not (tmp_path / "modelFiles" / "metadata.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +211,26 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("prices", "order", "said"),
+    [
+        (np.full(500, 20.0), 1, "equal"),
+        (np.linspace(10, 11, 61), 1, "too few"),
+        (np.linspace(10, 11, 500), -1, "order the rows by date"),
+        (np.linspace(-1, 11, 500), 1, "not a positive"),
+    ],
+)
+def test_closes_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, prices, order, said):
+    dates = (np.datetime64("2020-01-01") + np.arange(len(prices)))[::order]
+    (tmp_path / "closes.csv").write_text("date,close\n" + "".join(f"{day},{price}\n" for day, price in zip(dates, prices, strict=True)))
+    done = train(tmp_path, "--csv", str(tmp_path / "closes.csv"), check=False)
+    assert done.returncode == 1
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "modelFiles" / "metadata.json").exists()
+
+
+@pytest.mark.slow
 def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_path):
     command = [sys.executable, "-u", "modelTrain.py", "--model-dir", str(tmp_path / "modelFiles"), "--source", "snapshot"]
     process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
@@ -201,19 +243,3 @@ def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_pa
     assert "interrupted" in said
     assert "Traceback" not in said
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()
-
-
-@pytest.mark.slow
-def test_the_same_seed_gives_the_same_network_and_another_one_does_not():
-    from modelTrain import train_network
-
-    windows, targets = make_windows(read_snapshot("MSFT").prices[:400])
-    split = Split(calibration=200, test=300, n=340)
-
-    def weights(seed):
-        model, _, _ = train_network(windows, targets[:, 0], split, epochs=1, batch_size=32, seed=seed)
-        return np.concatenate([array.ravel() for array in model.get_weights()])
-
-    first = weights(0)
-    np.testing.assert_array_equal(first, weights(0))
-    assert not np.array_equal(first, weights(1))

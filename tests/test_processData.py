@@ -139,16 +139,36 @@ def series(prices: list[float]) -> Closes:
     return Closes("X", "csv", np.arange(len(prices)).astype("datetime64[D]"), np.array(prices))
 
 
+def csv_of(tmp_path: Path, days: list[str], prices: list[float]) -> Path:
+    path = tmp_path / "closes.csv"
+    path.write_text("date,close\n" + "".join(f"{day},{price}\n" for day, price in zip(days, prices, strict=True)))
+    return path
+
+
 @pytest.mark.parametrize(("ratio", "warned"), [(0.5, True), (2.0, True), (1 / 3, True), (0.1, True), (0.7, False), (1.3, False)])
-def test_jump_like_a_split_is_warned_of(caplog, ratio, warned):
-    series([100, 101, 101 * ratio, 101 * ratio])
-    assert ("Close 3 is" in caplog.text) == warned
+def test_jump_like_a_split_is_warned_of_once(caplog, tmp_path, ratio, warned):
+    load_closes(csv_path=csv_of(tmp_path, [f"2020-01-0{day}" for day in (1, 2, 3, 6)], [100, 101, 101 * ratio, 101 * ratio]))
+    assert caplog.text.count("Close 3 is") == warned
     assert bool(split_warnings(np.array([100, 100 * ratio]))) == warned
 
 
-def test_flat_series_is_accepted_without_warning(caplog):
-    assert len(series([5.0] * 100)) == 100
-    assert not caplog.records
+@pytest.mark.parametrize(("second", "warned"), [("2020-01-08", False), ("2020-01-09", True), ("2021-01-01", True)])
+def test_a_gap_is_warned_of(caplog, tmp_path, second, warned):
+    load_closes(csv_path=csv_of(tmp_path, ["2020-01-01", second], [1.0, 1.0]))
+    assert (f"no closes between 2020-01-01 and {second}" in caplog.text) == warned
+
+
+def test_flat_series_is_accepted_without_warning(caplog, tmp_path):
+    assert len(load_closes(csv_path=csv_of(tmp_path, ["2020-01-01", "2020-01-02"], [5.0, 5.0]))) == 2
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_csv_counts_to_its_last_row_and_says_what_the_start_leaves_out(caplog, tmp_path):
+    caplog.set_level(logging.INFO, "processData")
+    closes = load_closes("acme", csv_path=csv_of(tmp_path, ["2009-12-31", "2010-01-01", "2099-01-01"], [1.0, 2.0, 3.0]))
+    assert closes.last_date == "2099-01-01"
+    assert closes.symbol == "ACME"
+    assert "2 of 3 closes, 2010-01-01 to 2099-01-01" in caplog.text
 
 
 @pytest.mark.parametrize("price", [MIN_CLOSE, MAX_CLOSE])

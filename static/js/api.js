@@ -1,11 +1,16 @@
-/** The call of the service. */
+/** The calls of the service. */
 
 /**
  * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
  *   model_version: string, response_time_sec: number}} Answer
- * @typedef {{ok: true, answer: Answer} | {ok: false, error: string, details: string[]}} Reply
+ * @typedef {{ok: false, status: number, error: string, details: string[]}} Failure  status 0: no answer came
+ */
+
+/**
+ * @template T
+ * @typedef {{ok: true, answer: T} | Failure} Reply
  */
 
 const NO_ANSWER = "The server did not answer. Is it running, and are you connected?";
@@ -14,22 +19,42 @@ const NO_ANSWER = "The server did not answer. Is it running, and are you connect
  * POST one window and a horizon.
  * @param {string} url
  * @param {{predict: number[], horizon: number}} body
- * @returns {Promise<Reply>}
+ * @param {Record<string, string>} [headers] such as the API key
+ * @returns {Promise<Reply<Answer>>}
  */
-export async function predict(url, body) {
+export function predict(url, body, headers = {}) {
+  const request = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
+  return call(url, request, (response) => response.json());
+}
+
+/**
+ * GET the backtest of the model that serves.
+ * @param {string} url
+ * @returns {Promise<Reply<{csv: string, etag: string | null}>>} etag has the model's version
+ */
+export function backtest(url) {
+  return call(url, {}, async (response) => ({ csv: await response.text(), etag: response.headers.get("ETag") }));
+}
+
+/**
+ * @template T
+ * @param {string} url
+ * @param {RequestInit} request
+ * @param {(response: Response) => Promise<T | null>} read what to take from a good answer
+ * @returns {Promise<Reply<T>>}
+ */
+async function call(url, request, read) {
   let response;
   try {
-    response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
+    response = await fetch(url, request);
   } catch {
-    return { ok: false, error: NO_ANSWER, details: [] };
+    return { ok: false, status: 0, error: NO_ANSWER, details: [] };
   }
+  const answer = response.ok ? await read(response).catch(() => null) : null;
+  if (answer !== null) {
+    return { ok: true, answer };
+  }
+  const { status } = response;
   const content = await response.json().catch(() => null);
-  if (response.ok && content) {
-    return { ok: true, answer: content };
-  }
-  return { ok: false, error: content?.error ?? `The server answered with status ${response.status}.`, details: content?.details ?? [] };
+  return { ok: false, status, error: content?.error ?? `The server answered with status ${status}.`, details: content?.details ?? [] };
 }

@@ -3,9 +3,11 @@
 /**
  * @param {string} url
  * @param {object} body numbers only, so that single quotes hold it
+ * @param {string[]} [headers] further ones
  */
-export function curlCommand(url, body) {
-  return `curl -sS '${url}' \\\n  -H 'Content-Type: application/json' \\\n  -d '${JSON.stringify(body)}'`;
+export function curlCommand(url, body, headers = []) {
+  const options = ["Content-Type: application/json", ...headers].map((header) => `-H '${header}'`);
+  return [`curl -sS '${url}'`, ...options, `-d '${JSON.stringify(body)}'`].join(" \\\n  ");
 }
 
 /**

@@ -1,5 +1,6 @@
 """The web page in a real Chromium, served by a real gunicorn: what it shows, says and sends, and for whom it works."""
 
+import csv
 import json
 import os
 import shutil
@@ -20,17 +21,19 @@ PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium")
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
-# How many pixels of a canvas are nearly black, as the line of closes is in the light scheme, and how many show each interval's shade.
+# How many pixels of a canvas are nearly black, as the line of closes is in the light scheme, how many show each interval's shade, and how
+# many the forecast's blue.
 COUNT_PIXELS = """canvas => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let dark = 0, outer = 0, inner = 0;
+  let dark = 0, outer = 0, inner = 0, blueLine = 0;
   for (let i = 0; i < data.length; i += 4) {
     const [red, , blue, opacity] = data.subarray(i, i + 4);
     dark += opacity > 200 && blue < 60;
     outer += blue - red > 60 && opacity > 30 && opacity < 60;
     inner += blue - red > 60 && opacity > 90 && opacity < 130;
+    blueLine += blue - red > 100 && opacity > 200;
   }
-  return [dark, outer, inner];
+  return [dark, outer, inner, blueLine];
 }"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
@@ -90,7 +93,10 @@ class Watch:
 
     @property
     def predictions(self) -> list[str]:
-        return [url for url in self.requests if urlsplit(url).path == "/predict"]
+        return self.asked("/predict")
+
+    def asked(self, path: str) -> list[str]:
+        return [url for url in self.requests if urlsplit(url).path == path]
 
 
 @pytest.fixture
@@ -127,13 +133,41 @@ def ask(server: str, closes: list[float], horizon: int) -> dict:
     return answer.json()
 
 
+def open_backtest(page: Page) -> None:
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-chart canvas")).to_be_visible()
+
+
+def metadata() -> dict:
+    return json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+
+
+def backtest_rows() -> list[dict[str, str]]:
+    with (PROJECT / "modelFiles" / "versions" / metadata()["model_version"] / "backtest.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def point_at(page: Page, share: float) -> str:
+    """What the backtest's readout tells at a share of the chart's width."""
+    over = page.locator("#backtest-chart .u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 40)
+    return page.locator("#backtest-readout").inner_text()
+
+
+def shown_days(page: Page) -> tuple[str, str]:
+    """The first and the last day in sight."""
+    return point_at(page, 0)[:10], point_at(page, 1)[:10]
+
+
 def shown(price: float) -> str:
     """A price of the example's size as the page writes it."""
     return f"{price:,.2f}"
 
 
 def test_model_is_described_by_its_metadata(page):
-    model = json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+    model = metadata()
     text = page.locator("#model").inner_text()
     for fact in ("model_version", "symbol", "first_date", "last_date"):
         assert model[fact] in text
@@ -209,7 +243,7 @@ def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
     assert rows.last.locator("th, td").all_inner_texts() == ["20", shown(last["price"]), *ranges]
     chart = page.get_by_role("img", name="20 trading days ahead")
     expect(chart).to_be_visible()
-    dark, outer, inner = chart.evaluate(COUNT_PIXELS)
+    dark, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
     assert dark > 300, "the closes are not drawn"
     assert outer > 3000, "the 95% interval is not drawn"
     assert inner > 3000, "the 80% interval is not drawn"
@@ -335,6 +369,7 @@ def test_copied_curl_command_works(page, server, clipboard):
 
 def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
     forecast(page, horizon=20)
+    open_backtest(page)
     assert len(watch.predictions) == 1
     assert {urlsplit(url).netloc for url in watch.requests} == {urlsplit(server).netloc}
     assert watch.complaints == []
@@ -352,6 +387,7 @@ def test_page_works_under_a_strict_content_security_policy(page, server):
     assert response.headers["content-security-policy"] == POLICY
     forecast(page, horizon=20)
     expect(page.get_by_role("img", name="20 trading days ahead")).to_be_visible()
+    open_backtest(page)
     assert watch.complaints == []
 
 
@@ -397,7 +433,7 @@ def test_page_does_not_scroll_sideways(page, width):
 
 def test_page_is_usable_by_keyboard_alone(page):
     names = []
-    for _ in range(8):
+    for _ in range(10):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         if names[-1] == "load-example":
@@ -407,14 +443,317 @@ def test_page_is_usable_by_keyboard_alone(page):
         elif names[-1] == "submit":
             page.keyboard.press("Enter")
             break
-    assert names[-5:] == ["Experiments (MLflow)", "load-example", "closes", "horizon", "submit"]
+    assert names[-7:] == ["Experiments (MLflow)", "tab-forecast", "panel-forecast", "load-example", "closes", "horizon", "submit"]
     expect(page.locator("#table tbody tr")).to_have_count(20)
 
 
-def test_page_weighs_less_than_150_kb_compressed(page, watch, server):
+def test_page_weighs_less_than_150_kb_compressed(page, watch):
+    open_backtest(page)
     assert len(watch.requests) >= 10
     weights = []
     for url in watch.requests:
-        with requests.get(url, headers={"Accept-Encoding": "gzip, deflate"}, stream=True, timeout=30) as response:
+        with requests.get(url, headers={"Accept-Encoding": "gzip"}, stream=True, timeout=30) as response:
+            compressed = response.headers.get("Content-Encoding") == "gzip"
+            assert compressed or int(response.headers["Content-Length"]) < 500, url
             weights.append(len(response.raw.read(decode_content=False)))
     assert sum(weights) < 150_000
+
+
+def test_backtest_is_fetched_once_and_only_when_it_is_shown(page, watch):
+    assert watch.asked("/backtest") == []
+    open_backtest(page)
+    page.get_by_role("tab", name="Forecast").click()
+    open_backtest(page)
+    assert len(watch.asked("/backtest")) == 1
+
+
+def test_backtest_chart_is_drawn_and_described(page):
+    page.emulate_media(color_scheme="light")
+    open_backtest(page)
+    rows = backtest_rows()
+    chart = page.get_by_role("img", name=f"Line chart of {len(rows)} closes of MSFT from {rows[0]['date']} to {rows[-1]['date']}")
+    expect(chart).to_be_visible()
+    page.get_by_role("button", name=rows[-1]["date"][:4]).click()  # a year, so that the lines lie apart
+    dark, outer, inner, blue = chart.evaluate(COUNT_PIXELS)
+    assert dark > 300, "the closes are not drawn"
+    assert blue > 300, "the forecasts are not drawn"
+    assert outer > 3000, "the 95% interval is not drawn"
+    assert inner > 3000, "the 80% interval is not drawn"
+
+
+def test_backtest_tells_the_values_under_the_pointer(page):
+    open_backtest(page)
+    rows = {row["date"]: row for row in backtest_rows()}
+    told = [point_at(page, share) for share in (0, 0.3, 0.7, 1)]
+    for text in told:
+        row = {name: shown(float(value)) for name, value in rows[text[:10]].items() if name != "date"}
+        assert text == (
+            f"{text[:10]}: close {row['actual']}, forecast {row['predicted']}, "
+            f"80% {row['low_80']} to {row['high_80']}, 95% {row['low_95']} to {row['high_95']}"
+        )
+    assert (told[0][:10], told[-1][:10]) == (min(rows), max(rows))
+    assert len(set(told)) == 4
+    page.mouse.move(0, 0)
+    expect(page.locator("#backtest-readout")).to_be_empty()
+
+
+@pytest.mark.parametrize("back", ["double click", "button"])
+def test_backtest_zooms_by_drag_and_back(page, back):
+    open_backtest(page)
+    whole = shown_days(page)
+    button = page.get_by_role("button", name="Whole period")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    start, end = point_at(page, 0.6)[:10], point_at(page, 0.4)[:10]
+    page.mouse.down()
+    point_at(page, 0.5)
+    point_at(page, 0.6)
+    page.mouse.up()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    first, last = shown_days(page)
+    assert whole[0] < end <= first < last <= start < whole[1]
+    if back == "button":
+        button.click()
+    else:
+        point_at(page, 0.5)
+        page.locator("#backtest-chart .u-over").dblclick()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert shown_days(page) == whole
+
+
+def test_backtest_shows_a_year_at_a_press(page):
+    open_backtest(page)
+    dates = [row["date"] for row in backtest_rows() if row["date"].startswith("2021")]
+    page.get_by_role("button", name="2021").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="2021")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Whole period")).to_have_attribute("aria-pressed", "false")
+    assert shown_days(page) == (dates[0], dates[-1])
+
+
+def test_backtest_dates_do_not_depend_on_the_time_zone(browser, server):
+    drawn = set()
+    for zone in ("Pacific/Honolulu", "Pacific/Auckland"):
+        context = browser.new_context(timezone_id=zone)
+        page = context.new_page()
+        page.goto(f"{server}/#backtest")
+        expect(page.locator("#backtest-chart canvas")).to_be_visible()
+        rows = backtest_rows()
+        assert shown_days(page) == (rows[0]["date"], rows[-1]["date"])
+        drawn.add(page.locator("#backtest-chart canvas").evaluate("c => c.toDataURL()"))
+        context.close()
+    assert len(drawn) == 1, "the axis has other days"
+
+
+def test_backtest_keeps_its_zoom_and_size_when_the_colours_change_out_of_sight(page):
+    open_backtest(page)
+    page.get_by_role("button", name="2021").click()
+    days = shown_days(page)
+    page.get_by_role("tab", name="Forecast").click()
+    page.emulate_media(color_scheme="dark")
+    open_backtest(page)
+    assert shown_days(page) == days
+    chart, frame = (page.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#backtest-figure"))
+    assert chart["width"] == pytest.approx(frame["width"], abs=2)
+
+
+def test_tables_say_how_often_the_intervals_held(page):
+    open_backtest(page)
+    tables = page.locator("#coverage table")
+    coverage = metadata()["coverage"]
+    expect(tables).to_have_count(len(coverage))
+    for table, kind in zip(tables.all(), ("year", "volatility", "horizon"), strict=True):
+        rows = [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
+        assert rows == [
+            [name, str(part["n_days"]), f"{part['coverage_80']:.1%}", f"{part['coverage_95']:.1%}"] for name, part in coverage[kind].items()
+        ]
+
+
+def test_backtest_in_words_is_its_metadata(page):
+    open_backtest(page)
+    model = metadata()
+    result = model["metrics"]
+    text = page.locator("#backtest-result").inner_text()
+    assert f"Each of the {result['n_days']} closes of {model['symbol']} from {model['tested_from']} to {model['last_date']}" in text
+    assert f"Its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
+    assert f"p = {result['dm_p_value']:.2g})" in text
+    assert f"The 80% intervals held {result['coverage_80']:.1%} of the closes, the 95% ones {result['coverage_95']:.1%}." in text
+    assert f"on all days held {result['naive_coverage_80']:.1%} and {result['naive_coverage_95']:.1%}." in text
+    scores = [f"{100 * result[f'winkler_{level}']:.2f} against {100 * result[f'naive_winkler_{level}']:.2f}" for level in (80, 95)]
+    assert f"the intervals got {scores[0]} and {scores[1]}:" in text
+
+
+CHANCE, SURE = "than chance may explain (Diebold-Mariano test, p = 0.3).", "more than chance explains (Diebold-Mariano test, p < 0.005)."
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"rmse_ratio": 0.97, "dm_p_value": 0.3, "dm_statistic": -1}, f"so it is the better of the two, but by no more {CHANCE}"),
+        ({"rmse_ratio": 0.97, "dm_p_value": 0.001, "dm_statistic": -3}, f"so it is the better of the two, by {SURE}"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.3, "dm_statistic": 1}, "so it adds nothing to it: the difference is no more than chance"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it adds nothing to it, though the difference is {SURE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": 0.3, "dm_statistic": 1}, f"so it is worse than that, but by no more {CHANCE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it is worse than that, by {SURE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": None, "dm_statistic": None}, "so it is worse than that. The 80%"),
+        ({"winkler_80": 0.9, "naive_winkler_80": 1, "winkler_95": 0.9, "naive_winkler_95": 1}, ": better than such bands at both levels."),
+        ({"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 1, "naive_winkler_95": 1}, ": no better than such bands at both levels."),
+        (
+            {"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 2, "naive_winkler_95": 1},
+            ": no better than such bands at 80%, worse at 95%.",
+        ),
+    ],
+)
+def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeypatch):
+    from app import create_app
+
+    monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
+    app = create_app()
+    app.extensions["models"].current().metadata["metrics"].update(changed)
+    text = app.test_client().get("/").text.replace("</p>", " ").replace("<p>", " ").replace("&lt;", "<")
+    assert words in " ".join(text.split())
+
+
+def test_backtest_can_be_downloaded(page, server):
+    open_backtest(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename == f"backtest-MSFT-{metadata()['model_version']}.csv"
+    assert Path(download.value.path()).read_bytes() == requests.get(f"{server}/backtest", timeout=30).content
+
+
+def test_backtest_that_fails_is_told_and_fetched_anew(page):
+    refusal = {"error": "Model x has no backtest.", "details": []}
+    page.route("**/backtest", lambda route: route.fulfill(status=404, json=refusal))
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-error")).to_have_text(refusal["error"])
+    expect(page.locator("#backtest-error")).to_have_role("alert")
+    expect(page.locator("#backtest-figure")).to_be_hidden()
+    expect(page.locator("#coverage")).to_be_visible()
+    page.unroute("**/backtest")
+    page.get_by_role("tab", name="Forecast").click()
+    open_backtest(page)
+    expect(page.locator("#backtest-error")).to_be_hidden()
+
+
+def test_backtest_of_another_model_than_the_pages_is_not_shown(page):
+    page.route("**/backtest", lambda route: route.fulfill(body="date,actual\n", headers={"ETag": '"20990101-000000-abcdef"'}))
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-error")).to_contain_text("Load the page again")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_backtest_has_no_accessibility_violations(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    open_backtest(page)
+    page.get_by_role("button", name="2021").click()
+    point_at(page, 0.5)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_backtest_does_not_scroll_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    open_backtest(page)
+    assert point_at(page, 0.5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    chart, panel = (page.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#panel-backtest"))
+    assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
+
+
+def expect_tab(page: Page, name: str) -> None:
+    """The tab that is selected, in reach of the Tab key and whose panel alone is shown."""
+    for tab in page.get_by_role("tab").all():
+        selected = tab.inner_text() == name
+        expect(tab).to_have_attribute("aria-selected", str(selected).lower())
+        assert (tab.get_attribute("tabindex") == "-1") is not selected
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
+    expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+
+
+def test_tabs_are_used_by_keyboard(page):
+    page.get_by_role("tab", name="Forecast").focus()
+    for key, name in (
+        ("ArrowRight", "Backtest"),
+        ("ArrowRight", "Forecast"),
+        ("ArrowLeft", "Backtest"),
+        ("Home", "Forecast"),
+        ("End", "Backtest"),
+    ):
+        page.keyboard.press(key)
+        expect(page.get_by_role("tab", name=name)).to_be_focused()
+        expect_tab(page, name)
+        assert urlsplit(page.url).fragment == name.lower()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("tabpanel")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Whole period")).to_be_focused()
+
+
+def test_tabs_follow_the_address(page, server):
+    for fragment, name in (("#backtest", "Backtest"), ("#forecast", "Forecast"), ("#nothing", "Forecast"), ("", "Forecast")):
+        page.goto("about:blank")
+        page.goto(f"{server}/{fragment}")
+        expect_tab(page, name)
+    page.get_by_role("tab", name="Backtest").click()
+    expect_tab(page, "Backtest")
+    page.go_back()
+    expect_tab(page, "Forecast")
+    page.go_forward()
+    expect_tab(page, "Backtest")
+    assert page.evaluate("scrollY") == 0
+
+
+def test_backtest_in_words_and_tables_needs_no_javascript(browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server)
+    expect(page.locator("#backtest-result")).to_be_visible()
+    expect(page.locator("#coverage table")).to_have_count(3)
+    expect(page.get_by_role("tablist")).to_be_hidden()
+    context.close()
+
+
+def test_api_key_is_asked_for_kept_and_never_shown(browser, tmp_path):
+    secret = "key-of-the-test"
+    for url in serve(tmp_path / "log.csv", API_KEY=secret):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(url)
+        key = page.get_by_label("API key")
+        expect(key).to_be_hidden()
+        page.get_by_role("button", name="Load an example").click()
+        submit = page.get_by_role("button", name="Forecast")
+        submit.click()
+        expect(key).to_be_focused()
+        expect(key).to_have_attribute("type", "password")
+        expect(page.locator("#api-key-error")).to_have_text("This server asks for an API key.")
+        assert violations(page) == []
+        for wrong in ("wrong", "ключ"):  # the second cannot be sent in a header
+            key.fill(wrong)
+            expect(page.locator("#api-key-error")).to_be_hidden()
+            submit.click()
+            expect(page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
+        expect(page.locator("#result")).to_be_hidden()
+        key.fill(secret)
+        key.press("Enter")
+        expect(page.locator("#result")).to_be_visible()
+        expect(key).to_be_hidden()
+        expect(page.locator("#curl")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
+        assert secret not in page.content()
+        page.reload()
+        with page.expect_response("**/predict") as reply:
+            forecast(page)
+        assert reply.value.status == 200
+        assert secret not in page.content() + page.url + page.evaluate("JSON.stringify(localStorage)")
+        page.evaluate("sessionStorage.setItem('X-API-Key', 'of yesterday')")
+        page.reload()
+        page.get_by_role("button", name="Load an example").click()
+        submit.click()
+        expect(page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
+        context.close()
+
+
+def test_no_api_key_is_asked_for_where_none_is_needed(page):
+    forecast(page)
+    expect(page.get_by_label("API key")).to_be_hidden()
+    expect(page.locator("#curl")).not_to_contain_text("X-API-Key")

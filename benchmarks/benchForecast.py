@@ -1,0 +1,147 @@
+"""How good the forecasts are, on the 20 stocks of the snapshot: make bench-forecast (some 15 minutes on two cores).
+
+For each stock the network is trained, the intervals are calibrated and both are judged on the last 20% of the days, as modelTrain.py does
+it. The intervals stand beside two references on the same days:
+
+- GARCH(1,1) with Student-t errors and a constant mean, by the package arch, fitted anew every 20 days on all days before;
+- bands of constant width around the last close, calibrated on the same days as ours.
+
+Winkler scores are in units of the last close; ratios below 1 are better than the reference. Writes benchmarks/forecast.md.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a process is a core here
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import t as student_t
+
+from intervals import LEVELS
+from modelEvaluate import Backtest, backtest, coverage, coverage_by, coverage_by_horizon, metrics, winkler
+from modelNetwork import split_in_time
+from modelTrain import train
+from processData import Closes, Floats, read_snapshot, snapshot_symbols
+
+TARGET = Path(__file__).with_name("forecast.md")
+REFIT_DAYS = 20
+
+
+def garch_bounds(closes: Closes, result: Backtest) -> dict[int, tuple[Floats, Floats]]:
+    """The reference's intervals on the days of a backtest.
+
+    Source: Bollerslev (1987), A conditionally heteroskedastic time series model for speculative prices and rates of return.
+    """
+    from arch import arch_model
+
+    returns = 100 * np.diff(np.log(closes.prices))  # returns[i] is that of day i + 1
+    first = int(np.searchsorted(closes.dates, result.dates[0])) - 1
+    mean, spread, freedom = (np.empty(len(result)) for _ in range(3))
+    for start in range(0, len(result), REFIT_DAYS):
+        day, end = first + start, min(first + start + REFIT_DAYS, len(returns))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its notes on convergence; the last parameters are used as they are
+            fitted = arch_model(returns[:day], mean="Constant", vol="GARCH", p=1, q=1, dist="t").fit(disp="off")
+            filtered = arch_model(returns[:end], mean="Constant", vol="GARCH", p=1, q=1, dist="t").fix(fitted.params)
+        block = slice(start, start + end - day)
+        mean[block], freedom[block] = fitted.params["mu"], fitted.params["nu"]
+        spread[block] = filtered.conditional_volatility[day:end]  # of a day, from the days before it
+    unit = spread * np.sqrt((freedom - 2) / freedom)
+    halves = {level: unit * student_t.ppf(0.5 + level / 200, freedom) for level in LEVELS}
+    last = result.last_close
+    return {level: (last * np.exp((mean - half) / 100), last * np.exp((mean + half) / 100)) for level, half in halves.items()}
+
+
+def judge_stock(symbol: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Everything the tables need of one stock."""
+    started = time.monotonic()
+    closes = read_snapshot(symbol)
+    with tempfile.TemporaryDirectory() as folder:
+        forecaster, _ = train(closes, split_in_time(len(closes)), Path(folder), options, progress=False)
+    first = forecaster.metadata["tested_from"]
+    result = backtest(forecaster, closes, first=first)
+    values = metrics(result)
+    garch = garch_bounds(closes, result)
+    for level, (low, high) in garch.items():
+        values[f"garch_coverage_{level}"] = coverage(result.actual, low, high)
+        values[f"garch_winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
+    print(f"{symbol:5} {time.monotonic() - started:4.0f} s  RMSE ratio {values['rmse_ratio']:.4f}", file=sys.stderr, flush=True)
+    parts = coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, first)}
+    return {"symbol": symbol, "metrics": values, "parts": parts, "days": f"{result.dates[0]} to {result.dates[-1]}"}
+
+
+def row_of(values: dict[str, float]) -> list[float]:
+    """A stock's figures in the order of the first table."""
+    ratios = [values[f"winkler_{level}"] / values[f"{peer}_winkler_{level}"] for peer in ("garch", "naive") for level in LEVELS]
+    mape = values["mape"] / values["naive_mape"]
+    return [values["rmse_ratio"], mape, 100 * values["coverage_80"], 100 * values["coverage_95"], *ratios]
+
+
+def tables(results: list[dict[str, Any]]) -> str:
+    """Both tables in Markdown."""
+    lines = [
+        "| stock | RMSE ratio | MAPE ratio | held 80% | held 95% | Winkler 80% / GARCH | Winkler 95% / GARCH "
+        "| Winkler 80% / constant | Winkler 95% / constant |",
+        "| --- |" + " ---: |" * 8,
+    ]
+    rows = np.array([row_of(result["metrics"]) for result in results])
+    forms = ["{:.4f}", "{:.4f}", "{:.1f}", "{:.1f}", *["{:.3f}"] * 4]
+    for name, row in [*zip((result["symbol"] for result in results), rows, strict=True), ("**mean**", rows.mean(axis=0))]:
+        lines.append(f"| {name} | " + " | ".join(form.format(value) for form, value in zip(forms, row, strict=True)) + " |")
+    garch = [100 * np.mean([result["metrics"][f"garch_coverage_{level}"] for result in results]) for level in LEVELS]
+    lines += [
+        "",
+        f"GARCH held {garch[0]:.1f}% and {garch[1]:.1f}% on average. Largest RMSE ratio: {rows[:, 0].max():.4f}.",
+        "",
+        "How often the intervals held, in percent, MSFT and the mean of all stocks:",
+        "",
+        "| part | MSFT 80% | MSFT 95% | mean 80% | mean 95% |",
+        "| --- |" + " ---: |" * 4,
+    ]
+    microsoft = next((result for result in results if result["symbol"] == "MSFT"), results[0])
+    for group, parts in microsoft["parts"].items():
+        for name in parts:
+            own = [100 * parts[name][f"coverage_{level}"] for level in LEVELS]
+            every = [100 * np.mean([result["parts"][group][name][f"coverage_{level}"] for result in results]) for level in LEVELS]
+            label = f"{name} days ahead" if group == "horizon" else f"{name} weeks" if group == "volatility" else name
+            lines.append(f"| {label} | " + " | ".join(f"{value:.1f}" for value in (*own, *every)) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Judge every stock on all cores, write and print the tables."""
+    parser = argparse.ArgumentParser(description="Judge the forecasts on the 20 stocks of the snapshot.")
+    parser.add_argument("--symbols", nargs="+", default=snapshot_symbols())
+    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    started = time.monotonic()
+    results = Parallel(n_jobs=os.cpu_count())(delayed(judge_stock)(symbol, options) for symbol in options.symbols)
+    minutes = (time.monotonic() - started) / 60
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "onnxruntime", "arch"))
+    text = (
+        f"# Forecasts of {len(results)} stocks, {results[0]['days']}, unseen\n\n"
+        f"Made by `make bench-forecast` on {date.today()}, {os.cpu_count()} cores, {minutes:.0f} minutes, "
+        f"Python {platform.python_version()}, {libraries}; {options.epochs} epochs, seed {options.seed}. "
+        "What the columns mean: benchmarks/benchForecast.py.\n\n"
+        f"{tables(results)}\n"
+    )
+    print(text)
+    if options.symbols == snapshot_symbols():
+        TARGET.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

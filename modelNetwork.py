@@ -1,0 +1,158 @@
+"""The network and its fit: two LSTM layers on windows relative to their last close.
+
+    fitted = fit(closes.prices, split_in_time(len(closes)), epochs=15, batch_size=32, seed=0)
+
+The days are split in time: 60% to fit the network, 20% to calibrate the intervals, the last 20%, which nothing before has seen, to test.
+"""
+
+import itertools
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from processData import WINDOW, Floats, InvalidClosesError, fit_scaler, make_windows, relative_to_last
+
+if TYPE_CHECKING:
+    import keras
+    from sklearn.preprocessing import MinMaxScaler
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # says only that there is no GPU
+
+log = logging.getLogger(__name__)
+
+UNITS = 50
+DROPOUT = 0.2
+TRAIN_SHARE = 0.8  # of the windows; the rest is the test, unseen
+CALIBRATION_SHARE = 0.25  # of the training windows: their last part calibrates the intervals, 20% of all
+MIN_CALIBRATION = 60  # scores; 95% needs 19 at least
+SHRINKAGE = 0.5  # of the forecast change: half of it is noise, see benchmarks/README.md
+
+
+@dataclass(frozen=True)
+class Split:
+    """Where the parts begin, counted in windows: fit [0, calibration), calibrate [calibration, test), test [test, n)."""
+
+    calibration: int
+    test: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A network, its scaler (one feature, the relative close) and its losses after each epoch by name."""
+
+    model: "keras.Model"
+    scaler: "MinMaxScaler"
+    losses: dict[str, list[float]]
+
+
+def split_in_time(n_closes: int) -> Split:
+    """Cut a series in time into fit, calibration and test.
+
+    Raises:
+        InvalidClosesError: too few closes for each part to have enough.
+    """
+    n = n_closes - WINDOW
+    test = int(n * TRAIN_SHARE)
+    calibration = int(test * (1 - CALIBRATION_SHARE))
+    if test - calibration < MIN_CALIBRATION:
+        needed = WINDOW + int(np.ceil(np.ceil(MIN_CALIBRATION / CALIBRATION_SHARE) / TRAIN_SHARE))
+        raise InvalidClosesError(f"{n_closes} closes are too few to train, calibrate and test on; it takes {needed}.")
+    return Split(calibration, test, n)
+
+
+def walk_forward_splits(n_closes: int, folds: int) -> list[Split]:
+    """Splits whose tests are successive blocks of the second half of the windows; each fits and calibrates on all before its block.
+
+    Raises:
+        InvalidClosesError: too few closes for the first fold.
+    """
+    n = n_closes - WINDOW
+    edges = [n // 2 + (n - n // 2) * fold // folds for fold in range(folds + 1)]
+    splits = [Split(int(test * (1 - CALIBRATION_SHARE)), test, end) for test, end in itertools.pairwise(edges)]
+    if splits[0].test - splits[0].calibration < MIN_CALIBRATION or splits[0].n == splits[0].test:
+        raise InvalidClosesError(f"{n_closes} closes are too few for {folds} walk-forward folds.")
+    return splits
+
+
+def build_network(scaler: "MinMaxScaler", target_spread: float) -> "keras.Model":
+    """The network: scaled relative closes (n, 60, 1) -> scaled relative next close (n, 1).
+
+    The Dense layer starts at zero and its output counts in `target_spread`, the standard deviation of the relative next
+    closes, around "no change"; so the untrained network repeats the last close, and training only adds what it finds.
+    """
+    import keras
+
+    scale, offset = float(scaler.scale_[0]), float(scaler.min_[0])
+    model = keras.Sequential(
+        [
+            keras.Input((WINDOW, 1)),
+            keras.layers.LSTM(UNITS, return_sequences=True),
+            keras.layers.Dropout(DROPOUT),
+            keras.layers.LSTM(UNITS),
+            keras.layers.Dropout(DROPOUT),
+            keras.layers.Dense(1, kernel_initializer="zeros", name="change"),
+            keras.layers.Rescaling(scale=scale * target_spread, offset=scale + offset),
+        ]
+    )
+    model.compile(optimizer="adam", loss="mse")
+    return model
+
+
+def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, progress: bool = True) -> Fitted:
+    """Fit scaler and network on the first part; the loss on the calibration part is watched, not learnt from.
+
+    Args:
+        prices: (n_days,) float64 closes, oldest first.
+        split: where the parts begin.
+        epochs: passes over the first part.
+        batch_size: windows in a step.
+        seed: of all random numbers; the same seed, closes and machine give the same network.
+        progress: whether to log a line an epoch.
+
+    The forecast change is halved after the fit (SHRINKAGE): what a network finds in daily closes is mostly noise.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    windows, targets = make_windows(prices)
+    relative, next_relative = relative_to_last(windows), targets / windows[:, -1:]
+    fitted, watched = slice(0, split.calibration), slice(split.calibration, split.test)
+    scaler = fit_scaler(relative[fitted])
+    inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
+    outputs = scaler.transform(next_relative).astype(np.float32)
+    spread = float(next_relative[fitted].std()) or 1.0  # a series flat from end to end has none
+    model = build_network(scaler, spread)
+    history = model.fit(
+        inputs[fitted],
+        outputs[fitted],
+        validation_data=(inputs[watched], outputs[watched]),
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=0,
+        callbacks=[_progress(epochs)] if progress else [],
+    )
+    change = model.get_layer("change")
+    change.set_weights([SHRINKAGE * weights for weights in change.get_weights()])
+    return Fitted(model, scaler, {name: [float(value) for value in values] for name, values in history.history.items()})
+
+
+def _progress(epochs: int) -> "keras.callbacks.Callback":
+    """A line an epoch: losses, seconds, and what is left."""
+    import keras
+
+    started = time.monotonic()
+
+    def report(epoch: int, logs: dict[str, float]) -> None:
+        passed = time.monotonic() - started
+        left = passed / (epoch + 1) * (epochs - epoch - 1)
+        log.info(
+            "epoch %2d/%d  loss %.3e  on unseen days %.3e  %4.0f s, about %.0f s left",
+            epoch + 1, epochs, logs["loss"], logs["val_loss"], passed, left,
+        )  # fmt: skip
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=report)

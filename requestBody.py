@@ -1,0 +1,75 @@
+"""The body of /predict: what it may be, and a sentence for each thing that it may not.
+
+pydantic checks in microseconds what Flask's own JSON lets through: NaN, infinity, booleans, unknown keys, numbers too large.
+"""
+
+from typing import Annotated, Literal
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic_core import from_json
+
+from intervals import MAX_HORIZON
+from processData import WINDOW
+
+MAX_WINDOWS = 1024
+MAX_DETAILS = 5
+
+Close = Annotated[FiniteFloat, Field(gt=0)]
+Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
+
+
+class PredictOne(BaseModel):
+    """Body of /predict for one window."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    predict: Window
+    horizon: int = Field(1, ge=1, le=MAX_HORIZON)
+
+
+class PredictMany(BaseModel):
+    """Body of /predict for a batch."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
+    horizon: Literal[1] = 1
+
+
+class RequestError(Exception):
+    """A request that cannot be answered: status, sentence, details."""
+
+    def __init__(self, status: int, message: str, details: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.details = status, details or []
+
+
+def read_body() -> PredictOne | PredictMany:
+    """The checked body of /predict."""
+    if request.mimetype != "application/json":
+        hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+        raise RequestError(415, "The body must be declared as JSON.", [hint])
+    try:
+        content = from_json(request.get_data(cache=False))
+    except ValueError as error:
+        raise RequestError(400, "The body is not JSON.", [str(error)]) from None
+    if not isinstance(content, dict):
+        raise RequestError(422, f'The body must be an object like {{"predict": [{WINDOW} closes]}}.')
+    closes = content.get("predict")
+    kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
+    try:
+        return kind.model_validate(content)
+    except (ValidationError, OverflowError) as error:
+        raise RequestError(422, f'The body is not {{"predict": [{WINDOW} closes]}}.', _problems(error)) from None
+
+
+def _problems(error: ValidationError | OverflowError) -> list[str]:
+    """The first problems of a body, each with its place; places are counted from 0, as in JSON."""
+    if isinstance(error, OverflowError):
+        return ["a number is too large"]
+    found = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_DETAILS]:
+        place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
+        found.append(f"{place}: {problem['msg']}")
+    if error.error_count() > MAX_DETAILS:
+        found.append(f"and {error.error_count() - MAX_DETAILS} more")
+    return found

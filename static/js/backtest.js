@@ -1,0 +1,128 @@
+/** The tab Backtest: each day's close with its forecast and intervals. The file is fetched when the tab is first shown. */
+
+import { backtest } from "./api.js";
+import { createChart, tellForecast } from "./chart.js";
+
+/** @typedef {import("./chart.js").Content} Content */
+
+const COLUMNS = ["high_95", "low_95", "high_80", "low_80", "actual", "predicted"];
+const DAY = 86400; // seconds
+const MONTH = 30 * DAY; // as uPlot counts
+const YEAR = 365 * DAY;
+const SHORTEST = 14 * DAY; // the closest zoom
+const STEPS = [DAY, 2 * DAY, 7 * DAY, 14 * DAY, MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR];
+const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "short", year: "numeric" });
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+const figure = byId("backtest-figure"); // null where there is no model
+const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-period]")]);
+const chart = figure && createChart(byId("backtest-chart"), byId("backtest-readout"), markPeriod);
+let days = /** @type {number[]} */ ([]); // UTC midnights in seconds, oldest first
+let loading = false;
+
+/** Fetch and draw the backtest, if it is not drawn yet. */
+export async function loadBacktest() {
+  if (!figure || loading || days.length) {
+    return;
+  }
+  loading = true;
+  figure.setAttribute("aria-busy", "true");
+  const reply = await backtest(byId("backtest-csv").href);
+  figure.removeAttribute("aria-busy");
+  loading = false;
+  const { version, symbol } = figure.dataset;
+  if (!reply.ok) {
+    showError(reply.error);
+  } else if (reply.answer.etag && !reply.answer.etag.includes(version)) {
+    showError("Another model was published since this page was loaded. Load the page again to see its backtest.");
+  } else {
+    showError("");
+    const columns = readColumns(reply.answer.csv);
+    days = columns[0];
+    chart.show(content(columns, symbol));
+  }
+}
+
+/** @param {string} message empty where all is well */
+function showError(message) {
+  byId("backtest-error").textContent = message;
+  figure.hidden = message !== "";
+}
+
+/**
+ * The days in seconds, then COLUMNS.
+ * @param {string} csv with a header
+ */
+function readColumns(csv) {
+  const [header, ...rows] = csv.trim().split("\n").map((line) => line.split(","));
+  const column = (/** @type {string} */ name) => rows.map((row) => row[header.indexOf(name)]);
+  return [column("date").map((date) => Date.parse(date) / 1000), ...COLUMNS.map((name) => column(name).map(Number))];
+}
+
+/**
+ * @param {number[][]} columns
+ * @param {string} symbol
+ * @returns {Content}
+ */
+function content(columns, symbol) {
+  const closes = columns[5];
+  return {
+    columns,
+    size: closes[closes.length - 1],
+    lineWidths: [1, 1],
+    axis: { space: 90, incrs: STEPS, values: dateLabels },
+    scale: { time: true, range: atLeastShortest },
+    zoom: true,
+    tell: (row, format) => `${isoDate(Number(row[0]))}: close ${format(Number(row[5]))}, forecast ${tellForecast(row, format)}`,
+    describe: () =>
+      `Line chart of ${closes.length} closes of ${symbol} from ${isoDate(days[0])} to ${isoDate(days[days.length - 1])}, of the forecast ` +
+      "of each and of its 80% and 95% intervals. The tables say how often the intervals held, the CSV file has all numbers.",
+  };
+}
+
+/** @param {number} seconds */
+function isoDate(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 10);
+}
+
+/**
+ * Labels of the x axis: months, or days where they are closer.
+ * @param {any} _
+ * @param {number[]} splits
+ * @param {number} __
+ * @param {number} ___
+ * @param {number} step
+ */
+function dateLabels(_, splits, __, ___, step) {
+  return splits.map((seconds) => (step < MONTH ? isoDate(seconds) : MONTH_NAME.format(seconds * 1000)));
+}
+
+/**
+ * The range of x that is shown, for one that was asked for.
+ * @param {any} _
+ * @param {number} min
+ * @param {number} max
+ */
+function atLeastShortest(_, min, max) {
+  const missing = Math.max(0, SHORTEST - (max - min));
+  return [min - missing / 2, max + missing / 2];
+}
+
+/** @param {string} period a year; empty: all days @returns {[number, number]} its first and last day, in seconds */
+function bounds(period) {
+  const shown = period ? days.filter((day) => isoDate(day).startsWith(period)) : days;
+  return [shown[0], shown[shown.length - 1]];
+}
+
+/** Press the button of the period that is shown, if there is one. @param {number} min @param {number} max */
+function markPeriod(min, max) {
+  for (const button of periods) {
+    const [first, last] = bounds(button.dataset.period ?? "");
+    button.setAttribute("aria-pressed", String(first === min && last === max));
+  }
+}
+
+for (const button of periods) {
+  button.addEventListener("click", () => days.length && chart.zoom(...bounds(button.dataset.period ?? "")));
+}

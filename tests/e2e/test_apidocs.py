@@ -1,0 +1,33 @@
+"""The interactive documentation in a real Chromium: it renders without internet, and "Try it out" works."""
+
+import json
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
+
+
+def test_a_forecast_can_be_tried_out(start):
+    service = start()
+    asked, problems = [], []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.goto(f"{service.url}/apidocs")
+        call = page.locator("#operations-forecast-predict")
+        call.locator(".opblock-summary").first.click()
+        call.get_by_role("button", name="Try it out").click()
+        call.get_by_role("button", name="Execute").click()
+        shown = call.locator(".live-responses-table tr.response").first.locator("pre").first
+        shown.wait_for()
+        assert call.locator(".live-responses-table tr.response .response-col_status").first.inner_text().strip() == "200"
+        answer = json.loads(shown.text_content())
+        browser.close()
+    assert [step["step"] for step in answer["path"]] == [1, 2, 3, 4, 5]
+    assert problems == []
+    assert all(url.startswith((service.url, "data:")) for url in asked)
