@@ -119,9 +119,8 @@ def metrics(result: Backtest) -> dict[str, float]:
     values = {**model, **{f"naive_{name}": value for name, value in naive.items()}}
     values |= {f"drift_{name}": value for name, value in drift.items()}
     values["rmse_ratio"] = model["rmse"] / naive["rmse"] if naive["rmse"] else float("nan")
-    values["dm_statistic"], values["dm_p_value"] = diebold_mariano(
-        result.predicted / result.last_close - result.actual / result.last_close, 1 - result.actual / result.last_close
-    )
+    errors, naive_errors = result.actual - result.predicted, result.actual - result.last_close
+    values["dm_statistic"], values["dm_p_value"] = diebold_mariano(errors, naive_errors)
     values |= directional_accuracy(result)
     for prefix, bands in (("", result.bounds), ("naive_", result.naive_bounds)):
         for level, (low, high) in bands.items():

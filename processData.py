@@ -135,8 +135,8 @@ def load_closes(
         DataUnavailableError: no source has them, or the symbol is none.
         InvalidClosesError: the source has them, but they are no sound series.
     """
-    symbol = symbol.upper()
     check_symbol(symbol)
+    symbol = symbol.upper()
     if source == "csv" or csv_path is not None:
         if csv_path is None:
             raise DataUnavailableError("Source csv needs a file: --csv PATH.")

@@ -43,10 +43,15 @@ def test_yahoo_is_asked_for_the_last_day_too(yahoo, settings):
     assert [str(dates.iloc[i].date()) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
 
 
-@pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X", "msft"])
+@pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])
 def test_download_takes_symbols_of_every_kind(yahoo, settings, symbol):
     assert len(download(settings, symbol)) == len(yahoo.dates)
     assert read_cache(symbol, settings).symbol == symbol
+
+
+def test_small_letters_are_the_same_symbol(yahoo, settings):
+    assert download(settings, "msft").symbol == "MSFT"
+    assert read_cache("MSFT", settings).symbol == "MSFT"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ export function askForKey() {
   field.setAttribute("aria-invalid", "true");
   frame.hidden = false;
   field.focus();
+  frame.scrollIntoView({ block: "nearest" }); // with its message
 }
 
 /** Keep the key that the server took, if it wanted one. */

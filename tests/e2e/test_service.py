@@ -101,9 +101,9 @@ def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
         return {(answer["model_version"], answer["problem"] is None) for answer in answers}
 
     switch_to("20990101-000000-000000")
-    wait_until(lambda: versions() == {("20990101-000000-000000", True)}, 10, "the new model in all workers")
+    wait_until(lambda: versions() == {("20990101-000000-000000", True)}, 30, "the new model in all workers")
     switch_to("20990102-000000-000000", break_it=True)
-    wait_until(lambda: versions() == {("20990101-000000-000000", False)}, 10, "the old model and the problem")
+    wait_until(lambda: versions() == {("20990101-000000-000000", False)}, 30, "the old model and the problem")
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("PORT", "0"), ("MLFLOW_UI", "maybe"), ("WEB_CONCURRENCY", "0")])
