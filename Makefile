@@ -43,7 +43,7 @@ lint: $(VENV)/requirements-dev  ## ruff and mypy
 format: $(VENV)/requirements-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench-forecast: $(VENV)/requirements-dev  ## judge the forecasts on 20 stocks, beside GARCH (some 15 minutes)
+bench-forecast: $(VENV)/requirements-dev  ## judge the forecasts on 20 stocks, beside GARCH (15 to 25 minutes)
 	@$(BIN)/python benchmarks/benchForecast.py
 
 notebook: $(VENV)/requirements-dev  ## run the notebook anew

@@ -5,9 +5,11 @@
 Only this module and requestBody.py know HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
 """
 
+import hashlib
 import hmac
 import logging
 import os
+import socket
 import sys
 import time
 from datetime import datetime
@@ -26,13 +28,12 @@ from modelHolder import ModelHolder
 from modelPredict import Forecast
 from modelStore import BACKTEST_FILE
 from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
-from requestBody import PredictMany, RequestError, read_body
+from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "monitor"})
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SettingError: a setting does not fit.
     """
     app = Flask(__name__)
+    app.url_map.strict_slashes = False
     settings = settings or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.extensions["settings"] = settings
@@ -130,12 +132,15 @@ def backtest() -> Response:
     :raise 404: this version was published without one.
     :raise 503: there is no model that can be trusted.
     """
-    version = current_app.extensions["models"].current().version
+    forecaster = current_app.extensions["models"].current()
+    version, sums = forecaster.version, forecaster.metadata["files"]
     settings: Settings = current_app.extensions["settings"]
     try:
         content = (settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:
         raise RequestError(404, f"Model {version} has no backtest; a new training makes one: python modelTrain.py") from None
+    if hashlib.sha256(content).hexdigest() != sums.get(BACKTEST_FILE):
+        raise ModelUnavailableError(f"The backtest of model {version} is not as published; a new training makes one: python modelTrain.py")
     response = Response(content, mimetype="text/csv")
     response.set_etag(version)
     response.make_conditional(request)
@@ -249,6 +254,7 @@ def _log_prediction(response: Response) -> Response:
 
 def _answer_error(error: Exception) -> ResponseReturnValue:
     """The one place that maps errors to statuses."""
+    headers: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         status, details = error.status, error.details
     elif isinstance(error, InvalidClosesError):
@@ -259,11 +265,14 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
         if error.code is None or error.code < 400:
             return error
         status, details = error.code, []
+        headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
         error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
     else:
         log.exception("Unexpected error")
         status, details, error = 500, [], RequestError(500, "The server failed; its log has the reason.")
-    return _json({"error": str(error), "details": details}, status)
+    response = _json({"error": str(error), "details": details}, status)
+    response.headers.extend(headers)
+    return response
 
 
 HTTP_ERRORS = {
@@ -290,12 +299,26 @@ def _add_compression(app: Flask) -> None:
     Compress(app).compress_mimetypes_set.add("text/csv")
 
 
+def _check_start(settings: Settings) -> None:
+    """End with one line that names the setting where the service could not start."""
+    try:
+        with socket.create_server((settings.HOST, settings.PORT)):
+            pass
+    except OSError as error:
+        sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
+    try:
+        RequestLog(settings.REQUEST_LOG).close()
+    except OSError as error:
+        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
+
+
 def main() -> None:
     """Serve: gunicorn where it runs, else Flask's threaded server."""
     try:
         settings = Settings.from_environment()
     except SettingError as error:
         sys.exit(f"error: {error}")
+    _check_start(settings)
     if os.name == "posix":
         command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_DIR / "gunicorn.conf.py"), "app:create_app()"]
         os.execv(sys.executable, command)

@@ -80,8 +80,8 @@ def window_volatility(windows: Floats) -> Floats:
         (n,) float64, a typical absolute daily log return; 0 for a flat window.
 
     Source: absolute returns for volatility, Taylor (1986), Modelling financial time series; falls counting more, Black (1976); two
-    decays and a plain mean, after the short and long components of Corsi (2009). The constants were chosen on days before the test,
-    over the 20 stocks of the snapshot.
+    decays and a plain mean, after the short and long components of Corsi (2009). The constants were chosen over the 20 stocks of the
+    snapshot, on days before the test but for what benchmarks/README.md says.
     """
     returns = np.diff(np.log(windows), axis=1)
     size = np.abs(returns)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import commandLine
 from intervals import LEVELS, MAX_HORIZON, window_volatility
 from modelPredict import Forecaster, load_forecaster
-from processData import WINDOW, Closes, DataUnavailableError, Floats, make_windows, read_csv
+from processData import WINDOW, Closes, DataUnavailableError, Floats, make_windows, read_csv, warn_of_oddities
 from settings import Settings
 
 TERCILES = ("calm", "middle", "wild")
@@ -92,7 +92,8 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
         keep &= dates <= np.datetime64(last)
     if not keep.any():
         raise DataUnavailableError(
-            f"No day from {first} to {last} has {WINDOW} closes before it; the closes allow {dates[0]} to {dates[-1]}."
+            f"No day from {first or 'the start'} to {last or 'the end'} has {WINDOW} closes before it; "
+            f"the closes allow {dates[0]} to {dates[-1]}."
         )
     forecast = forecaster.forecast(windows[keep])
     return Backtest(
@@ -297,7 +298,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.first and options.last and options.first > options.last:
         parser.error("--from lies after --to")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
-    result = backtest(forecaster, read_csv(options.csv), options.first, options.last)
+    closes = read_csv(options.csv)
+    warn_of_oddities(closes)
+    result = backtest(forecaster, closes, options.first, options.last)
     write_backtest(result, options.out)
     values = metrics(result)
     print(json.dumps({name: value if np.isfinite(value) else None for name, value in values.items()}, indent=2))

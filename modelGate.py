@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from modelEvaluate import Backtest, backtest, metrics
 from modelPredict import load_forecaster
+from modelStore import MISSING
 from processData import Closes, DataUnavailableError, ForecastError, ModelUnavailableError
 
 Rule = Literal["if-better", "always", "never"]
@@ -62,9 +63,8 @@ def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict
     try:
         published = load_forecaster(model_dir)
     except ModelUnavailableError as error:
-        if rule == "never":
-            return Verdict(rule, False, "Not published: --promote never.")
-        return Verdict(rule, True, f"Published without a comparison: {error}")
+        found = "no model is published yet" if error.details == [MISSING] else f"the published one cannot be used: {error}"
+        return Verdict(rule, rule != "never", f"Nothing to compare with: {found}.")
     first = max(str(new.dates[0]), str(published.metadata["tested_from"]))
     try:
         old = backtest(published, closes, first=first)

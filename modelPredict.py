@@ -6,6 +6,7 @@ ONNX Runtime runs the compiled network; neither TensorFlow nor scikit-learn is i
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from processData import (
     read_csv,
     relative_to_last,
     split_warnings,
+    warn_of_oddities,
 )
 from settings import Settings
 
@@ -176,21 +178,27 @@ def load_forecaster(model_dir: Path) -> Forecaster:
         ModelUnavailableError: there is none that can be trusted; the message says what to do.
     """
     published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
-    if not (published.folder / ONNX_FILE).is_file():
+    sums = published.metadata["files"]
+    try:
+        compiled = (published.folder / ONNX_FILE).read_bytes()
+    except OSError:
         raise ModelUnavailableError(
             f"The published model {published.version} has no compiled form. Make it: python modelCompile.py",
             [f"{ONNX_FILE} is missing"],
+        ) from None
+    if hashlib.sha256(compiled).hexdigest() != sums.get(ONNX_FILE):
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} is not as published. Make it anew: python modelCompile.py",
+            [f"{ONNX_FILE} has another SHA-256 than it was published with"],
         )
-    read_published(model_dir, only=(ONNX_FILE,))
     try:
-        network = Network((published.folder / ONNX_FILE).read_bytes())
+        network = Network(compiled)
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         log.debug("ONNX Runtime failed", exc_info=True)
         raise ModelUnavailableError(
             f"The compiled form of model {published.version} cannot be loaded. Make it anew: python modelCompile.py",
             [str(error).partition("\n")[0][:200]],
         ) from None
-    sums = published.metadata["files"]
     if network.made_from != {name: sums[name] for name in (KERAS_FILE, SCALER_FILE)}:
         raise ModelUnavailableError(
             f"The compiled form of model {published.version} was made from other files. Make it anew: python modelCompile.py"
@@ -215,6 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--horizon must be 1 to {MAX_HORIZON}")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
     closes = read_csv(options.csv)
+    warn_of_oddities(closes)
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
     forecast = forecaster.forecast(closes.prices[None, -WINDOW:], options.horizon)

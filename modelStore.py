@@ -26,6 +26,7 @@ from processData import ForecastError, ModelUnavailableError
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
+MISSING = f"{METADATA_FILE} is missing"
 KEPT_VERSIONS = 5
 STAGING_PREFIX = ".staging-"
 STAGING_SECONDS = 86400  # older ones were left behind by a kill
@@ -56,7 +57,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
         folder = _version_folder(model_dir, metadata["model_version"])
         sums = dict(metadata["files"])
     except FileNotFoundError:
-        raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [f"{METADATA_FILE} is missing"]) from None
+        raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [MISSING]) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
             f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
@@ -84,6 +85,7 @@ def publish(model_dir: Path, metadata: dict[str, Any], staged: Path) -> Publishe
         write_json(staged / METADATA_FILE, metadata)
         _flush_folder(staged)
         os.rename(staged, target)
+        _flush_folder(target.parent)
         _switch_to(model_dir, target)
         _remove_old(model_dir)
     return PublishedModel(metadata, target)
@@ -96,6 +98,8 @@ def rollback(model_dir: Path) -> PublishedModel:
         ModelUnavailableError: there is none, or its files are not as published; nothing is changed.
     """
     with _locked(model_dir):
+        if not (model_dir / METADATA_FILE).is_file():
+            raise ModelUnavailableError("No model is published yet, so there is none to go back to.", [MISSING])
         current = _read_json(model_dir / METADATA_FILE)
         previous = current.get("previous_version")
         if not previous:

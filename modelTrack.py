@@ -3,34 +3,41 @@
 Any tracking server by MLFLOW_TRACKING_URI; the default is a SQLite file under mlruns/. The registered model is a pyfunc that takes closes
 (n, 60) and gives the next closes (n,):
 
+    mlflow.set_tracking_uri("sqlite:///mlruns/mlflow.db")
     mlflow.pyfunc.load_model("models:/stock-forecast@champion").predict(closes)
 """
 
 import logging
 import os
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE
-from processData import Floats
+from processData import Floats, ForecastError
 from settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # 7 by default: minutes
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 EXPERIMENT = "stock-forecast"
 REGISTERED_MODEL = "stock-forecast"
 CHAMPION = "champion"  # the alias of the version that serves
 PYFUNC_CODE = ["settings.py", "processData.py", "intervals.py", "modelStore.py", "modelPredict.py", "commandLine.py"]
-PYFUNC_REQUIREMENTS = ["mlflow", "numpy", "onnxruntime", "pydantic"]
+PYFUNC_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy", "onnxruntime", "pydantic")]
 
 log = logging.getLogger(__name__)
+
+
+class TrackingError(ForecastError):
+    """The tracking server does not answer."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,18 @@ def log_run(record: RunRecord, settings: Settings) -> str:
     """Log a run and register its model; the run's id.
 
     Raises:
-        mlflow.exceptions.MlflowException: the tracking server does not take it.
+        TrackingError: the tracking server does not take it.
     """
+    import mlflow
+
+    try:
+        return _log(record, settings)
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise TrackingError(f"MLflow at {settings.MLFLOW_TRACKING_URI} did not take the run.", [type(error).__name__]) from None
+
+
+def _log(record: RunRecord, settings: Settings) -> str:
+    """Log a run and register its model; the run's id."""
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -66,7 +83,7 @@ def log_run(record: RunRecord, settings: Settings) -> str:
     metadata, verdict = record.metadata, record.metadata["promotion"]
     with mlflow.start_run(run_name=metadata["model_version"]) as run:
         mlflow.log_params({name: value for name, value in metadata.items() if not isinstance(value, dict)})
-        mlflow.log_params({f"version_{name}": value for name, value in metadata["versions"].items()})
+        mlflow.log_params({f"version_{name}": number for name, number in metadata["versions"].items()})
         mlflow.log_metrics({name: value for name, value in metadata["metrics"].items() if value is not None})
         for group, parts in metadata["coverage"].items():
             for name, values in parts.items():
@@ -97,14 +114,33 @@ def log_run(record: RunRecord, settings: Settings) -> str:
         return str(run.info.run_id)
 
 
-def set_champion(run_id: str, settings: Settings) -> None:
-    """Point the alias `champion` at the registered model of a run."""
+def set_champion(run_id: str | None, settings: Settings) -> None:
+    """Point the alias `champion` at the registered model of the run that serves; a warning where the tracking server does not know it."""
     import mlflow
 
     mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
     client = mlflow.MlflowClient()
-    (version,) = client.search_model_versions(f"run_id='{run_id}'")
-    client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, version.version)
+    try:
+        (registered,) = client.search_model_versions(f"run_id='{run_id}'")
+        client.set_registered_model_alias(REGISTERED_MODEL, CHAMPION, registered.version)
+    except (mlflow.exceptions.MlflowException, ValueError):
+        log.warning("MLflow's alias %r stays where it was: this tracking server does not know run %s.", CHAMPION, run_id)
+
+
+def check_tracking(settings: Settings) -> None:
+    """Make sure, before a long training, that the tracking server answers.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    import mlflow
+
+    try:
+        _use_tracking(settings)
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise TrackingError(
+            f"MLflow at {settings.MLFLOW_TRACKING_URI} does not answer; set MLFLOW_TRACKING_URI to one that does.", [type(error).__name__]
+        ) from None
 
 
 def _use_tracking(settings: Settings) -> None:

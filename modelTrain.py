@@ -11,6 +11,7 @@ import hashlib
 import logging
 import platform
 import secrets
+import shlex
 import sys
 import tempfile
 from datetime import UTC, datetime
@@ -97,13 +98,13 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         NotPromotedError: the gate keeps the published model; the run is in MLflow.
     """
     from modelPlots import plot_run
-    from modelTrack import RunRecord, log_run, set_champion
+    from modelTrack import RunRecord, TrackingError, check_tracking, log_run, set_champion
 
     split = split_in_time(len(closes))
-    if np.ptp(closes.prices) == 0:
-        raise InvalidClosesError(f"All {len(closes)} closes are equal: there is nothing to learn from.")
+    check_movement(closes, split)
     log.info("Fit on %d windows of %d closes, calibrate on %d, test on %d.",
              split.calibration, WINDOW, split.test - split.calibration, split.n - split.test)  # fmt: skip
+    check_tracking(settings)
     with staging_folder(options.model_dir) as folder:
         forecaster, fitted = train(closes, split, folder, options)
         result = backtest(forecaster, closes, first=forecaster.metadata["tested_from"])
@@ -124,13 +125,39 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
             folder=folder,
             example=result.windows[-1:],
         )
-        metadata["mlflow_run_id"] = log_run(record, settings)
+        log.info("Logging to MLflow at %s ...", settings.MLFLOW_TRACKING_URI)
+        try:
+            metadata["mlflow_run_id"] = log_run(record, settings)
+        except TrackingError as error:  # the training is not lost for that
+            metadata["mlflow_run_id"] = None
+            log.warning("%s The run is not in MLflow; repeat it once the server answers.", error)
         log.info("MLflow run %s. Repeat it: %s", metadata["mlflow_run_id"], repeat_command(closes, options))
+        log.info("%s", verdict.reason)
+        if options.promote == "never":
+            return
         if not verdict.publish:
             raise NotPromotedError(f"Not published. {verdict.reason}")
         publish(options.model_dir, metadata, folder)
-    set_champion(metadata["mlflow_run_id"], settings)
-    log.info("%s\nPublished %s to %s.", verdict.reason, metadata["model_version"], options.model_dir)
+    log.info("Published %s to %s.", metadata["model_version"], options.model_dir)
+    if options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
+        set_champion(metadata["mlflow_run_id"], settings)
+
+
+def check_movement(closes: Closes, split: Split) -> None:
+    """Check that each part has closes that move.
+
+    Raises:
+        InvalidClosesError: on more than half of the days of a part the close does not change.
+    """
+    moved = np.diff(closes.prices) != 0
+    parts = {"fit": (0, split.calibration), "calibrate": (split.calibration, split.test), "test": (split.test, split.n)}
+    for name, (start, end) in parts.items():
+        if moved[start + WINDOW - 1 : end + WINDOW - 1].mean() < 0.5:
+            first, last = closes.dates[start + WINDOW], closes.dates[end + WINDOW - 1]
+            raise InvalidClosesError(
+                f"On more than half of the days to {name} on, {first} to {last}, the close is equal to the one before: "
+                "there is nothing to learn from, and the intervals would promise too much."
+            )
 
 
 def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
@@ -160,10 +187,11 @@ def fingerprint(closes: Closes) -> str:
 
 def repeat_command(closes: Closes, options: argparse.Namespace) -> str:
     """The command that repeats a run; on another day Yahoo Finance may have adjusted its closes, which data_sha256 tells."""
-    source = f"--csv {options.csv}" if options.csv else f"--source {closes.source}"
+    source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
     return (
         f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
-        f"--epochs {options.epochs} --batch-size {options.batch_size} --seed {options.seed}"
+        f"--epochs {options.epochs} --batch-size {options.batch_size} --seed {options.seed} "
+        f"--model-dir {shlex.quote(str(options.model_dir))}"
     )
 
 
@@ -191,7 +219,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--end", type=commandLine.iso_date, help="last day; yesterday if not given")
     parser.add_argument(
         "--source",
-        choices=["auto", "yahoo", "snapshot", "csv"],
+        choices=["auto", "yahoo", "cache", "snapshot", "csv"],
         default="auto",
         help="auto: Yahoo Finance, then its cache, then the embedded snapshot",
     )
@@ -222,7 +250,12 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings.from_environment()
     options.model_dir = options.model_dir or settings.MODEL_DIR
     if options.rollback:
-        log.info("Version %s serves again.", rollback(options.model_dir).version)
+        back = rollback(options.model_dir)
+        log.info("Version %s serves again.", back.version)
+        if options.model_dir.resolve() == settings.MODEL_DIR.resolve():
+            from modelTrack import set_champion
+
+            set_champion(back.metadata.get("mlflow_run_id"), settings)
         return
     closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings)
     if options.walk_forward:

@@ -147,7 +147,7 @@ def load_closes(
         settings = settings or Settings.from_environment()
         closes = _load_from_sources(symbol, start, end or _yesterday(), AUTO_ORDER if source == "auto" else (source,), settings)
         log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
-    _warn_of_oddities(closes)
+    warn_of_oddities(closes)
     return closes
 
 
@@ -316,7 +316,7 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
         raise InvalidClosesError("The closes are not a sound daily series.", problems)
 
 
-def _warn_of_oddities(closes: Closes) -> None:
+def warn_of_oddities(closes: Closes) -> None:
     """Log what is no error but may be none of the market's doing: moves like a split, days without closes."""
     for warning in split_warnings(closes.prices):
         log.warning("%s: %s", closes.symbol, warning)

@@ -3,15 +3,17 @@
 pydantic checks in microseconds what Flask's own JSON lets through: NaN, infinity, booleans, unknown keys, numbers too large.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import from_json
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from intervals import MAX_HORIZON
 from processData import WINDOW
 
+MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_WINDOWS = 1024
 MAX_DETAILS = 5
 
@@ -32,7 +34,7 @@ class PredictMany(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
-    horizon: Literal[1] = 1
+    horizon: int = Field(1, ge=1, le=1)
 
 
 class RequestError(Exception):
@@ -48,8 +50,11 @@ def read_body() -> PredictOne | PredictMany:
     if request.mimetype != "application/json":
         hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
         raise RequestError(415, "The body must be declared as JSON.", [hint])
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
+        raise RequestEntityTooLarge
     try:
-        content = from_json(request.get_data(cache=False))
+        content = from_json(body)
     except ValueError as error:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
@@ -59,7 +64,8 @@ def read_body() -> PredictOne | PredictMany:
     try:
         return kind.model_validate(content)
     except (ValidationError, OverflowError) as error:
-        raise RequestError(422, f'The body is not {{"predict": [{WINDOW} closes]}}.', _problems(error)) from None
+        shape = f'{{"predict": [{WINDOW} closes], "horizon": 1 to {MAX_HORIZON}}}'
+        raise RequestError(422, f"The body does not have the form {shape}.", _problems(error)) from None
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:

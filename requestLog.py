@@ -42,12 +42,26 @@ class RequestLog:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        self._line_break = self._problem = ""
         _prepare(self._descriptor)
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Append one line; columns that `row` does not name stay empty."""
-        line = ",".join(str(row.get(column, "")) for column in COLUMNS) + "\n"
-        os.write(self._descriptor, line.encode())
+        """Append one line; columns that `row` does not name stay empty.
+
+        A disk that takes no line, or half of one, costs that line and not the answer: it is said once, and logging goes on when it can.
+        """
+        line = (self._line_break + ",".join(str(row.get(column, "")) for column in COLUMNS) + "\n").encode()
+        try:
+            written = os.write(self._descriptor, line)
+            problem = "" if written == len(line) else "only half a line was taken"
+            self._line_break = "" if written == len(line) else "\n"  # the next line starts on its own
+        except OSError as error:
+            problem = str(error.strerror)
+        if problem and not self._problem:
+            log.error("Requests are not logged to %s: %s.", self.path, problem)
+        elif self._problem and not problem:
+            log.warning("Requests are logged to %s again.", self.path)
+        self._problem = problem
 
     def tail(self, limit: int) -> list[dict[str, Any]]:
         """The newest `limit` rows, oldest first; the time it takes does not depend on the log's length."""
@@ -67,7 +81,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """
     times = [row["response_time"] for row in rows if row["status"] == 200 and row["response_time"] is not None]
     latency = dict(zip((f"p{p}" for p in PERCENTILES), np.percentile(times, PERCENTILES).tolist(), strict=True)) if times else None
-    by_status = Counter(str(row["status"]) for row in rows)
+    by_status = Counter(str(row["status"]) for row in rows if row["status"] is not None)  # a log of the first version has none
     return {"requests": len(rows), "by_status": dict(sorted(by_status.items())), "latency_seconds": latency}
 
 

@@ -1,4 +1,4 @@
-"""How good the forecasts are, on the 20 stocks of the snapshot: make bench-forecast (some 15 minutes on two cores).
+"""How good the forecasts are, on the 20 stocks of the snapshot: make bench-forecast (15 to 25 minutes on two cores).
 
 For each stock the network is trained, the intervals are calibrated and both are judged on the last 20% of the days, as modelTrain.py does
 it. The intervals stand beside two references on the same days:

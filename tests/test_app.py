@@ -357,3 +357,21 @@ def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole
     page = client.get("/")
     assert page.status_code == 200
     assert 'id="coverage"' not in page.text
+
+
+def test_a_backtest_that_is_not_as_published_is_not_served(settings, model_dir):
+    (backtest,) = model_dir.glob("versions/*/backtest.csv")
+    backtest.write_text(backtest.read_text().replace("2020-06-12", "2020-06-11"))
+    answer = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
+    assert answer.status_code == 503
+    assert "not as published" in answer.json["error"]
+
+
+def test_405_says_what_is_allowed_and_a_last_slash_does_no_harm(client):
+    assert "POST" in client.delete("/predict").headers["Allow"]
+    assert client.get("/apidocs/").status_code == client.get("/monitor/").status_code == 200
+
+
+@pytest.mark.parametrize("horizon", [True, 1.0, "1", 2])
+def test_a_batch_is_as_strict_about_its_horizon_as_a_window(client, horizon):
+    assert client.post("/predict", json={"predict": [CLOSES], "horizon": horizon}).status_code == 422

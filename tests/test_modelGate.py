@@ -32,7 +32,7 @@ def wider(result):
 def test_a_first_model_is_published(unseen, closes, tmp_path):
     verdict = judge(unseen, closes, tmp_path / "none", "if-better")
     assert verdict.publish
-    assert "without a comparison" in verdict.reason
+    assert "no model is published yet" in verdict.reason
 
 
 def test_an_equal_model_is_published_and_the_figures_are_of_the_same_days(unseen, closes, model_dir):

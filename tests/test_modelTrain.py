@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,8 @@ SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 90
 
 
 def environment(folder):
-    return os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "YAHOO_RETRIES": "0"}
+    own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MODEL_DIR": str(folder / "modelFiles"), "YAHOO_RETRIES": "0"}
+    return os.environ | own
 
 
 def train(folder, *options, check=True):
@@ -84,7 +86,9 @@ def test_training_publishes_what_the_contract_says(trained, metadata):
 @pytest.mark.slow
 def test_training_says_what_it_does(trained):
     _, done = trained
-    assert "python modelTrain.py --symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1" in done.stderr
+    repeat = done.stderr.partition("Repeat it: python modelTrain.py ")[2].splitlines()[0]
+    assert repeat.startswith("--symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1")
+    parse(shlex.split(repeat))
     for words in ("snapshot", "epoch  1/1", "persistence", "RMSE", "times that of repeating the last close", "Published"):
         assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -141,10 +145,21 @@ def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, meta
 def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
+    shutil.copy(folder / "mlflow.db", tmp_path)
     train(tmp_path, *SHORT, "--seed", "1", "--promote", "always")
     second = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert second["model_version"] != metadata["model_version"]
+    champion = "print(mlflow.MlflowClient().get_model_version_by_alias('stock-forecast', 'champion').run_id)"
+
+    def serving_run():
+        done = subprocess.run(
+            [sys.executable, "-c", f"import mlflow; {champion}"], env=environment(tmp_path), capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()[-1]
+
+    assert serving_run() == second["mlflow_run_id"]
     train(tmp_path, "--rollback")
+    assert serving_run() == metadata["mlflow_run_id"]
     back = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert back["model_version"] == metadata["model_version"]
     assert sha256(tmp_path / "modelFiles" / "my_model.keras") == metadata["files"]["my_model.keras"]
@@ -169,6 +184,24 @@ def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metad
     (run,) = mlflow.search_runs(experiment_names=["stock-forecast"], output_format="list")
     assert run.data.tags["promotion"] == "refused"
     assert run.data.metrics["gate_new_rmse"] > run.data.metrics["gate_published_rmse"]
+
+
+@pytest.mark.slow
+def test_never_logs_and_ends_with_code_0_without_publishing(tmp_path):
+    done = train(tmp_path, *SHORT, "--promote", "never")
+    assert "MLflow run" in done.stderr
+    assert not (tmp_path / "modelFiles" / "metadata.json").exists()
+
+
+@pytest.mark.slow
+def test_a_tracking_server_that_does_not_answer_ends_the_run_before_the_training(tmp_path):
+    command = [sys.executable, "modelTrain.py", *SHORT]
+    own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    done = subprocess.run(command, cwd=PROJECT_DIR, env=own, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: MLflow at http://127.0.0.1:9 does not answer")
+    assert "Traceback" not in done.stderr
+    assert "epoch" not in done.stderr
 
 
 @pytest.mark.slow
@@ -197,7 +230,7 @@ def test_wrong_usage_ends_with_code_2(options, capsys):
         (["--source", "snapshot", "--start", "2022-06-01"], "too few"),
         (["--source", "csv", "--csv", "missing.csv"], "missing.csv"),
         (["--source", "yahoo"], "Yahoo Finance"),
-        (["--rollback"], "metadata.json"),
+        (["--rollback"], "No model is published yet"),
     ],
 )
 def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
@@ -215,6 +248,7 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
     ("prices", "order", "said"),
     [
         (np.full(500, 20.0), 1, "equal"),
+        (np.append(np.linspace(10, 11, 300), np.full(200, 11.0)), 1, "days to test on"),
         (np.linspace(10, 11, 61), 1, "too few"),
         (np.linspace(10, 11, 500), -1, "order the rows by date"),
         (np.linspace(-1, 11, 500), 1, "not a positive"),

@@ -1,5 +1,7 @@
 import csv
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from requestLog import BLOCK_BYTES, COLUMNS, RequestLog, summarise, window_hashes
+from settings import PROJECT_DIR
 
 HEADER = ",".join(COLUMNS)
 ROW = {
@@ -219,3 +222,39 @@ def test_hashes_of_different_windows_differ(closes):
     changed = closes[:60].copy()
     changed[30] *= 1.0001
     assert not set(window_hashes(changed)) & set(window_hashes(closes[:60]))
+
+
+def test_a_full_disk_costs_the_line_and_not_the_answer_and_is_said_once(tmp_path, caplog):
+    log = RequestLog(tmp_path / "log.csv")
+    kept = os.dup(log._descriptor)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), log._descriptor)
+    log.append({"timestamp": "lost"})
+    log.append({"timestamp": "lost too"})
+    assert caplog.text.count("not logged") == 1
+    os.dup2(kept, log._descriptor)
+    os.close(kept)
+    log.append({"timestamp": "kept"})
+    assert caplog.text.count("logged to") == 2
+    assert [row["timestamp"] for row in log.tail(10)] == ["kept"]
+    log.close()
+
+
+def test_half_a_line_does_not_spoil_the_next(tmp_path):
+    code = """
+import resource, sys
+from pathlib import Path
+from requestLog import RequestLog
+path = Path(sys.argv[1])
+log = RequestLog(path)
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+log.append({"timestamp": "2026-01-01T00:00:00+00:00"})
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+log.append({"timestamp": "whole"})
+print(log.tail(2)[-1]["timestamp"], path.read_text().count("\\nwhole,"))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "log.csv")], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["whole", "1"]

@@ -116,6 +116,35 @@ def test_a_wrong_setting_stops_the_start_and_is_named(name, value):
     assert "Traceback" not in done.stderr
 
 
+def test_a_start_that_cannot_work_is_one_line_that_names_the_setting(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        own = {"PORT": str(port)}
+        done = subprocess.run(
+            [sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+        assert f"PORT={port}" in done.stderr
+    own = {"REQUEST_LOG": str(tmp_path), "PORT": str(free_port())}
+    done = subprocess.run([sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"REQUEST_LOG={tmp_path}" in done.stderr
+
+
+def test_a_body_in_chunks_is_limited_too(start):
+    service = start()
+    body = json.dumps({"predict": CLOSES}).encode()
+
+    def chunks(spaces):
+        yield body
+        for _ in range(spaces // 65536):
+            yield b" " * 65536
+
+    headers = {"Content-Type": "application/json"}
+    assert requests.post(f"{service.url}/predict", data=chunks(1024**2), headers=headers, timeout=10).status_code == 200
+    assert requests.post(f"{service.url}/predict", data=chunks(3 * 1024**2), headers=headers, timeout=10).status_code == 413
+
+
 @pytest.mark.slow
 def test_the_mlflow_ui_is_a_child_that_is_restarted_and_ends_with_the_service(start, tmp_path):
     port = free_port()

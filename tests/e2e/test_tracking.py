@@ -55,7 +55,13 @@ def test_a_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_pat
         "--model-dir",
         str(model_dir),
     ]
-    subprocess.run(command, cwd=PROJECT_DIR, env=os.environ | {"MLFLOW_TRACKING_URI": server}, check=True, capture_output=True)
+    subprocess.run(
+        command,
+        cwd=PROJECT_DIR,
+        env=os.environ | {"MLFLOW_TRACKING_URI": server, "MODEL_DIR": str(model_dir)},
+        check=True,
+        capture_output=True,
+    )
     metadata = json.loads((model_dir / "metadata.json").read_text())
     run = requests.get(f"{server}/api/2.0/mlflow/runs/get", params={"run_id": metadata["mlflow_run_id"]}, timeout=30).json()["run"]
     logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
