@@ -248,7 +248,7 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
     ("prices", "order", "said"),
     [
         (np.full(500, 20.0), 1, "equal"),
-        (np.append(np.linspace(10, 11, 300), np.full(200, 11.0)), 1, "days to test on"),
+        (np.append(np.linspace(10, 11, 400), np.full(100, 11.0)), 1, "days to test on"),
         (np.linspace(10, 11, 61), 1, "too few"),
         (np.linspace(10, 11, 500), -1, "order the rows by date"),
         (np.linspace(-1, 11, 500), 1, "not a positive"),
