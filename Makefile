@@ -14,7 +14,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint format bench-forecast lock clean chromium screenshot notebook
+.PHONY: help run train test lint format bench bench-forecast lock clean chromium screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,8 @@ format: $(VENV)/requirements-dev  ## put the code into its format
 
 bench-forecast: $(VENV)/requirements-dev  ## judge the forecasts on 20 stocks, beside GARCH (15 to 25 minutes)
 	@$(BIN)/python benchmarks/benchForecast.py
+
+bench: bench-forecast  ## all benchmarks; so far the forecasts
 
 notebook: $(VENV)/requirements-dev  ## run the notebook anew
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb

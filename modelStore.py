@@ -63,7 +63,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
             f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
             [f"{type(error).__name__}: {error}"],
         ) from None
-    problems = [problem for name in (only or sorted({KERAS_FILE, SCALER_FILE, *sums})) if (problem := _file_problem(folder, name, sums))]
+    problems = _problems(folder, sums, only)
     if problems:
         raise ModelUnavailableError(
             f"The files of the published model {metadata['model_version']} are not as published. "
@@ -109,7 +109,7 @@ def rollback(model_dir: Path) -> PublishedModel:
             sums = dict(_read_json(folder / METADATA_FILE)["files"])
         except (ModelUnavailableError, ValueError, KeyError, TypeError):
             raise ModelUnavailableError(f"Version {previous} is not there any more; nothing was changed.") from None
-        problems = [p for name in sorted({KERAS_FILE, SCALER_FILE, *sums}) if (p := _file_problem(folder, name, sums))]
+        problems = _problems(folder, sums)
         if problems:
             raise ModelUnavailableError(f"Version {previous} is not whole; nothing was changed.", problems)
         _switch_to(model_dir, folder)
@@ -152,6 +152,12 @@ def _version_folder(model_dir: Path, version: str) -> Path:
     if not VERSION.fullmatch(version):
         raise ValueError(f"{version[:40]!r} is not the name of a version")
     return model_dir / "versions" / version
+
+
+def _problems(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:
+    """What is wrong with a version's files: all of them, or `only` these."""
+    names = only or sorted({KERAS_FILE, SCALER_FILE, *sums})
+    return [problem for name in names if (problem := _file_problem(folder, name, sums))]
 
 
 def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:
