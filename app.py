@@ -12,23 +12,31 @@ import os
 import socket
 import sys
 import time
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import psutil
+from flasgger import Swagger
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_compress import Compress
+from gevent import get_hub, monkey
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
+import metrics
 import mlflowUI
+from metrics import Metrics
+from modelBatch import Batcher
 from modelHolder import ModelHolder
-from modelPredict import Forecast
+from modelPredict import Forecast, Forecaster
 from modelStore import BACKTEST_FILE
-from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
-from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
+from processData import WINDOW, Floats, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from requestBody import MAX_BODY_BYTES, PredictMany, PredictOne, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings
 
@@ -36,6 +44,7 @@ log = logging.getLogger(__name__)
 
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "monitor"})
+MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
 
@@ -55,6 +64,20 @@ class Gauge:
         return self._cpu, self._memory
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What the views share: one of each in a worker."""
+
+    settings: Settings
+    models: ModelHolder
+    batcher: Batcher | None  # where gevent serves
+    request_log: RequestLog
+    metrics: Metrics
+    gauge: Gauge
+    compress: Compress
+    api_key: bytes
+
+
 def create_app(settings: Settings | None = None) -> Flask:
     """The application, with its model loaded.
 
@@ -65,14 +88,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     settings = settings or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    app.extensions["settings"] = settings
-    app.extensions["models"] = ModelHolder(settings.MODEL_DIR)
-    app.extensions["request_log"] = RequestLog(settings.REQUEST_LOG)
-    app.extensions["gauge"] = Gauge()
-    app.extensions["api_key"] = settings.API_KEY.get_secret_value().encode()
-    app.before_request(_start_clock)
-    app.before_request(_check_key)
-    app.after_request(_log_prediction)
+    models = ModelHolder(settings.MODEL_DIR)
+    app.extensions["parts"] = Parts(
+        settings, models, Batcher(models) if _in_gevent() else None, RequestLog(settings.REQUEST_LOG), Metrics(models), Gauge(),
+        _compression(app),
+        settings.API_KEY.get_secret_value().encode(),
+    )  # fmt: skip
+    app.before_request(_begin)
+    app.after_request(_finish)
     for error in (HTTPException, RequestError, ForecastError, Exception):
         app.register_error_handler(error, _answer_error)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
@@ -80,11 +103,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/monitor", view_func=monitor)
+    app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     _add_documentation(app)
-    _add_compression(app)
     return app
 
 
@@ -98,21 +121,19 @@ def predict() -> Response:
     :raise 503: there is no model that can be trusted.
     """
     body = read_body()
-    many = isinstance(body, PredictMany)
-    forecaster = current_app.extensions["models"].current()
-    windows = np.array(body.predict if many else [body.predict], np.float64)
-    forecast = forecaster.forecast(windows, body.horizon)
-    _, memory = current_app.extensions["gauge"].read()
-    g.logged = {"windows": len(windows), "horizon": body.horizon, "model_version": forecaster.version}
-    if many:
+    if isinstance(body, PredictMany):
+        windows = np.array(body.predict, np.float64)
+        forecaster = _parts().models.current()
+        forecast = _beside(forecaster.forecast, windows)
         answer: dict[str, Any] = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
+        g.logged = {"windows": len(windows)}
     else:
-        answer = forecast.as_dict(0)
-        if "horizon" in body.model_fields_set:
-            answer["path"] = forecast.path(0)
-        g.logged |= _logged_forecast(forecast, windows)
+        window = np.array(body.predict, np.float64)
+        forecaster, answer = _forecast_one(window, body)
+        g.logged = {"windows": 1, **_logged_forecast(answer, window)}
+    g.logged |= {"horizon": body.horizon, "model_version": forecaster.version}
     answer["response_time_sec"] = time.perf_counter() - g.started
-    answer["memory_usage_percent"] = memory
+    answer["memory_usage_percent"] = _parts().gauge.read()[1]
     answer["model_version"] = forecaster.version
     return _json(answer)
 
@@ -120,7 +141,7 @@ def predict() -> Response:
 def page() -> str:
     """The web page."""
     try:
-        model = current_app.extensions["models"].current().metadata
+        model = _parts().models.current().metadata
     except ModelUnavailableError:
         model = None
     return render_template("index.html", model=model, example=_example())
@@ -132,11 +153,11 @@ def backtest() -> Response:
     :raise 404: this version was published without one.
     :raise 503: there is no model that can be trusted.
     """
-    forecaster = current_app.extensions["models"].current()
+    parts = _parts()
+    forecaster = parts.models.current()
     version, sums = forecaster.version, forecaster.metadata["files"]
-    settings: Settings = current_app.extensions["settings"]
     try:
-        content = (settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
+        content = (parts.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:
         raise RequestError(404, f"Model {version} has no backtest; a new training makes one: python modelTrain.py") from None
     if hashlib.sha256(content).hexdigest() != sums.get(BACKTEST_FILE):
@@ -149,11 +170,16 @@ def backtest() -> Response:
 
 def monitor() -> Response:
     """CPU, memory, the newest requests and a summary of them."""
-    limit = _monitor_limit()
-    cpu, memory = current_app.extensions["gauge"].read()
-    rows = current_app.extensions["request_log"].tail(max(limit, SUMMARY_ROWS))
+    limit, parts = _monitor_limit(), _parts()
+    cpu, memory = parts.gauge.read()
+    rows = parts.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summarise(rows[-SUMMARY_ROWS:])})
+
+
+def prometheus() -> Response:
+    """Metrics of all workers for Prometheus."""
+    return Response(_parts().metrics.text(), content_type=metrics.CONTENT_TYPE)
 
 
 def mlflow() -> ResponseReturnValue:
@@ -161,7 +187,7 @@ def mlflow() -> ResponseReturnValue:
 
     :raise 503: none runs; the answer says how to start it.
     """
-    settings: Settings = current_app.extensions["settings"]
+    settings = _parts().settings
     if settings.MLFLOW_UI_URL:
         return redirect(settings.MLFLOW_UI_URL)
     if not mlflowUI.is_answering(settings):
@@ -180,7 +206,7 @@ def ready() -> Response:
 
     :raise 503: there is none.
     """
-    models: ModelHolder = current_app.extensions["models"]
+    models = _parts().models
     return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
 
 
@@ -201,12 +227,27 @@ def _mlflow_advice(settings: Settings) -> list[str]:
     return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
 
 
-def _logged_forecast(forecast: Forecast, windows: Any) -> dict[str, Any]:
+def _forecast_one(window: Floats, body: PredictOne) -> tuple[Forecaster, dict[str, Any]]:
+    """The forecast of one window: the model that made it, and the answer."""
+    parts = _parts()
+    if body.horizon == 1 and parts.batcher is not None:
+        row = parts.batcher.forecast(window)
+        forecaster, forecast, number = row.forecaster, row.forecast, row.row
+    else:
+        forecaster, number = parts.models.current(), 0
+        forecast = _beside(forecaster.forecast, window[None], body.horizon)
+    answer = forecast.as_dict(number)
+    if "horizon" in body.model_fields_set:
+        answer["path"] = forecast.path(number)
+    return forecaster, answer
+
+
+def _logged_forecast(answer: dict[str, Any], window: Floats) -> dict[str, Any]:
     """What the log keeps of one window's forecast."""
-    (low_80, high_80), (low_95, high_95) = (forecast.intervals(0, 0)[level] for level in ("80", "95"))
-    later, earlier = window_hashes(windows[0])
+    (low_80, high_80), (low_95, high_95) = answer["intervals"]["80"], answer["intervals"]["95"]
+    later, earlier = window_hashes(window)
     return {
-        "last_close": float(forecast.last_closes[0]), "predicted_price": float(forecast.prices[0, 0]),
+        "last_close": answer["last_close"], "predicted_price": answer["predicted_price"],
         "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
         "closes_2_60": later, "closes_1_59": earlier,
     }  # fmt: skip
@@ -219,36 +260,56 @@ def _example() -> dict[str, Any]:
     return {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
 
 
+def _parts() -> Parts:
+    """The parts of the application that answers."""
+    parts: Parts = current_app.extensions["parts"]
+    return parts
+
+
+def _in_gevent() -> bool:
+    """Whether gevent serves: one thread, one loop, many connections."""
+    return bool(monkey.is_module_patched("socket"))
+
+
+def _beside(work: Callable[..., Forecast], *arguments: Any) -> Forecast:
+    """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
+    if not _in_gevent():
+        return work(*arguments)  # Flask's own server: this is a thread
+    forecast: Forecast = get_hub().threadpool.apply(work, arguments)
+    return forecast
+
+
 def _json(content: dict[str, Any], status: int = 200) -> Response:
     """A JSON answer; floats in full."""
-    return Response(to_json(content), status, mimetype="application/json")
+    return Response(to_json(content), status, content_type="application/json")
 
 
-def _start_clock() -> None:
-    g.started = time.perf_counter()
-
-
-def _check_key() -> None:
-    """Ask for the API key, where one is set.
+def _begin() -> None:
+    """Start the clock, and ask for the API key where one is set.
 
     :raise 401: the header X-API-Key is missing or wrong.
     """
-    key: bytes = current_app.extensions["api_key"]
+    g.started = time.perf_counter()
+    key = _parts().api_key
     if key and request.endpoint in NEEDS_KEY and not hmac.compare_digest(request.headers.get("X-API-Key", "").encode(), key):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
-def _log_prediction(response: Response) -> Response:
-    """Append a /predict request to the log, whatever came of it."""
-    if request.endpoint == "predict":
-        _, memory = current_app.extensions["gauge"].read()
+def _finish(response: Response) -> Response:
+    """Log a /predict request whatever came of it, count every request, compress an answer that is worth it."""
+    parts, rule, method = _parts(), request.url_rule, request.method
+    seconds = time.perf_counter() - g.started
+    if rule is not None and rule.endpoint == "predict":
         row = {
-            "timestamp": datetime.now().astimezone().isoformat(),
-            "response_time": time.perf_counter() - g.started,
-            "memory_usage": memory,
+            "timestamp": datetime.now(UTC).isoformat(),
+            "response_time": seconds,
+            "memory_usage": parts.gauge.read()[1],
             "status": response.status_code,
         }
-        current_app.extensions["request_log"].append(row | g.get("logged", {}))
+        parts.request_log.append(row | g.get("logged", {}))
+    parts.metrics.count(rule.rule if rule else "unmatched", method, response.status_code, seconds)
+    if response.is_streamed or response.content_length is None or response.content_length >= MIN_COMPRESSED_BYTES:
+        response = parts.compress.after_request(response)
     return response
 
 
@@ -284,19 +345,18 @@ HTTP_ERRORS = {
 
 def _add_documentation(app: Flask) -> None:
     """Swagger UI of swagger.yaml at /apidocs, from local files."""
-    from flasgger import Swagger
-
     app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
     config = Swagger.DEFAULT_CONFIG | {"specs_route": "/apidocs", "auth": {}}
     Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
 
 
-def _add_compression(app: Flask) -> None:
-    """Compressed answers for clients that ask for them."""
-    from flask_compress import Compress
-
+def _compression(app: Flask) -> Compress:
+    """Compressed answers for clients that ask for them; _finish applies it where there is enough to save."""
     app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
-    Compress(app).compress_mimetypes_set.add("text/csv")
+    app.config["COMPRESS_REGISTER"] = False
+    compress = Compress(app)
+    compress.compress_mimetypes_set.add("text/csv")
+    return compress
 
 
 def _check_start(settings: Settings) -> None:
@@ -312,6 +372,15 @@ def _check_start(settings: Settings) -> None:
         sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
 
 
+def _run_gunicorn() -> None:
+    """Become gunicorn's master; what this process has imported is shared with the workers, which start in no time."""
+    import gunicorn.__main__
+    from gunicorn.app.wsgiapp import WSGIApplication
+
+    sys.argv = [gunicorn.__main__.__file__, "-c", str(PROJECT_DIR / "gunicorn.conf.py")]
+    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn").run()
+
+
 def main() -> None:
     """Serve: gunicorn where it runs, else Flask's threaded server."""
     try:
@@ -320,8 +389,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     _check_start(settings)
     if os.name == "posix":
-        command = [sys.executable, "-m", "gunicorn", "-c", str(PROJECT_DIR / "gunicorn.conf.py"), "app:create_app()"]
-        os.execv(sys.executable, command)
+        _run_gunicorn()
+        return
     child = mlflowUI.start(settings)
     try:
         create_app(settings).run(settings.HOST, settings.PORT, threaded=True)

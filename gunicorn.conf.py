@@ -1,11 +1,19 @@
 """How production runs the service: `python app.py`, or `gunicorn -c gunicorn.conf.py "app:create_app()"`.
 
-gevent workers: a client that sends slowly holds no worker up. The MLflow UI is a child of the master.
+gevent workers: a client that sends slowly holds no worker up. The master imports the application, so a worker is a fork that has it already
+and shares its memory; only the model is loaded by each. The MLflow UI is a child of the master.
 """
 
 import logging
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gevent
+
+import app
+import metrics
 import mlflowUI
 from settings import PROJECT_DIR, Settings
 
@@ -14,8 +22,11 @@ if TYPE_CHECKING:
 
 settings = Settings.from_environment()
 children: "list[subprocess.Popen[bytes] | None]" = []
+counted = Path(tempfile.mkdtemp(prefix="stock-forecast-"))  # the workers' metrics, gone with the master
+metrics.share(counted)
 
 chdir = str(PROJECT_DIR)
+wsgi_app = f"{app.__name__}:create_app()"
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gevent"
@@ -24,6 +35,17 @@ graceful_timeout = 8  # an idle kept-alive client makes the end wait for all of 
 keepalive = 30
 control_socket_disable = True  # else gunicorn writes to the home folder
 worker_tmp_dir = None
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """A worker is about to start: it takes the lowest free slot for its metrics."""
+    worker.slot = metrics.free_slot(other.slot for other in server.WORKERS.values())
+    metrics.use_slot(worker.slot)
+
+
+def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
+    """An answer is sent: the other connections have their turn, else one that sends at once again would starve them."""
+    gevent.sleep(0)
 
 
 def when_ready(server: Any) -> None:
@@ -37,3 +59,4 @@ def on_exit(server: Any) -> None:
     """The API ends: so does the MLflow UI."""
     for child in children:
         mlflowUI.stop(child)
+    shutil.rmtree(counted, ignore_errors=True)

@@ -67,7 +67,8 @@ def _weights(decay: float) -> Floats:
 
 
 _RECENT = SHARES[0] * _weights(DECAYS[0]) + SHARES[1] * _weights(DECAYS[1])
-_ALL = SHARES[2] * _weights(1.0)
+_SIZE = SHARES[2] * _weights(1.0) + (DOWN + UP) / 2 * _RECENT  # what a return's size counts
+_DIRECTION = (UP - DOWN) / 2 * _RECENT  # what the return counts itself: a fall adds, a rise takes away
 
 
 def window_volatility(windows: Floats) -> Floats:
@@ -83,18 +84,17 @@ def window_volatility(windows: Floats) -> Floats:
     decays and a plain mean, after the short and long components of Corsi (2009). The constants were chosen over the 20 stocks of the
     snapshot, on days before the test but for what benchmarks/README.md says.
     """
-    returns = np.diff(np.log(windows), axis=1)
-    size = np.abs(returns)
-    volatility: Floats = (size * np.where(returns < 0, DOWN, UP)) @ _RECENT + size @ _ALL
+    logs = np.log(windows)
+    returns = logs[:, 1:] - logs[:, :-1]
+    # einsum, not @: a product of matrices rounds a row by what stands around it, and a batch must answer as its windows alone
+    volatility: Floats = np.einsum("ij,j->i", np.abs(returns), _SIZE) + np.einsum("ij,j->i", returns, _DIRECTION)
     return volatility
 
 
-def scale(windows: Floats, long_run_volatility: float) -> Floats:
-    """The volatility (n,) by which scores of these windows (n, 60) are divided: shrunk towards the long run, never zero."""
-    volatility: Floats = np.maximum(
-        (1 - LONG_RUN_SHARE) * window_volatility(windows) + LONG_RUN_SHARE * long_run_volatility, MIN_VOLATILITY
-    )
-    return volatility
+def scale(volatility: Floats, long_run_volatility: float) -> Floats:
+    """What the scores of windows with these volatilities (n,) are divided by (n,): shrunk towards the long run, never zero."""
+    scaled: Floats = np.maximum((1 - LONG_RUN_SHARE) * volatility + LONG_RUN_SHARE * long_run_volatility, MIN_VOLATILITY)
+    return scaled
 
 
 def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Floats, long_run_volatility: float) -> Calibration:
@@ -111,7 +111,7 @@ def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Float
     that quantile times how the quantile of persistence grows with the step over the whole history, since the days that the network
     was not trained on hold too few independent spans of 20 days; persistence has learnt nothing, so no day is unfair to it.
     """
-    scores = np.abs(np.log(actual / predicted)) / scale(windows, long_run_volatility)
+    scores = np.abs(np.log(actual / predicted)) / scale(window_volatility(windows), long_run_volatility)
     moves = np.abs(np.log(actual / windows[:, -1]))
     growth = _growth(history, long_run_volatility)
     return Calibration(
@@ -132,7 +132,7 @@ def _quantile(scores: Floats, level: int) -> Floats:
 def _growth(history: Floats, long_run_volatility: float) -> dict[int, Floats]:
     """For each level, persistence's quantile of each step over that of the first (MAX_HORIZON,)."""
     windows, came = make_windows(history, MAX_HORIZON)
-    scores = np.abs(np.log(came / windows[:, -1:])) / scale(windows, long_run_volatility)[:, None]
+    scores = np.abs(np.log(came / windows[:, -1:])) / scale(window_volatility(windows), long_run_volatility)[:, None]
     quantiles = {level: _smooth(_quantile(scores, level)) for level in LEVELS}
     root = np.sqrt(np.arange(1, MAX_HORIZON + 1))  # for a series that never moves
     return {level: values / values[0] if values[0] > 0 else root for level, values in quantiles.items()}
@@ -146,18 +146,18 @@ def _smooth(quantiles: Floats) -> Floats:
     return np.concatenate([quantiles[:1], (root * near)[1:]])
 
 
-def bounds(windows: Floats, predicted: Floats, calibration: Calibration) -> dict[int, tuple[Floats, Floats]]:
+def bounds(volatility: Floats, predicted: Floats, calibration: Calibration) -> dict[int, tuple[Floats, Floats]]:
     """The intervals around forecasts.
 
     Args:
-        windows: (n, 60) float64 closes, oldest first.
+        volatility: (n,) float64, of the windows that the forecasts were made from, see window_volatility.
         predicted: (n, horizon) float64 forecast closes.
         calibration: of the model that made the forecasts.
 
     Returns:
         For each level in percent the lower and upper bounds, each (n, horizon) float64, positive, in the windows' currency.
     """
-    unit = scale(windows, calibration.long_run_volatility)[:, None]
+    unit = scale(volatility, calibration.long_run_volatility)[:, None]
     horizon = predicted.shape[1]
     result = {}
     for level, quantiles in calibration.quantiles.items():

@@ -12,7 +12,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,14 @@ from processData import (
 )
 from settings import Settings
 
+if TYPE_CHECKING:
+    import onnxruntime
+
 log = logging.getLogger(__name__)
+
+MANY = 32  # windows from which on threads help
+MAX_THREADS = 4
+CHUNK = 128  # windows that the network takes at once: what it keeps of them between its layers stays small
 
 
 @dataclass(frozen=True)
@@ -78,17 +85,13 @@ class Network:
 
     def __init__(self, compiled: bytes) -> None:
         """Load the content of my_model.onnx."""
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # one request, one core: no hand-over
-        self._session = onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
+        self._one = _session(compiled, threads=1)  # for a few windows a hand-over costs more than it brings
+        self._many = _session(compiled, threads=min(os.cpu_count() or 1, MAX_THREADS))
 
     @property
     def made_from(self) -> dict[str, str]:
         """SHA-256 of the files that it was compiled from, by name."""
-        properties = self._session.get_modelmeta().custom_metadata_map
+        properties = self._one.get_modelmeta().custom_metadata_map
         return {name.removeprefix("sha256:"): value for name, value in properties.items()}
 
     def path(self, windows: Floats, horizon: int = 1) -> Floats:
@@ -96,12 +99,28 @@ class Network:
 
         Later days are forecast from the window that the earlier forecasts extend.
         """
-        prices = np.empty((len(windows), horizon))
-        for step in range(horizon):
-            (forecast,) = self._session.run(None, {"relative_closes": relative_to_last(windows).astype(np.float32)})
-            prices[:, step] = forecast[:, 0].astype(np.float64) * windows[:, -1]
-            windows = np.column_stack([windows[:, 1:], prices[:, step]])
-        return prices
+        session = self._one if len(windows) < MANY else self._many
+        closes = np.empty((len(windows), WINDOW + horizon))
+        closes[:, :WINDOW] = windows
+        for end in range(WINDOW, WINDOW + horizon):
+            relative = relative_to_last(closes[:, end - WINDOW : end]).astype(np.float32)
+            for start in range(0, len(windows), CHUNK):
+                rows = slice(start, start + CHUNK)
+                (forecast,) = session.run(None, {"relative_closes": relative[rows]})
+                closes[rows, end] = forecast[:, 0]
+            closes[:, end] *= closes[:, end - 1]
+        return closes[:, WINDOW:]
+
+
+def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
+    """The network in ONNX Runtime."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait would take the other workers' time
+    return onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
 
 
 class Forecaster:
@@ -122,14 +141,14 @@ class Forecaster:
         Raises:
             InvalidClosesError: closes that no forecast can be made from.
         """
-        check_windows(windows)
+        low, high = check_windows(windows)
+        last_closes, volatility = windows[:, -1], window_volatility(windows)
         prices = self._network.path(windows, horizon)
-        return Forecast(windows[:, -1], prices, bounds(windows, prices, self.calibration), self._warnings(windows))
+        warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
+        return Forecast(last_closes, prices, bounds(volatility, prices, self.calibration), warnings)
 
-    def _warnings(self, windows: Floats) -> list[list[str]]:
-        """For each window, what makes its forecast less trustworthy."""
-        relative = relative_to_last(windows)
-        low, high, volatility = relative.min(axis=1), relative.max(axis=1), window_volatility(windows)
+    def _warnings(self, windows: Floats, low: Floats, high: Floats, volatility: Floats) -> list[list[str]]:
+        """For each window, what makes its forecast less trustworthy; `low` and `high` are its extremes relative to its last close."""
         (low_limit, high_limit), (calm, wild) = self._trained_range, self._trained_volatility
         unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
         warnings: list[list[str]] = [[] for _ in windows]
@@ -149,17 +168,20 @@ class Forecaster:
         return warnings
 
 
-def check_windows(windows: Floats) -> None:
+def check_windows(windows: Floats) -> tuple[Floats, Floats]:
     """Check that windows have the shape (n, 60) and positive closes that lie within what can be computed.
+
+    Returns:
+        The lowest and the highest close of each window, each (n,).
 
     Raises:
         InvalidClosesError: with the first problems as details; windows and closes are counted from 1.
     """
     if windows.ndim != 2 or windows.shape[1] != WINDOW:
         raise InvalidClosesError(f"A window has {WINDOW} closes; these have the shape {windows.shape}.")
-    low, high = windows.min(axis=1, initial=np.inf), windows.max(axis=1, initial=0)
-    if np.all((low >= MIN_CLOSE) & (high <= MAX_CLOSE) & (high <= low * MAX_RANGE)):
-        return
+    low, high = windows.min(axis=1), windows.max(axis=1)
+    if ((low >= MIN_CLOSE) & (high <= MAX_CLOSE) & (high <= low * MAX_RANGE)).all():
+        return low, high
     wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
     details = [
         f"window {row + 1}, close {column + 1}: {float(windows[row, column])!r} is not between {MIN_CLOSE:g} and {MAX_CLOSE:g}"

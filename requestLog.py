@@ -50,7 +50,7 @@ class RequestLog:
 
         A disk that takes no line, or half of one, costs that line and not the answer: it is said once, and logging goes on when it can.
         """
-        line = (self._line_break + ",".join(str(row.get(column, "")) for column in COLUMNS) + "\n").encode()
+        line = (self._line_break + ",".join([str(row.get(column, "")) for column in COLUMNS]) + "\n").encode()
         try:
             written = os.write(self._descriptor, line)
             problem = "" if written == len(line) else "only half a line was taken"

@@ -72,7 +72,7 @@ def test_flat_window_has_no_volatility_but_finite_positive_bounds(calibration, l
     flat = np.full((1, WINDOW), 50.0)
     assert window_volatility(flat).tolist() == [0.0]
     own = replace(calibration, long_run_volatility=long_run)
-    for low, high in bounds(flat, np.full((1, 3), 50.0), own).values():
+    for low, high in bounds(window_volatility(flat), np.full((1, 3), 50.0), own).values():
         assert (low > 0).all()
         assert (low < 50).all()
         assert (high > 50).all()
@@ -82,7 +82,7 @@ def test_flat_window_has_no_volatility_but_finite_positive_bounds(calibration, l
 def test_scale_is_shrunk_towards_the_long_run():
     windows = wandering_windows(3)
     share = LONG_RUN_SHARE
-    np.testing.assert_allclose(scale(windows, LONG_RUN), (1 - share) * window_volatility(windows) + share * LONG_RUN)
+    np.testing.assert_allclose(scale(window_volatility(windows), LONG_RUN), (1 - share) * window_volatility(windows) + share * LONG_RUN)
     assert 0 < share < 1
 
 
@@ -108,7 +108,7 @@ def test_the_first_quantile_is_the_smallest_score_with_enough_of_them_within(n, 
     actual = predicted * np.exp(np.random.default_rng(1).normal(0, 0.02, n))
     calibration = calibrate(windows, predicted, actual, history, LONG_RUN)
     assert calibration.n_scores == n
-    unit = scale(windows, LONG_RUN)
+    unit = scale(window_volatility(windows), LONG_RUN)
     for level in LEVELS:
         scores = [abs(math.log(actual[i] / predicted[i])) / unit[i] for i in range(n)]
         assert calibration.quantiles[level][0] == pytest.approx(smallest_with_enough(scores, level), rel=1e-12)
@@ -122,7 +122,7 @@ def test_later_quantiles_grow_as_those_of_persistence_over_the_history(history):
     calibration = calibrate(windows, windows[:, -1], actual, history, LONG_RUN)
     n = len(history) - WINDOW - MAX_HORIZON + 1
     spans = [history[i : i + WINDOW] for i in range(n)]
-    units = scale(np.array(spans), LONG_RUN)
+    units = scale(window_volatility(np.array(spans)), LONG_RUN)
     for level in LEVELS:
         counted = []
         for step in range(1, MAX_HORIZON + 1):
@@ -139,7 +139,9 @@ def test_with_few_scores_the_largest_is_taken(history):
     windows = wandering_windows(5)
     actual = windows[:, -1] * np.linspace(1.01, 1.05, 5)
     calibration = calibrate(windows, windows[:, -1], actual, history, LONG_RUN)
-    assert calibration.quantiles[95][0] == pytest.approx(np.max(np.log(np.linspace(1.01, 1.05, 5)) / scale(windows, LONG_RUN)))
+    assert calibration.quantiles[95][0] == pytest.approx(
+        np.max(np.log(np.linspace(1.01, 1.05, 5)) / scale(window_volatility(windows), LONG_RUN))
+    )
 
 
 def test_series_flat_from_end_to_end_gives_finite_quantiles():
@@ -158,7 +160,7 @@ def test_intervals_cover_new_days_as_often_as_they_say_in_calm_and_in_wild_weeks
     half = n // 2
     long_run = float(np.median(window_volatility(windows[:half])))
     calibration = calibrate(windows[:half], predicted[:half, 0], actual[:half, 0], history, long_run)
-    given = bounds(windows[half:], predicted[half:], calibration)
+    given = bounds(window_volatility(windows[half:]), predicted[half:], calibration)
     wild = volatility[half:, 0] > np.median(volatility)
     for level, (low, high) in given.items():
         inside = ((low <= actual[half:]) & (actual[half:] <= high))[:, 0]
@@ -185,8 +187,8 @@ def test_calibration_survives_json():
 def test_bounds_are_what_the_formula_says(calibration):
     windows = wandering_windows(4)
     predicted = windows[:, -1:] * np.array([1.01, 1.02])
-    low, high = bounds(windows, predicted, calibration)[95]
-    half_width = scale(windows, LONG_RUN)[:, None] * 2 * np.sqrt([1, 2])
+    low, high = bounds(window_volatility(windows), predicted, calibration)[95]
+    half_width = scale(window_volatility(windows), LONG_RUN)[:, None] * 2 * np.sqrt([1, 2])
     np.testing.assert_allclose(np.log(high / predicted), half_width)
     np.testing.assert_allclose(np.log(predicted / low), half_width)
 
@@ -195,7 +197,7 @@ def test_bounds_are_what_the_formula_says(calibration):
 def test_bounds_are_positive_and_the_wider_hold_the_narrower(calibration, volatility):
     windows = wandering_windows(200, volatility=volatility)
     predicted = windows[:, -1:] * np.ones(MAX_HORIZON)
-    (low_80, high_80), (low_95, high_95) = (bounds(windows, predicted, calibration)[level] for level in LEVELS)
+    (low_80, high_80), (low_95, high_95) = (bounds(window_volatility(windows), predicted, calibration)[level] for level in LEVELS)
     assert (low_95 > 0).all()
     assert (low_95 < low_80).all()
     assert (low_80 < predicted).all()
@@ -207,7 +209,10 @@ def test_bounds_are_positive_and_the_wider_hold_the_narrower(calibration, volati
 def test_bounds_scale_with_the_currency(calibration, factor):
     windows = wandering_windows(10)
     predicted = windows[:, -1:] * np.ones(3)
-    given, other = bounds(windows, predicted, calibration), bounds(windows * factor, predicted * factor, calibration)
+    given, other = (
+        bounds(window_volatility(windows), predicted, calibration),
+        bounds(window_volatility(windows * factor), predicted * factor, calibration),
+    )
     for level in LEVELS:
         np.testing.assert_allclose(np.array(other[level]), np.array(given[level]) * factor, rtol=1e-10)
 
@@ -216,7 +221,10 @@ def test_bounds_scale_with_the_currency(calibration, factor):
 def test_bounds_of_a_horizon_are_the_first_steps_of_a_longer_one(calibration, horizon):
     windows = wandering_windows(3)
     predicted = windows[:, -1:] * np.ones(MAX_HORIZON)
-    longest, given = bounds(windows, predicted, calibration), bounds(windows, predicted[:, :horizon], calibration)
+    longest, given = (
+        bounds(window_volatility(windows), predicted, calibration),
+        bounds(window_volatility(windows), predicted[:, :horizon], calibration),
+    )
     for level in LEVELS:
         assert given[level][0].shape == (3, horizon)
         np.testing.assert_array_equal(np.array(given[level]), np.array(longest[level])[:, :, :horizon])

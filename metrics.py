@@ -1,0 +1,105 @@
+"""GET /metrics: what Prometheus collects, summed over all workers.
+
+Every worker counts into files of one shared folder (prometheus_client's multiprocess mode), and whichever worker is asked adds them up. The
+files are named by the worker's slot, not by its process: a worker that takes a dead one's place counts on in its files, so nothing counted
+is lost and the folder does not grow. gunicorn.conf.py makes the folder and gives out the slots; without it there is one process, which
+counts in memory.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from modelHolder import ModelHolder
+from processData import ModelUnavailableError
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # upper bounds of the histogram
+
+_folder: Path | None = None  # where the workers count; None: in memory, in one process
+_slot = 0  # this worker's, in the names of its files
+
+
+def share(folder: Path) -> None:
+    """Count in files of this folder from now on; before the workers start."""
+    global _folder  # noqa: PLW0603
+    _folder = folder
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    values.ValueClass = values.MultiProcessValue(lambda: _slot)
+
+
+def use_slot(slot: int) -> None:
+    """Count as this worker from now on; no two living workers may have the same slot."""
+    global _slot  # noqa: PLW0603
+    _slot = slot
+
+
+def free_slot(taken: Iterable[int]) -> int:
+    """The lowest slot that no living worker has."""
+    taken = set(taken)
+    return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+
+class Metrics:
+    """The metrics of one worker."""
+
+    def __init__(self, models: ModelHolder) -> None:
+        """Begin to count; `models` tells what serves."""
+        self._own = CollectorRegistry()
+        self._requests = Counter("http_requests", "Answered requests.", ("route", "method", "status"), registry=self._own)
+        self._seconds = Histogram(
+            "http_request_duration_seconds", "Time from a request's arrival to its answer.", ("route",),
+            buckets=LATENCY_SECONDS, registry=self._own,
+        )  # fmt: skip
+        self._model = ModelCollector(models)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request of a route, for example "/predict"."""
+        key = (route, method, status)
+        found = self._known.get(key)
+        if found is None:
+            found = self._requests.labels(route, method if method in METHODS else "other", status), self._seconds.labels(route)
+            if method in METHODS:  # methods may be anything: what is kept stays bounded
+                self._known[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def text(self) -> bytes:
+        """All metrics of all workers in Prometheus' text format."""
+        registry = self._own
+        if _folder is not None:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry, str(_folder))
+        return generate_latest(registry) + generate_latest(self._model)
+
+
+class ModelCollector(Collector):
+    """What serves, told when it is asked: the worker that answers follows what is published, as all others do."""
+
+    def __init__(self, models: ModelHolder) -> None:
+        self._models = models
+
+    def collect(self) -> Iterator[Metric]:
+        """The model's version, age and soundness."""
+        info = GaugeMetricFamily("forecast_model_info", "The model that serves.", labels=("version", "symbol", "last_date"))
+        age = GaugeMetricFamily("forecast_model_age_seconds", "Time since the model that serves was trained.")
+        ready = GaugeMetricFamily("forecast_model_ready", "1 while a valid model serves, else 0.")
+        refused = GaugeMetricFamily("forecast_model_refused", "1 while the newest published model cannot be trusted, else 0.")
+        try:
+            metadata = self._models.current().metadata
+        except ModelUnavailableError:
+            ready.add_metric((), 0)
+        else:
+            ready.add_metric((), 1)
+            info.add_metric((str(metadata["model_version"]), str(metadata["symbol"]), str(metadata["last_date"])), 1)
+            age.add_metric((), time.time() - datetime.fromisoformat(metadata["created_at"]).timestamp())
+        refused.add_metric((), float(self._models.problem is not None))
+        yield from (info, age, ready, refused)
