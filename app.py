@@ -188,8 +188,8 @@ def mlflow() -> ResponseReturnValue:
     :raise 503: none runs; the answer says how to start it.
     """
     settings = _parts().settings
-    if settings.MLFLOW_UI_URL:
-        return redirect(settings.MLFLOW_UI_URL)
+    if settings.mlflow_ui_url:
+        return redirect(settings.mlflow_ui_url)
     if not mlflowUI.is_answering(settings):
         raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host

@@ -44,8 +44,8 @@ def is_answering(settings: Settings) -> bool:
 
 
 def start(settings: Settings) -> "subprocess.Popen[bytes] | None":
-    """Start this module as a child process; None, with a log line, where the UI is off or MLflow is not installed."""
-    if settings.MLFLOW_UI == "off":
+    """Start this module as a child process; None where the UI is off or elsewhere, and, with a log line, where MLflow is missing."""
+    if settings.MLFLOW_UI == "off" or settings.mlflow_ui_url:
         return None
     if not is_installed():
         log.warning("No MLflow UI: MLflow is not installed. pip install -r requirements.txt, or set MLFLOW_UI=off.")

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import commandLine
 from modelPredict import Network
-from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sums, sha256
+from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sum, sha256
 from processData import WINDOW, ForecastError
 from settings import Settings
 
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
     model_dir = options.model_dir or Settings.from_environment().MODEL_DIR
     published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
     compile_files(published.folder)
-    replace_sums(model_dir, published)
+    replace_sum(model_dir, published, ONNX_FILE)
     print(f"Version {published.version}: {ONNX_FILE} made, equal to Keras within {TOLERANCE:.0e}.")
 
 

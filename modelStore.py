@@ -116,10 +116,11 @@ def rollback(model_dir: Path) -> PublishedModel:
         return read_published(model_dir)
 
 
-def replace_sums(model_dir: Path, published: PublishedModel) -> None:
-    """Record the sums of a version's files anew, after one of them was made again."""
+def replace_sum(model_dir: Path, published: PublishedModel, name: str) -> None:
+    """Record the sum of one of a version's files anew, after it was made again."""
+    sums = published.metadata["files"] | {name: sha256(published.folder / name)}
     with _locked(model_dir):
-        write_json(published.folder / METADATA_FILE, published.metadata | {"files": _sums(published.folder)})
+        write_json(published.folder / METADATA_FILE, published.metadata | {"files": sums})
         if _current_version(model_dir) == published.version:  # not if another was published meanwhile
             _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
 

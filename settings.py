@@ -49,7 +49,7 @@ class Settings(BaseModel):
     MLFLOW_TRACKING_URI: str = Field(
         f"sqlite:///{PROJECT_DIR}/mlruns/mlflow.db",
         min_length=1,
-        description="Where training logs its runs; the default is a SQLite file under mlruns/.",
+        description="Where training logs its runs: a SQLite file (default: under mlruns/) or a tracking server, whose UI is used then.",
     )
     DATA_CACHE_DIR: SettingPath = Field(
         Path("data/cache"), validate_default=True, description="Folder of the closes downloaded from Yahoo Finance."
@@ -61,6 +61,11 @@ class Settings(BaseModel):
     )
     YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Seconds that one call to Yahoo Finance may take.")
     YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Further attempts after a failed call to Yahoo Finance.")
+
+    @property
+    def mlflow_ui_url(self) -> str:
+        """The address of an MLflow UI that is not the service's own child; empty where there is none."""
+        return self.MLFLOW_UI_URL or (self.MLFLOW_TRACKING_URI if self.MLFLOW_TRACKING_URI.startswith(("http://", "https://")) else "")
 
     @classmethod
     def from_environment(cls) -> Self:

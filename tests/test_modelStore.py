@@ -20,7 +20,7 @@ from modelStore import (
     PublishedModel,
     publish,
     read_published,
-    replace_sums,
+    replace_sum,
     rollback,
     sha256,
     staging_folder,
@@ -259,7 +259,7 @@ def test_not_a_number_is_not_published(tmp_path):
 def test_sums_are_recorded_anew_after_a_file_was_made_again(tmp_path):
     published = publish_version(tmp_path, "v1")
     (published.folder / ONNX_FILE).write_text("made again")
-    replace_sums(tmp_path, published)
+    replace_sum(tmp_path, published, ONNX_FILE)
     assert read_published(tmp_path).metadata["files"][ONNX_FILE] == sha256(published.folder / ONNX_FILE)
     assert (tmp_path / METADATA_FILE).read_bytes() == (published.folder / METADATA_FILE).read_bytes()
 
@@ -267,7 +267,7 @@ def test_sums_are_recorded_anew_after_a_file_was_made_again(tmp_path):
 def test_sums_of_a_version_that_no_longer_serves_do_not_put_it_back(tmp_path):
     published = publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
-    replace_sums(tmp_path, published)
+    replace_sum(tmp_path, published, ONNX_FILE)
     assert read_published(tmp_path).version == "v2"
 
 
