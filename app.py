@@ -2,7 +2,8 @@
 
     python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
 
-Only this module and requestBody.py know HTTP. Every answer to a program is JSON, every error {"error": "<one sentence>", "details": [...]}.
+Only this module, requestBody.py and fastPredict.py know HTTP. Every answer to a program is JSON, every error
+{"error": "<one sentence>", "details": [...]}.
 """
 
 import hashlib
@@ -12,32 +13,24 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import psutil
 from flasgger import Swagger
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
-from gevent import get_hub, monkey
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 import metrics
 import mlflowUI
-from metrics import Metrics
-from modelBatch import Batcher
-from modelHolder import ModelHolder
-from modelPredict import Forecast, Forecaster
+from fastPredict import FastPredict
+from forecastService import ForecastService
 from modelStore import BACKTEST_FILE
-from processData import WINDOW, Floats, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
-from requestBody import MAX_BODY_BYTES, PredictMany, PredictOne, RequestError, read_body
-from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
+from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
+from requestLog import SUMMARY_ROWS, RequestLog, summarise
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
@@ -45,37 +38,6 @@ log = logging.getLogger(__name__)
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "monitor"})
 MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
-GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
-
-
-class Gauge:
-    """CPU and memory of the machine in percent, read at most once a second."""
-
-    def __init__(self) -> None:
-        self._read_at = 0.0
-        self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
-
-    def read(self) -> tuple[float, float]:
-        """CPU and memory in percent."""
-        now = time.monotonic()
-        if now - self._read_at >= GAUGE_SECONDS:
-            self._read_at = now
-            self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
-        return self._cpu, self._memory
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What the views share: one of each in a worker."""
-
-    settings: Settings
-    models: ModelHolder
-    batcher: Batcher | None  # where gevent serves
-    request_log: RequestLog
-    metrics: Metrics
-    gauge: Gauge
-    compress: Compress
-    api_key: bytes
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -88,12 +50,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     settings = settings or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    models = ModelHolder(settings.MODEL_DIR)
-    app.extensions["parts"] = Parts(
-        settings, models, Batcher(models) if _in_gevent() else None, RequestLog(settings.REQUEST_LOG), Metrics(models), Gauge(),
-        _compression(app),
-        settings.API_KEY.get_secret_value().encode(),
-    )  # fmt: skip
+    service = ForecastService(settings)
+    app.extensions |= {"service": service, "compression": _compression(app)}
+    app.wsgi_app = FastPredict(app.wsgi_app, service)  # type: ignore[method-assign] # Flask's own way to put something in front
     app.before_request(_begin)
     app.after_request(_finish)
     for error in (HTTPException, RequestError, ForecastError, Exception):
@@ -122,26 +81,17 @@ def predict() -> Response:
     """
     body = read_body()
     if isinstance(body, PredictMany):
-        windows = np.array(body.predict, np.float64)
-        forecaster = _parts().models.current()
-        forecast = _beside(forecaster.forecast, windows)
-        answer: dict[str, Any] = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
-        g.logged = {"windows": len(windows)}
+        answer = _service().answer_many(body.predict, g.started)
     else:
-        window = np.array(body.predict, np.float64)
-        forecaster, answer = _forecast_one(window, body)
-        g.logged = {"windows": 1, **_logged_forecast(answer, window)}
-    g.logged |= {"horizon": body.horizon, "model_version": forecaster.version}
-    answer["response_time_sec"] = time.perf_counter() - g.started
-    answer["memory_usage_percent"] = _parts().gauge.read()[1]
-    answer["model_version"] = forecaster.version
-    return _json(answer)
+        answer = _service().answer_one(body.predict, body.horizon, "horizon" in body.model_fields_set, g.started)
+    g.logged = answer.logged
+    return _json(answer.content)
 
 
 def page() -> str:
     """The web page."""
     try:
-        model = _parts().models.current().metadata
+        model = _service().models.current().metadata
     except ModelUnavailableError:
         model = None
     return render_template("index.html", model=model, example=_example())
@@ -153,11 +103,11 @@ def backtest() -> Response:
     :raise 404: this version was published without one.
     :raise 503: there is no model that can be trusted.
     """
-    parts = _parts()
-    forecaster = parts.models.current()
+    service = _service()
+    forecaster = service.models.current()
     version, sums = forecaster.version, forecaster.metadata["files"]
     try:
-        content = (parts.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
+        content = (service.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:
         raise RequestError(404, f"Model {version} has no backtest; a new training makes one: python modelTrain.py") from None
     if hashlib.sha256(content).hexdigest() != sums.get(BACKTEST_FILE):
@@ -170,16 +120,16 @@ def backtest() -> Response:
 
 def monitor() -> Response:
     """CPU, memory, the newest requests and a summary of them."""
-    limit, parts = _monitor_limit(), _parts()
-    cpu, memory = parts.gauge.read()
-    rows = parts.request_log.tail(max(limit, SUMMARY_ROWS))
+    limit, service = _monitor_limit(), _service()
+    cpu, memory = service.gauge.read()
+    rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summarise(rows[-SUMMARY_ROWS:])})
 
 
 def prometheus() -> Response:
     """Metrics of all workers for Prometheus."""
-    return Response(_parts().metrics.text(), content_type=metrics.CONTENT_TYPE)
+    return Response(_service().metrics.text(), content_type=metrics.CONTENT_TYPE)
 
 
 def mlflow() -> ResponseReturnValue:
@@ -187,7 +137,7 @@ def mlflow() -> ResponseReturnValue:
 
     :raise 503: none runs; the answer says how to start it.
     """
-    settings = _parts().settings
+    settings = _service().settings
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
     if not mlflowUI.is_answering(settings):
@@ -206,7 +156,7 @@ def ready() -> Response:
 
     :raise 503: there is none.
     """
-    models = _parts().models
+    models = _service().models
     return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
 
 
@@ -227,32 +177,6 @@ def _mlflow_advice(settings: Settings) -> list[str]:
     return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
 
 
-def _forecast_one(window: Floats, body: PredictOne) -> tuple[Forecaster, dict[str, Any]]:
-    """The forecast of one window: the model that made it, and the answer."""
-    parts = _parts()
-    if body.horizon == 1 and parts.batcher is not None:
-        row = parts.batcher.forecast(window)
-        forecaster, forecast, number = row.forecaster, row.forecast, row.row
-    else:
-        forecaster, number = parts.models.current(), 0
-        forecast = _beside(forecaster.forecast, window[None], body.horizon)
-    answer = forecast.as_dict(number)
-    if "horizon" in body.model_fields_set:
-        answer["path"] = forecast.path(number)
-    return forecaster, answer
-
-
-def _logged_forecast(answer: dict[str, Any], window: Floats) -> dict[str, Any]:
-    """What the log keeps of one window's forecast."""
-    (low_80, high_80), (low_95, high_95) = answer["intervals"]["80"], answer["intervals"]["95"]
-    later, earlier = window_hashes(window)
-    return {
-        "last_close": answer["last_close"], "predicted_price": answer["predicted_price"],
-        "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
-        "closes_2_60": later, "closes_1_59": earlier,
-    }  # fmt: skip
-
-
 @lru_cache(maxsize=1)
 def _example() -> dict[str, Any]:
     """The last 60 closes of the embedded snapshot, for the page."""
@@ -260,23 +184,10 @@ def _example() -> dict[str, Any]:
     return {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
 
 
-def _parts() -> Parts:
-    """The parts of the application that answers."""
-    parts: Parts = current_app.extensions["parts"]
-    return parts
-
-
-def _in_gevent() -> bool:
-    """Whether gevent serves: one thread, one loop, many connections."""
-    return bool(monkey.is_module_patched("socket"))
-
-
-def _beside(work: Callable[..., Forecast], *arguments: Any) -> Forecast:
-    """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
-    if not _in_gevent():
-        return work(*arguments)  # Flask's own server: this is a thread
-    forecast: Forecast = get_hub().threadpool.apply(work, arguments)
-    return forecast
+def _service() -> ForecastService:
+    """What this worker answers with."""
+    service: ForecastService = current_app.extensions["service"]
+    return service
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
@@ -290,26 +201,19 @@ def _begin() -> None:
     :raise 401: the header X-API-Key is missing or wrong.
     """
     g.started = time.perf_counter()
-    key = _parts().api_key
+    key = _service().settings.API_KEY.get_secret_value().encode()
     if key and request.endpoint in NEEDS_KEY and not hmac.compare_digest(request.headers.get("X-API-Key", "").encode(), key):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
 def _finish(response: Response) -> Response:
-    """Log a /predict request whatever came of it, count every request, compress an answer that is worth it."""
-    parts, rule, method = _parts(), request.url_rule, request.method
-    seconds = time.perf_counter() - g.started
+    """Count every request, log those to /predict whatever came of them, compress an answer that is worth it."""
+    service, rule = _service(), request.url_rule
     if rule is not None and rule.endpoint == "predict":
-        row = {
-            "timestamp": datetime.now(UTC).isoformat(),
-            "response_time": seconds,
-            "memory_usage": parts.gauge.read()[1],
-            "status": response.status_code,
-        }
-        parts.request_log.append(row | g.get("logged", {}))
-    parts.metrics.count(rule.rule if rule else "unmatched", method, response.status_code, seconds)
+        service.log(response.status_code, g.started, g.get("logged", {}))
+    service.record(rule.rule if rule else "unmatched", request.method, response.status_code, g.started)
     if response.is_streamed or response.content_length is None or response.content_length >= MIN_COMPRESSED_BYTES:
-        response = parts.compress.after_request(response)
+        response = current_app.extensions["compression"].after_request(response)
     return response
 
 

@@ -5,7 +5,7 @@ arrived before it runs the batch, so nobody waits for a batch to fill; a row of 
 """
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import gevent
 import numpy as np
@@ -18,13 +18,12 @@ from processData import Floats
 MAX_BATCH = 16  # windows; after so many the worker turns to its connections again
 
 
-@dataclass(frozen=True)
-class Row:
-    """One window's forecast: its row of a batch, and the model that made it."""
+class Row(NamedTuple):
+    """One window's forecast: the model that made it, the batch and the row in it."""
 
+    forecaster: Forecaster
     forecast: Forecast
     row: int
-    forecaster: Forecaster
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,5 +86,5 @@ class Batcher:
                 request.row.set_exception(error)
             raise
         for number, request in enumerate(batch[1:], start=1):
-            request.row.set(Row(forecast, number, forecaster))
-        return Row(forecast, 0, forecaster)
+            request.row.set(Row(forecaster, forecast, number))
+        return Row(forecaster, forecast, 0)

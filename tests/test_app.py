@@ -171,7 +171,7 @@ def test_an_unexpected_failure_tells_nothing_of_the_inside(client, monkeypatch, 
     def fail(*arguments):
         raise ZeroDivisionError("secret path /srv/x")
 
-    monkeypatch.setattr(client.application.extensions["parts"].models, "current", fail)
+    monkeypatch.setattr(client.application.extensions["service"].models, "current", fail)
     answer = client.post("/predict", json={"predict": CLOSES})
     assert answer.status_code == 500
     assert "secret" not in answer.text
@@ -353,7 +353,7 @@ def test_backtest_is_refused_where_there_is_none(settings, model_dir):
 
 
 def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole(client):
-    model = client.application.extensions["parts"].models.current().metadata
+    model = client.application.extensions["service"].models.current().metadata
     model.pop("coverage")
     for name in [name for name in model["metrics"] if name.startswith(("naive_coverage", "naive_winkler", "dm_"))]:
         model["metrics"].pop(name)

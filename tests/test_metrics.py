@@ -66,7 +66,7 @@ def test_invented_methods_and_addresses_make_no_new_series(client):
 
 
 def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
-    metadata = client.application.extensions["parts"].models.current().metadata
+    metadata = client.application.extensions["service"].models.current().metadata
     found = samples(client.get("/metrics").text)
     labels = [("last_date", metadata["last_date"]), ("symbol", "MSFT"), ("version", metadata["model_version"])]
     assert found["forecast_model_info", *labels] == 1

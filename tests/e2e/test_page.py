@@ -190,7 +190,7 @@ def test_result_is_worded_as_its_ratio_says(ratio, verdict, tmp_path, monkeypatc
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
     app = create_app()
-    app.extensions["parts"].models.current().metadata["metrics"]["rmse_ratio"] = ratio
+    app.extensions["service"].models.current().metadata["metrics"]["rmse_ratio"] = ratio
     text = " ".join(app.test_client().get("/").text.split())
     assert f"was {ratio:.4f} times that of repeating the last close, {verdict}" in text
 
@@ -608,7 +608,7 @@ def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeyp
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
     app = create_app()
-    app.extensions["parts"].models.current().metadata["metrics"].update(changed)
+    app.extensions["service"].models.current().metadata["metrics"].update(changed)
     text = app.test_client().get("/").text.replace("</p>", " ").replace("<p>", " ").replace("&lt;", "<")
     assert words in " ".join(text.split())
 

@@ -1,0 +1,150 @@
+"""What one worker does for /predict, whatever brings the request: forecast, answer, log, count.
+
+app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import numpy as np
+import psutil
+from gevent import get_hub, monkey
+
+from metrics import Metrics
+from modelBatch import Batcher
+from modelHolder import ModelHolder
+from processData import Floats
+from requestLog import RequestLog, window_hashes
+from settings import Settings
+
+GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
+
+T = TypeVar("T")
+
+
+class Gauge:
+    """CPU and memory of the machine in percent, read at most once a second."""
+
+    def __init__(self) -> None:
+        self._read_at = 0.0
+        self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
+
+    def read(self) -> tuple[float, float]:
+        """CPU and memory in percent."""
+        now = time.monotonic()
+        if now - self._read_at >= GAUGE_SECONDS:
+            self._read_at = now
+            self._cpu, self._memory = psutil.cpu_percent(), psutil.virtual_memory().percent
+        return self._cpu, self._memory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to /predict, and what the log keeps of it by column."""
+
+    content: dict[str, Any]
+    logged: dict[str, Any]
+
+
+class ForecastService:
+    """Model, log, metrics and gauge of one worker.
+
+    Attributes:
+        settings: of the service.
+        models: the model that serves.
+        request_log: log_predictions.csv.
+        metrics: what Prometheus collects.
+        gauge: CPU and memory.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.models = ModelHolder(settings.MODEL_DIR)
+        self.request_log = RequestLog(settings.REQUEST_LOG)
+        self.metrics = Metrics(self.models)
+        self.gauge = Gauge()
+        self._batcher = Batcher(self.models) if in_gevent() else None
+
+    def answer_one(self, closes: Sequence[float], horizon: int, with_path: bool, started: float) -> Answer:
+        """Forecast one window.
+
+        Args:
+            closes: 60, oldest first, any currency.
+            horizon: trading days ahead, 1 to 20.
+            with_path: whether the answer has the forecast of each day.
+            started: time.perf_counter() when the request came.
+
+        Raises:
+            InvalidClosesError: closes that no forecast can be made from.
+            ModelUnavailableError: there is no model that can be trusted.
+        """
+        window = np.array(closes, np.float64)
+        if horizon == 1 and self._batcher is not None:
+            forecaster, forecast, row = self._batcher.forecast(window)
+        else:
+            forecaster, row = self.models.current(), 0
+            forecast = beside(forecaster.forecast, window[None], horizon)
+        content = forecast.as_dict(row)
+        logged = _logged(content, window)
+        if with_path:
+            content["path"] = forecast.path(row)
+        return self._answer(content, logged, 1, horizon, forecaster.version, started)
+
+    def answer_many(self, windows: Sequence[Sequence[float]], started: float) -> Answer:
+        """Forecast the next close of each window of a batch; arguments and errors as for `answer_one`."""
+        forecaster = self.models.current()
+        forecast = beside(forecaster.forecast, np.array(windows, np.float64))
+        content = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
+        return self._answer(content, {}, len(windows), 1, forecaster.version, started)
+
+    def _answer(
+        self, content: dict[str, Any], logged: dict[str, Any], windows: int, horizon: int, version: str, started: float
+    ) -> Answer:  # fmt: skip
+        """Content and log of an answer, with what both always have."""
+        content["response_time_sec"] = time.perf_counter() - started
+        content["memory_usage_percent"] = self.gauge.read()[1]
+        content["model_version"] = version
+        return Answer(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
+
+    def record(self, route: str, method: str, status: int, started: float) -> None:
+        """Count an answered request."""
+        self.metrics.count(route, method, status, time.perf_counter() - started)
+
+    def log(self, status: int, started: float, logged: dict[str, Any]) -> None:
+        """Log an answered request to /predict."""
+        self.request_log.append(
+            {
+                "timestamp": datetime.now(UTC).isoformat(),
+                "response_time": time.perf_counter() - started,
+                "memory_usage": self.gauge.read()[1],
+                "status": status,
+            }
+            | logged
+        )
+
+
+def in_gevent() -> bool:
+    """Whether gevent serves: one thread, one loop, many connections."""
+    return bool(monkey.is_module_patched("socket"))
+
+
+def beside(work: Callable[..., T], *arguments: Any) -> T:
+    """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
+    if not in_gevent():
+        return work(*arguments)  # Flask's own server: this is a thread
+    done: T = get_hub().threadpool.apply(work, arguments)
+    return done
+
+
+def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:
+    """What the log keeps of one window's forecast."""
+    (low_80, high_80), (low_95, high_95) = content["intervals"]["80"], content["intervals"]["95"]
+    later, earlier = window_hashes(window)
+    return {
+        "last_close": content["last_close"], "predicted_price": content["predicted_price"],
+        "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
+        "closes_2_60": later, "closes_1_59": earlier,
+    }  # fmt: skip
