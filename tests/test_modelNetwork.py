@@ -49,6 +49,46 @@ def test_the_untrained_network_repeats_the_last_close():
     np.testing.assert_allclose(scaler.inverse_transform(model.predict(scaled, verbose=0)), 1, atol=1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_the_lstm_of_the_fit_is_that_of_keras_in_outputs_and_gradients(return_sequences):
+    import keras
+    import tensorflow as tf
+
+    from blockLstm import BlockLSTM
+
+    random = np.random.default_rng(0)
+    steps = tf.constant(random.normal(size=(5, WINDOW, 3)), tf.float32)
+    layers = [kind(4, return_sequences=return_sequences) for kind in (keras.layers.LSTM, BlockLSTM)]
+    given = []
+    for layer in layers:
+        layer.build(steps.shape)
+        layer.set_weights([np.random.default_rng(len(weights)).normal(size=weights.shape) / 2 for weights in layers[0].get_weights()])
+        with tf.GradientTape() as tape:
+            tape.watch(steps)
+            outputs = layer(steps)
+            loss = tf.reduce_sum(tf.sin(3 * outputs))  # no two outputs count alike
+        given.append([outputs, *tape.gradient(loss, [steps, *(variable.value for variable in layer.trainable_variables)])])
+    for theirs, ours in zip(*given, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(closes, monkeypatch):
+    import keras
+
+    split = Split(calibration=200, test=260, n=260)
+    ours = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    monkeypatch.setattr("blockLstm.BlockLSTM", keras.layers.LSTM)
+    theirs = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    assert [type(layer) for layer in ours.model.layers] == [type(layer) for layer in theirs.model.layers]
+    assert type(ours.model.layers[0]) is keras.layers.LSTM
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(ours.losses[name], theirs.losses[name], rtol=1e-4)
+    for mine, reference in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-3)
+
+
 @pytest.fixture(scope="module")
 def closes():
     return read_snapshot("MSFT").between("2020-01-01", "2022-12-28")

@@ -1,0 +1,105 @@
+"""How long training takes: an epoch of our fit beside one of plain Keras, and the whole command (about 5 minutes on two cores).
+
+    python benchmarks/benchTraining.py            3 rounds
+    python benchmarks/benchTraining.py --quick    1 round, fewer epochs (about 2 minutes)
+
+"Plain Keras" is model.fit on keras.layers.LSTM as a project would usually write it, with TensorFlow's own number of threads. The same
+network, closes, batches and seed; the two take turns, each in a fresh process, so that a busy moment of the machine does not meet one
+alone. The first epoch of a fit, in which TensorFlow builds its graphs, is left out of the median and has its own column. Prints a table
+in Markdown.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+PLAIN, OURS = "plain Keras", "modelNetwork.fit"
+
+
+def epoch_seconds(way: str, epochs: int) -> list[float]:
+    """Seconds of each epoch of a fit in this process; the first is from the start of the fit."""
+    import keras
+
+    import blockLstm
+    import modelNetwork
+    from processData import WINDOW, read_snapshot
+
+    if way == PLAIN:
+        blockLstm.BlockLSTM = keras.layers.LSTM  # type: ignore[misc]
+        plain_compile, plain_fit = keras.Model.compile, keras.Model.fit
+        keras.Model.compile = lambda model, **kwargs: plain_compile(model, **kwargs | {"steps_per_execution": 1})
+        keras.Model.fit = lambda model, *data, **kwargs: plain_fit(model, *data, **kwargs | {"validation_batch_size": None})
+    closes = read_snapshot("MSFT")
+    split = modelNetwork.split_in_time(len(closes))
+    marks = [time.perf_counter()]
+    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter()))
+    modelNetwork._progress = lambda epochs: clock
+    part = modelNetwork.Split(split.calibration, split.test, split.test)
+    modelNetwork.fit(closes.prices[: split.test + WINDOW], part, epochs, batch_size=32, seed=0)
+    return [end - start for start, end in itertools.pairwise(marks)]
+
+
+def in_fresh_process(way: str, epochs: int) -> list[float]:
+    """epoch_seconds() in a process of its own; plain Keras with as many threads as TensorFlow likes."""
+    threads = {"TF_NUM_INTRAOP_THREADS": "0", "TF_NUM_INTEROP_THREADS": "0"} if way == PLAIN else {}
+    command = [sys.executable, __file__, "--way", way, "--epochs", str(epochs)]
+    done = subprocess.run(command, env=os.environ | threads, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+    seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return seconds
+
+
+def command_seconds(options: list[str]) -> float:
+    """Seconds of `python modelTrain.py` from start to publication, with an MLflow of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "modelTrain.py", "--source", "snapshot", "--model-dir", f"{folder}/modelFiles", *options]
+        own = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        started = time.monotonic()
+        subprocess.run(command, cwd=ROOT, env=own, stderr=subprocess.DEVNULL, check=True)
+        return time.monotonic() - started
+
+
+def tables(seconds: dict[str, list[list[float]]], command: str, whole: float) -> str:
+    """The table in Markdown.
+
+    Args:
+        seconds: by way, for each round the seconds of its epochs.
+        command: what was run as a whole.
+        whole: its seconds.
+    """
+    later = {way: statistics.median(value for epochs in rounds for value in epochs[1:]) for way, rounds in seconds.items()}
+    lines = ["| fit | s an epoch, median | first epoch, s | times plain Keras |", "| --- | ---: | ---: | ---: |"]
+    for way, rounds in seconds.items():
+        first = statistics.median(epochs[0] for epochs in rounds)
+        lines.append(f"| {way} | {later[way]:.2f} | {first:.1f} | {later[way] / later[PLAIN]:.2f} |")
+    return "\n".join([*lines, "", f"`{command}`: {whole:.0f} s from start to publication."])
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description="Seconds an epoch of training takes, beside plain Keras, and those of the whole command.")
+    parser.add_argument("--quick", action="store_true", help="1 round, 3 epochs")
+    parser.add_argument("--way", choices=[PLAIN, OURS], help=argparse.SUPPRESS)  # what the fresh processes are asked for
+    parser.add_argument("--epochs", type=int, default=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        print(json.dumps(epoch_seconds(options.way, options.epochs)))
+        return
+    rounds, epochs, whole = (1, 3, ["--epochs", "3"]) if options.quick else (3, options.epochs, [])
+    seconds: dict[str, list[list[float]]] = {PLAIN: [], OURS: []}
+    for _ in range(rounds):
+        for way, done in seconds.items():
+            done.append(in_fresh_process(way, epochs))
+    print(tables(seconds, " ".join(["python modelTrain.py --source snapshot", *whole]), command_seconds(whole)))
+
+
+if __name__ == "__main__":
+    main()
