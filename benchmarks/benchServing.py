@@ -46,11 +46,13 @@ class Plan:
         connections: kept-alive or not, for servers that answer many requests a second.
         few_connections: for those that do not.
         seconds: of one run of wrk.
+        long_seconds: of one on those that answer few.
         skip: peers and parts that are left out.
     """
 
     rounds: int = 5
     seconds: float = 2
+    long_seconds: float = 3
     connections: tuple[int, ...] = (1, 2, 8, 32, 128, 500)
     few_connections: tuple[int, ...] = (1, 2, 8)
     starts: int = 5
@@ -126,7 +128,8 @@ def throughput(servers: list[Server], plan: Plan) -> dict[str, dict[int, Load]]:
     for number in range(plan.rounds):
         for connections, server in itertools.product(plan.connections, servers):
             if not server.recipe.slow or connections in plan.few_connections:
-                load = wrk(server.url, connections, plan.seconds, server.body_file)
+                seconds = plan.long_seconds if server.recipe.slow else plan.seconds
+                load = wrk(server.url, connections, seconds, server.body_file)
                 runs.setdefault((server.name, connections), []).append(load)
         at_8 = ", ".join(f"{server.recipe.title} {runs[server.name, 8][-1].rate:.0f}" for server in servers)
         say(f"round {number + 1} of {plan.rounds}, requests a second at 8 connections: {at_8}")
