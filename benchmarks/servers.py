@@ -145,6 +145,15 @@ def environment_of(own: dict[str, str]) -> dict[str, str]:
     return shell | common | own
 
 
+@dataclass(frozen=True)
+class Memory:
+    """In MB: resident and proportional sets of the processes below the first, and the proportional sets of all together."""
+
+    resident: list[float]
+    proportional: list[float]
+    all_processes: float
+
+
 class Server:
     """A running server in a process group of its own, after its first right answer.
 
@@ -234,11 +243,11 @@ class Server:
         """CPU that its processes have used so far."""
         return float(sum(times.user + times.system for times in (process.cpu_times() for process in self.processes())))
 
-    def memory(self) -> "Memory":
+    def memory(self) -> Memory:
         """What its processes hold now."""
         full = [process.memory_full_info() for process in self.processes()]
         workers = full[1:] or full
-        return Memory(max(one.rss for one in workers) / 1e6, max(one.pss for one in workers) / 1e6, sum(one.pss for one in full) / 1e6)
+        return Memory([one.rss / 1e6 for one in workers], [one.pss / 1e6 for one in workers], sum(one.pss for one in full) / 1e6)
 
     def stop(self) -> None:
         """End its process group, and what it started in other groups."""
@@ -255,12 +264,3 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-@dataclass(frozen=True)
-class Memory:
-    """In MB: the largest worker's resident and proportional set, and the proportional sets of all processes together."""
-
-    worker_rss: float
-    worker_pss: float
-    total_pss: float
