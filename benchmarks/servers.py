@@ -177,13 +177,7 @@ class Server:
         own = {"PORT": str(self.port), "REQUEST_LOG": str(home / "requests.csv"), "BENTOML_HOME": str(home)} | recipe.environment
         command = [part.format(port=self.port) for part in recipe.command]
         started = time.monotonic()
-        try:
-            with self._log.open("wb") as log:
-                self.process = subprocess.Popen(
-                    command, cwd=recipe.folder, env=environment_of(own | environment), stdout=log, stderr=log, start_new_session=True
-                )
-        except OSError as error:
-            raise BenchError(f"{recipe.title} cannot be started: {error}. Is it installed? make .venv-bench/requirements") from None
+        self.process = self._run(command, environment_of(own | environment))
         try:
             self._wait(started + START_SECONDS)
             self.start_seconds = time.monotonic() - started
@@ -192,6 +186,15 @@ class Server:
         except BaseException:
             self.stop()
             raise
+
+    def _run(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+        """Its first process."""
+        folder = self.recipe.folder
+        try:
+            with self._log.open("wb") as log:
+                return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        except OSError as error:
+            raise BenchError(f"{self.recipe.title} cannot be started: {error}. Is it installed? make .venv-bench/requirements") from None
 
     def _wait(self, end: float) -> None:
         """Ask until there is an answer; it must be right."""

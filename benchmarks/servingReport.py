@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
@@ -15,6 +14,49 @@ from servers import PEERS_BIN, WORKERS, Memory
 
 NOISE = 0.05  # what "does not fall" and "does not slow" allow for
 COLOURS = {"ours": "#2f81f7", "noop": "#8b949e", "bento": "#d9822b", "lit": "#a371f7", "usual": "#e5534b", "mlflow": "#2da44e"}
+
+TEMPLATE = """\
+# Serving, measured
+
+Made by {made}.
+{left_out}
+{goals}
+
+## Servers
+
+{workers} workers each (the usual server has none), loaded by wrk on the same cores; medians of {rounds} rounds that alternate over
+the servers. Every server answered rightly before it was measured. A worker's memory is the largest resident set, all processes together
+are counted by proportional set; both after the load and, for this service, batches of 1,024 windows. The start is from the command to the
+first right answer (this service: a median, the others: one start). The idle servers used {idle:.1f}% of a core together.
+
+{servers}
+
+![Latency and requests a second against connections, this service and the others](serving.svg)
+
+## Memory
+
+In MB, this service; a proportional set counts pages that processes share once:
+
+{memory}
+
+## Growth
+
+Requests/s (p50 / p99 in ms) by number of connections:
+
+{growth}
+
+## Length of the log
+
+p50 in ms on one connection:
+
+{logs}
+
+## Slow clients
+
+8 connections alone, and beside clients that send a byte a second:
+
+{slow}
+{training}"""
 
 
 @dataclass
@@ -161,12 +203,16 @@ def servers_table(results: Results) -> str:
     return table(header, rows)
 
 
+def summary(load: Load) -> str:
+    """Requests a second, with p50 and p99."""
+    return f"{figure(load.rate)} ({figure(load.p50)} / {figure(load.p99)})"
+
+
 def growth_table(results: Results) -> str:
     """Requests a second, p50 and p99 by number of connections."""
     counts = sorted(results.unkept)
-    show: Callable[[Load], str] = lambda load: f"{figure(load.rate)} ({figure(load.p50)} / {figure(load.p99)})"  # noqa: E731
-    rows = [[f"{title}, kept-alive", *(show(load[n]) if n in load else "" for n in counts)] for title, load in titled(results)]
-    rows.insert(1, ["this service, a new connection a request", *(show(results.unkept[n]) for n in counts)])
+    rows = [[f"{title}, kept-alive", *(summary(load[n]) if n in load else "" for n in counts)] for title, load in titled(results)]
+    rows.insert(1, ["this service, a new connection a request", *(summary(results.unkept[n]) for n in counts)])
     return table(["connections", *map(str, counts)], rows)
 
 
@@ -207,56 +253,28 @@ def versions() -> str:
 
 def report(results: Results) -> str:
     """serving.md."""
-    words = {True: "yes", False: "**no**", None: "left out"}
-    judged = [[goal.text, goal.measured, words[goal.met]] for goal in goals(results)]
-    left_out = f"\nLeft out in this run: {', '.join(results.skipped)}.\n" if results.skipped else ""
     assert results.slow
-    slow_rows = [
-        [name, figure(load.rate), figure(load.p50), figure(load.p99)]
-        for name, load in zip(("alone", "beside them"), results.slow, strict=True)
-    ]
-    log_rows = [[path, *(f"{value:.3f}" for value in times), f"{times[1] / times[0]:.2f}"] for path, times in results.logs.items()]
-    return f"""# Serving, measured
-
-Made by `{results.command}` on {date.today()} in {results.minutes:.0f} minutes: {machine()}; {versions()}.
-{left_out}
-{table(["goal", "measured", "met"], judged, 3)}
-
-## Servers
-
-{WORKERS} workers each (the usual server has none), loaded by wrk on the same cores; medians of {results.rounds} rounds that alternate over
-the servers. Every server answered rightly before it was measured. A worker's memory is the largest resident set, all processes together
-are counted by proportional set; both after the load and, for this service, batches of 1,024 windows. The start is from the command to the
-first right answer (this service: a median, the others: one start). The idle servers used {results.idle_percent:.1f}% of a core together.
-
-{servers_table(results)}
-
-![Latency and requests a second against connections, this service and the others](serving.svg)
-
-## Memory
-
-In MB, this service; a proportional set counts pages that processes share once:
-
-{memory_table(results)}
-
-## Growth
-
-Requests/s (p50 / p99 in ms) by number of connections:
-
-{growth_table(results)}
-
-## Length of the log
-
-p50 in ms on one connection:
-
-{table(["", "1,000 logged requests", "1,000,000", "ratio"], log_rows)}
-
-## Slow clients
-
-8 connections alone, and beside clients that send a byte a second:
-
-{table(["", "requests/s", "p50, ms", "p99, ms"], slow_rows)}
-{f"{chr(10)}## Training{chr(10)}{chr(10)}{results.training}{chr(10)}" if results.training else ""}"""
+    words = {True: "yes", False: "**no**", None: "left out"}
+    slow = zip(("alone", "beside them"), results.slow, strict=True)
+    return TEMPLATE.format(
+        made=f"`{results.command}` on {date.today()} in {results.minutes:.0f} minutes: {machine()}; {versions()}",
+        left_out=f"\nLeft out in this run: {', '.join(results.skipped)}.\n" if results.skipped else "",
+        goals=table(["goal", "measured", "met"], [[goal.text, goal.measured, words[goal.met]] for goal in goals(results)], 3),
+        workers=WORKERS,
+        rounds=results.rounds,
+        idle=results.idle_percent,
+        servers=servers_table(results),
+        memory=memory_table(results),
+        growth=growth_table(results),
+        logs=table(
+            ["", "1,000 logged requests", "1,000,000", "ratio"],
+            [[path, *(f"{value:.3f}" for value in times), f"{times[1] / times[0]:.2f}"] for path, times in results.logs.items()],
+        ),
+        slow=table(
+            ["", "requests/s", "p50, ms", "p99, ms"], [[name, figure(load.rate), figure(load.p50), figure(load.p99)] for name, load in slow]
+        ),
+        training=f"\n## Training\n\n{results.training}\n" if results.training else "",
+    )
 
 
 def plot(results: Results, path: Path) -> None:
