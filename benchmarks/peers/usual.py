@@ -1,0 +1,31 @@
+"""The usual course project: Flask's own server, Keras' model.predict and a pickled scaler.
+
+python benchmarks/peers/usual.py PORT
+"""
+
+import sys
+from pathlib import Path
+
+import joblib
+import keras
+import numpy as np
+from flask import Flask, Response, jsonify, request
+
+MODEL_DIR = Path(__file__).resolve().parents[2] / "modelFiles"
+
+app = Flask(__name__)
+model = keras.saving.load_model(MODEL_DIR / "my_model.keras", compile=False)
+scaler = joblib.load(MODEL_DIR / "scaler.pkl")
+
+
+@app.post("/predict")
+def predict() -> Response:
+    """The next close of one window; the network knows closes relative to the window's last."""
+    closes = np.array(request.get_json()["predict"])
+    scaled = scaler.transform((closes / closes[-1]).reshape(-1, 1))
+    forecast = model.predict(scaled.reshape(1, -1, 1))
+    return jsonify({"predicted_price": float(scaler.inverse_transform(forecast)[0, 0] * closes[-1])})
+
+
+if __name__ == "__main__":
+    app.run(port=int(sys.argv[1]))
