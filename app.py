@@ -16,7 +16,6 @@ import time
 from functools import lru_cache
 from typing import Any
 
-from flasgger import Swagger
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
@@ -26,7 +25,7 @@ from werkzeug.exceptions import HTTPException
 import metrics
 import mlflowUI
 from fastPredict import FastPredict
-from forecastService import ForecastService
+from forecastService import ForecastService, beside
 from modelStore import BACKTEST_FILE
 from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
@@ -37,6 +36,7 @@ log = logging.getLogger(__name__)
 
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "monitor"})
+SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>", "/oauth2-redirect.html")
 MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
 
 
@@ -66,7 +66,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
-    _add_documentation(app)
+    for route in SWAGGER_ROUTES:
+        app.add_url_rule(route, view_func=documentation)
     return app
 
 
@@ -144,6 +145,11 @@ def mlflow() -> ResponseReturnValue:
         raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
+
+
+def documentation(**_: str) -> Response:
+    """Swagger UI, its files and the contract that it shows."""
+    return Response.from_app(beside(_swagger_app), request.environ)
 
 
 def health() -> Response:
@@ -247,11 +253,15 @@ HTTP_ERRORS = {
 }
 
 
-def _add_documentation(app: Flask) -> None:
-    """Swagger UI of swagger.yaml at /apidocs, from local files."""
+@lru_cache(maxsize=1)
+def _swagger_app() -> Flask:
+    """Swagger UI of swagger.yaml from local files, as an application of its own: imported when it is first asked for, not at the start."""
+
+    app = Flask(__name__)
     app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
-    config = Swagger.DEFAULT_CONFIG | {"specs_route": "/apidocs", "auth": {}}
+    config = Swagger.DEFAULT_CONFIG | {"specs_route": SWAGGER_ROUTES[0], "auth": {}}
     Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
+    return app
 
 
 def _compression(app: Flask) -> Compress:

@@ -15,6 +15,7 @@ import gevent
 import app
 import metrics
 import mlflowUI
+import modelPredict
 from settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ settings = Settings.from_environment()
 children: "list[subprocess.Popen[bytes] | None]" = []
 counted = Path(tempfile.mkdtemp(prefix="stock-forecast-"))  # the workers' metrics, gone with the master
 metrics.share(counted)
+modelPredict.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
 wsgi_app = f"{app.__name__}:create_app()"

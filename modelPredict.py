@@ -12,6 +12,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,11 +113,18 @@ class Network:
         return closes[:, WINDOW:]
 
 
-def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
-    """The network in ONNX Runtime."""
+def import_runtime() -> ModuleType:
+    """ONNX Runtime, which only a Network needs; it takes a while to import."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
     import onnxruntime
 
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
+    """The network in ONNX Runtime."""
+    onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait would take the other workers' time
