@@ -88,6 +88,7 @@ def measure(plan: Plan, folder: Path) -> Results:
     for _ in range(plan.starts - 1):
         with running("ours", known["ours"], folder) as server:
             starts.append(server.start_seconds)
+            check_pages(server, plan)
     if "mlflow" not in plan.skip:
         say("MLflow: saving the model in its format")
         save_mlflow_model(folder)
@@ -191,18 +192,32 @@ def slow(server: Server, plan: Plan) -> tuple[Load, Load]:
     return median(alone), median(beside)
 
 
+def pages(plan: Plan) -> list[str]:
+    """What is read while the log grows."""
+    return ["/monitor?limit=100", *([] if "metrics" in plan.skip else ["/metrics"])]
+
+
+def check_pages(server: Server, plan: Plan) -> None:
+    """Fail now rather than after ten minutes, where one is missing.
+
+    Raises:
+        BenchError: one is.
+    """
+    for path in pages(plan):
+        if (status := call(server.port, "GET", path)[0]) != 200:
+            raise BenchError(f"GET {path} is answered with {status}; --skip metrics leaves /metrics out.")
+
+
 def logs(recipe: Recipe, plan: Plan, folder: Path) -> dict[str, tuple[float, float]]:
     """p50 in milliseconds on one connection by call, with a short and with a long log; /predict last, since it makes the logs longer."""
     files = [write_log(folder / f"{lines}.csv", lines) for lines in LOG_LINES]
-    paths = ["/monitor?limit=100", *([] if "metrics" in plan.skip else ["/metrics"]), "/predict"]
+    paths = [*pages(plan), "/predict"]
     found: dict[str, tuple[float, float]] = {}
     with (
         running("ours", recipe, folder, REQUEST_LOG=str(files[0])) as short,
         running("ours", recipe, folder, REQUEST_LOG=str(files[1])) as long,
     ):
         for path in paths:
-            if (status := call(short.port, "GET", path)[0]) != 200:
-                raise BenchError(f"GET {path} is answered with {status}; --skip metrics leaves /metrics out.")
             runs: tuple[list[float], list[float]] = ([], [])
             for _ in range(plan.rounds):
                 for server, times in zip((short, long), runs, strict=True):

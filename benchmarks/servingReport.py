@@ -305,5 +305,5 @@ def plot(results: Results, path: Path) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.grid(axis="y", color="#808890", alpha=0.25, linewidth=0.6)
     drawing.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=len(results.titles), frameon=False)
-    drawing.savefig(path, transparent=True, metadata={"Date": None})
+    drawing.savefig(path, transparent=True, metadata={"Date": None, "Creator": None})
     pyplot.close(drawing)
