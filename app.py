@@ -256,6 +256,7 @@ HTTP_ERRORS = {
 @lru_cache(maxsize=1)
 def _swagger_app() -> Flask:
     """Swagger UI of swagger.yaml from local files, as an application of its own: imported when it is first asked for, not at the start."""
+    from flasgger import Swagger
 
     app = Flask(__name__)
     app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
