@@ -147,7 +147,7 @@ def mlflow() -> ResponseReturnValue:
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
 
 
-def documentation(**_: str) -> Response:
+def documentation(**_: str) -> ResponseReturnValue:
     """Swagger UI, its files and the contract that it shows."""
     return Response.from_app(beside(_swagger_app), request.environ)
 
