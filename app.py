@@ -30,12 +30,13 @@ from werkzeug.exceptions import HTTPException
 
 import metrics
 import mlflowUI
+from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from metrics import Metrics
 from modelBatch import Batcher
 from modelHolder import ModelHolder
 from modelPredict import Forecast, Forecaster
 from modelStore import BACKTEST_FILE
-from processData import WINDOW, Floats, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from processData import WINDOW, Floats, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, PredictOne, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings

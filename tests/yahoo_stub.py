@@ -19,6 +19,7 @@ BEHAVIOURS = (
     "normal",
     "429",
     "500",
+    "401",  # as JSON without a chart
     "empty",  # no result at all
     "not found",  # Yahoo's answer for a symbol that does not exist
     "slow",  # longer than any YAHOO_TIMEOUT of a test
@@ -94,6 +95,8 @@ class YahooStub:
             return _text(429, "text/plain", "Too Many Requests\r\n")
         if behaviour == "500":
             return _text(500, "text/plain", "Internal Server Error")
+        if behaviour == "401":
+            return _json(401, {"finance": {"result": None, "error": {"code": "Unauthorized", "description": "Invalid Crumb"}}})
         if behaviour in ("html", "html page"):
             return _text(503 if behaviour == "html" else 200, "text/html", "<html><body>Will return soon</body></html>")
         if path == "/v1/test/getcrumb":
