@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -30,21 +30,31 @@ from werkzeug.exceptions import HTTPException
 
 import metrics
 import mlflowUI
-from errors import ForecastError, InvalidClosesError, ModelUnavailableError
+from errors import (
+    DataUnavailableError,
+    ForecastError,
+    InvalidClosesError,
+    InvalidSymbolError,
+    ModelUnavailableError,
+    UnknownSymbolError,
+)
+from intervals import MAX_HORIZON
 from metrics import Metrics
 from modelBatch import Batcher
 from modelHolder import ModelHolder
-from modelPredict import Forecast, Forecaster
+from modelPredict import Forecaster
 from modelStore import BACKTEST_FILE
+from newestCloses import MAX_CLOSES, RETRY_SECONDS, NewestCloses
 from processData import WINDOW, Floats, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, PredictOne, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_MONITOR_ROWS = 10_000
-NEEDS_KEY = frozenset({"predict", "monitor"})
+NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
 MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
@@ -72,6 +82,7 @@ class Parts:
     settings: Settings
     models: ModelHolder
     batcher: Batcher | None  # where gevent serves
+    newest: NewestCloses
     request_log: RequestLog
     metrics: Metrics
     gauge: Gauge
@@ -91,8 +102,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     models = ModelHolder(settings.MODEL_DIR)
     app.extensions["parts"] = Parts(
-        settings, models, Batcher(models) if _in_gevent() else None, RequestLog(settings.REQUEST_LOG), Metrics(models), Gauge(),
-        _compression(app),
+        settings, models, Batcher(models) if _in_gevent() else None, NewestCloses(settings, _beside), RequestLog(settings.REQUEST_LOG),
+        Metrics(models), Gauge(), _compression(app),
         settings.API_KEY.get_secret_value().encode(),
     )  # fmt: skip
     app.before_request(_begin)
@@ -101,6 +112,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_error_handler(error, _answer_error)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
     app.add_url_rule("/predict", view_func=page, methods=["GET"])
+    app.add_url_rule("/forecast/<symbol>", view_func=forecast)
     app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/monitor", view_func=monitor)
@@ -139,6 +151,30 @@ def predict() -> Response:
     return _json(answer)
 
 
+def forecast(symbol: str) -> Response:
+    """Forecast the next closes of a symbol from its newest closes, as /predict does.
+
+    :raise 401: the API key is missing or wrong.
+    :raise 404: there is no such symbol.
+    :raise 422: a wrong symbol, horizon or number of closes, or a symbol with too few closes.
+    :raise 503: there is no model, or no source of closes.
+    """
+    horizon, shown = _from_query("horizon", 1, MAX_HORIZON, default=1), _from_query("closes", 0, MAX_CLOSES, default=0)
+    newest = _parts().newest.of(symbol)
+    closes = newest.closes
+    if len(closes) < WINDOW:
+        raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast takes {WINDOW}.")
+    window = closes.prices[-WINDOW:]
+    asked = {"horizon": horizon} if "horizon" in request.args else {}
+    forecaster, answer = _forecast_one(window, PredictOne(predict=window.tolist(), **asked))
+    answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
+    answer["warnings"] = newest.warnings + answer["warnings"]
+    if shown:
+        answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
+    answer |= {"response_time_sec": time.perf_counter() - g.started, "memory_usage_percent": _parts().gauge.read()[1]}
+    return _json(answer | {"model_version": forecaster.version})
+
+
 def page() -> str:
     """The web page."""
     try:
@@ -171,7 +207,7 @@ def backtest() -> Response:
 
 def monitor() -> Response:
     """CPU, memory, the newest requests and a summary of them."""
-    limit, parts = _monitor_limit(), _parts()
+    limit, parts = _from_query("limit", 0, MAX_MONITOR_ROWS, default=100), _parts()
     cpu, memory = parts.gauge.read()
     rows = parts.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
@@ -211,11 +247,11 @@ def ready() -> Response:
     return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
 
 
-def _monitor_limit() -> int:
-    """The query's `limit`: how many requests to show."""
-    text = request.args.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MAX_MONITOR_ROWS):
-        raise RequestError(422, f"limit must be a whole number from 0 to {MAX_MONITOR_ROWS}.")
+def _from_query(name: str, low: int, high: int, default: int) -> int:
+    """A whole number from the query."""
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise RequestError(422, f"{name} must be a whole number from {low} to {high}.")
     return int(text)
 
 
@@ -272,12 +308,12 @@ def _in_gevent() -> bool:
     return bool(monkey.is_module_patched("socket"))
 
 
-def _beside(work: Callable[..., Forecast], *arguments: Any) -> Forecast:
+def _beside(work: Callable[..., T], *arguments: Any) -> T:
     """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
     if not _in_gevent():
         return work(*arguments)  # Flask's own server: this is a thread
-    forecast: Forecast = get_hub().threadpool.apply(work, arguments)
-    return forecast
+    result: T = get_hub().threadpool.apply(work, arguments)
+    return result
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:
@@ -319,8 +355,12 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
     headers: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         status, details = error.status, error.details
-    elif isinstance(error, InvalidClosesError):
+    elif isinstance(error, InvalidClosesError | InvalidSymbolError):
         status, details = 422, error.details
+    elif isinstance(error, UnknownSymbolError):
+        status, details = 404, error.details
+    elif isinstance(error, DataUnavailableError):
+        status, details, headers = 503, error.details, [("Retry-After", f"{RETRY_SECONDS:.0f}")]
     elif isinstance(error, ForecastError):
         status, details = 503, error.details
     elif isinstance(error, HTTPException):

@@ -23,7 +23,7 @@ from settings import Settings
 
 log = logging.getLogger(__name__)
 
-NO_SUCH_SYMBOL = (200, 400, 404)  # statuses of a chart without closes that speak of the symbol; others speak of Yahoo Finance
+NO_SUCH_SYMBOL = (400, 404)  # statuses of a chart that speak of the symbol; others from 400 on speak of Yahoo Finance
 
 
 class BoundedSession(curl.Session):  # type: ignore[type-arg]
@@ -96,14 +96,14 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
         raise NoAnswerError("it refuses further calls for now (HTTP 429)") from None
     except curl.exceptions.Timeout:
         raise NoAnswerError(f"no answer within {min(settings.YAHOO_TIMEOUT, seconds):g} s") from None
-    except curl.exceptions.RequestException:
-        raise NoAnswerError("it cannot be reached") from None
     except Exception as error:  # yfinance lets whatever a broken answer causes through
-        if session.status not in NO_SUCH_SYMBOL:
-            raise NoAnswerError(f"it answers with HTTP {session.status}") from None
-        if isinstance(error, YFTickerMissingError):
-            raise unknown from None
         log.debug("yfinance failed", exc_info=True)
+        if session.status in NO_SUCH_SYMBOL or (session.status < 400 and isinstance(error, YFTickerMissingError)):
+            raise unknown from None  # after a chart that is refused yfinance goes on to other calls, whose failures say less
+        if session.status >= 400:
+            raise NoAnswerError(f"it answers with HTTP {session.status}") from None
+        if isinstance(error, curl.exceptions.RequestException):
+            raise NoAnswerError("it cannot be reached") from None
         raise DataUnavailableError(f"an answer that is not what it should be ({type(error).__name__})") from None
     if "Close" not in frame or frame["Close"].dropna().empty:
         raise unknown

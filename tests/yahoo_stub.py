@@ -22,6 +22,7 @@ BEHAVIOURS = (
     "401",  # as JSON without a chart
     "empty",  # no result at all
     "not found",  # Yahoo's answer for a symbol that does not exist
+    "late",  # normal, after LATE_SECONDS a call
     "slow",  # longer than any YAHOO_TIMEOUT of a test
     "html",  # a page where JSON should be
     "html page",  # the same with status 200
@@ -32,6 +33,7 @@ BEHAVIOURS = (
 )
 FIRST_DAY = date(2024, 1, 2)
 N_DAYS = 120
+LATE_SECONDS = 0.3
 ODD_DAY = 40  # the day that is null or zero
 ADJUSTMENT = 0.9  # adjusted over plain close before the dividend, which is paid on the last ten days
 
@@ -68,6 +70,10 @@ class YahooStub:
             self.failures_left = 1 if behaviour == "fail once" else 0
             self.paths.clear()
 
+    def end_on(self, last: date) -> None:
+        """Let the closes end on this day, whatever day of the week it is."""
+        self.dates = [last - (N_DAYS - 1 - i) * timedelta(days=1) for i in range(N_DAYS)]
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -89,6 +95,8 @@ class YahooStub:
             if behaviour == "fail once" and chart:
                 behaviour = "500" if self.failures_left else "normal"
                 self.failures_left = 0
+        if behaviour == "late":
+            self._closing.wait(LATE_SECONDS)
         if behaviour == "slow":
             self._closing.wait(30)
         if behaviour == "429":
