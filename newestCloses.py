@@ -110,8 +110,8 @@ class NewestCloses:
             yield False
             return
         try:
-            with _locked(symbol, self._settings, ends) as mine:
-                yield mine and ends - time.monotonic() >= YAHOO_SECONDS
+            with _locked(symbol, self._settings, ends):
+                yield ends - time.monotonic() >= YAHOO_SECONDS
         finally:
             self._turn.release()
 
@@ -181,8 +181,8 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
 
 
 @contextmanager
-def _locked(symbol: str, settings: Settings, ends: float) -> Iterator[bool]:
-    """Wait until `ends` (time.monotonic()) for the other workers; whether this one alone may download the symbol.
+def _locked(symbol: str, settings: Settings, ends: float) -> Iterator[None]:
+    """Keep the other workers from downloading the symbol; wait for one that does, until `ends` (time.monotonic()) at most.
 
     Each symbol is a byte of one file, so that no file stays behind for every name that somebody asks for. Such a lock belongs to the
     process, which is enough, as a worker downloads one at a time.
@@ -191,12 +191,12 @@ def _locked(symbol: str, settings: Settings, ends: float) -> Iterator[bool]:
         settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
         file = (settings.DATA_CACHE_DIR / ".lock").open("w")
     except OSError:  # nor can a download be kept there: each worker for itself
-        yield True
+        yield
         return
     with file:
-        while not (mine := _try_lock(file, zlib.crc32(symbol.encode()))) and time.monotonic() < ends:
+        while not _try_lock(file, zlib.crc32(symbol.encode())) and time.monotonic() < ends:
             time.sleep(POLL_SECONDS)
-        yield mine
+        yield
 
 
 def _try_lock(file: TextIO, byte: int) -> bool:

@@ -62,6 +62,7 @@ def test_small_letters_are_the_same_symbol(yahoo, settings):
         ("429", "Yahoo Finance: it refuses further calls for now (HTTP 429); 2 attempts."),
         ("500", "Yahoo Finance: it answers with HTTP 500; 2 attempts."),
         ("401", "Yahoo Finance: it answers with HTTP 401; 2 attempts."),
+        ("503", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
         ("html", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
         ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
         ("slow", "Yahoo Finance: no answer within 0.5 s; 2 attempts."),

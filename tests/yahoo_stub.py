@@ -24,6 +24,7 @@ BEHAVIOURS = (
     "not found",  # Yahoo's answer for a symbol that does not exist
     "late",  # normal, after LATE_SECONDS a call
     "slow",  # longer than any YAHOO_TIMEOUT of a test
+    "503",  # as a chart that says so
     "html",  # a page where JSON should be
     "html page",  # the same with status 200
     "half",  # the body ends before its Content-Length
@@ -105,6 +106,8 @@ class YahooStub:
             return _text(500, "text/plain", "Internal Server Error")
         if behaviour == "401":
             return _json(401, {"finance": {"result": None, "error": {"code": "Unauthorized", "description": "Invalid Crumb"}}})
+        if behaviour == "503" and chart:
+            return _json(503, {"chart": {"result": None, "error": {"code": "Unavailable", "description": "Try again"}}})
         if behaviour in ("html", "html page"):
             return _text(503 if behaviour == "html" else 200, "text/html", "<html><body>Will return soon</body></html>")
         if path == "/v1/test/getcrumb":
