@@ -16,6 +16,7 @@ import time
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
@@ -24,10 +25,20 @@ from werkzeug.exceptions import HTTPException
 
 import metrics
 import mlflowUI
+from errors import (
+    DataUnavailableError,
+    ForecastError,
+    InvalidClosesError,
+    InvalidSymbolError,
+    ModelUnavailableError,
+    UnknownSymbolError,
+)
 from fastPredict import FastPredict
 from forecastService import ForecastService, beside
+from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
-from processData import WINDOW, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
+from newestCloses import MAX_CLOSES, RETRY_SECONDS
+from processData import WINDOW, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, RequestLog, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -35,7 +46,7 @@ from settings import PROJECT_DIR, SettingError, Settings
 log = logging.getLogger(__name__)
 
 MAX_MONITOR_ROWS = 10_000
-NEEDS_KEY = frozenset({"predict", "monitor"})
+NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
 SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>", "/oauth2-redirect.html")
 MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
 
@@ -59,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_error_handler(error, _answer_error)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
     app.add_url_rule("/predict", view_func=page, methods=["GET"])
+    app.add_url_rule("/forecast/<symbol>", view_func=forecast)
     app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/monitor", view_func=monitor)
@@ -87,6 +99,28 @@ def predict() -> Response:
         answer = _service().answer_one(body.predict, body.horizon, "horizon" in body.model_fields_set, g.started)
     g.logged = answer.logged
     return _json(answer.content)
+
+
+def forecast(symbol: str) -> Response:
+    """Forecast the next closes of a symbol from its newest closes, as /predict does.
+
+    :raise 401: the API key is missing or wrong.
+    :raise 404: there is no such symbol.
+    :raise 422: a wrong symbol, horizon or number of closes, or a symbol with too few closes.
+    :raise 503: there is no model, or no source of closes.
+    """
+    horizon, shown = _from_query("horizon", 1, MAX_HORIZON, default=1), _from_query("closes", 0, MAX_CLOSES, default=0)
+    service = _service()
+    newest = service.newest.of(symbol)
+    closes = newest.closes
+    if len(closes) < WINDOW:
+        raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast takes {WINDOW}.")
+    answer = service.answer_one(closes.prices[-WINDOW:], horizon, "horizon" in request.args, g.started).content
+    answer["warnings"] = newest.warnings + answer["warnings"]
+    answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
+    if shown:
+        answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
+    return _json(answer)
 
 
 def page() -> str:
@@ -121,7 +155,7 @@ def backtest() -> Response:
 
 def monitor() -> Response:
     """CPU, memory, the newest requests and a summary of them."""
-    limit, service = _monitor_limit(), _service()
+    limit, service = _from_query("limit", 0, MAX_MONITOR_ROWS, default=100), _service()
     cpu, memory = service.gauge.read()
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
@@ -166,11 +200,11 @@ def ready() -> Response:
     return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
 
 
-def _monitor_limit() -> int:
-    """The query's `limit`: how many requests to show."""
-    text = request.args.get("limit", "100")
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= MAX_MONITOR_ROWS):
-        raise RequestError(422, f"limit must be a whole number from 0 to {MAX_MONITOR_ROWS}.")
+def _from_query(name: str, low: int, high: int, default: int) -> int:
+    """A whole number from the query."""
+    text = request.args.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise RequestError(422, f"{name} must be a whole number from {low} to {high}.")
     return int(text)
 
 
@@ -228,8 +262,12 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
     headers: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         status, details = error.status, error.details
-    elif isinstance(error, InvalidClosesError):
+    elif isinstance(error, InvalidClosesError | InvalidSymbolError):
         status, details = 422, error.details
+    elif isinstance(error, UnknownSymbolError):
+        status, details = 404, error.details
+    elif isinstance(error, DataUnavailableError):
+        status, details, headers = 503, error.details, [("Retry-After", f"{RETRY_SECONDS:.0f}")]
     elif isinstance(error, ForecastError):
         status, details = 503, error.details
     elif isinstance(error, HTTPException):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import NoReturn
 
-from processData import ForecastError
+from errors import ForecastError
 from settings import SettingError
 
 

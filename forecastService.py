@@ -1,4 +1,4 @@
-"""What one worker does for /predict, whatever brings the request: forecast, answer, log, count.
+"""What one worker answers with, whatever brings the request: forecast, answer, log, count.
 
 app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
@@ -16,6 +16,7 @@ from gevent import get_hub, monkey
 from metrics import Metrics
 from modelBatch import Batcher
 from modelHolder import ModelHolder
+from newestCloses import NewestCloses
 from processData import Floats
 from requestLog import RequestLog, window_hashes
 from settings import Settings
@@ -55,6 +56,7 @@ class ForecastService:
     Attributes:
         settings: of the service.
         models: the model that serves.
+        newest: the newest closes of symbols.
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
         gauge: CPU and memory.
@@ -63,12 +65,13 @@ class ForecastService:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelHolder(settings.MODEL_DIR)
+        self.newest = NewestCloses(settings, beside)
         self.request_log = RequestLog(settings.REQUEST_LOG)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
         self._batcher = Batcher(self.models) if in_gevent() else None
 
-    def answer_one(self, closes: Sequence[float], horizon: int, with_path: bool, started: float) -> Answer:
+    def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
         """Forecast one window.
 
         Args:

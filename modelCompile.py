@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import commandLine
+from errors import ForecastError
 from modelPredict import Network
 from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sum, sha256
-from processData import WINDOW, ForecastError
+from processData import WINDOW
 from settings import Settings
 
 if TYPE_CHECKING:

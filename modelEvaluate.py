@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import commandLine
+from errors import DataUnavailableError
 from intervals import LEVELS, MAX_HORIZON, window_volatility
 from modelPredict import Forecaster, load_forecaster
-from processData import WINDOW, Closes, DataUnavailableError, Floats, make_windows, read_csv, warn_of_oddities
+from processData import WINDOW, Closes, Floats, make_windows, read_csv, warn_of_oddities
 from settings import Settings
 
 TERCILES = ("calm", "middle", "wild")

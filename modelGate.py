@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from errors import DataUnavailableError, ForecastError, ModelUnavailableError
 from modelEvaluate import Backtest, backtest, metrics
 from modelPredict import load_forecaster
 from modelStore import MISSING
-from processData import Closes, DataUnavailableError, ForecastError, ModelUnavailableError
+from processData import Closes
 
 Rule = Literal["if-better", "always", "never"]
 TOLERANCES = {"rmse": 0.001, "winkler_80": 0.01, "winkler_95": 0.01}  # relative

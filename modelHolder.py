@@ -5,9 +5,9 @@ import os
 import time
 from pathlib import Path
 
+from errors import ModelUnavailableError
 from modelPredict import Forecaster, load_forecaster
 from modelStore import METADATA_FILE
-from processData import ModelUnavailableError
 
 LOOK_SECONDS = 1.0  # how often metadata.json is looked at
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from processData import WINDOW, Floats, InvalidClosesError, fit_scaler, make_windows, relative_to_last
+from errors import InvalidClosesError
+from processData import WINDOW, Floats, fit_scaler, make_windows, relative_to_last
 
 if TYPE_CHECKING:
     import keras

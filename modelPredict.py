@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import commandLine
+from errors import InvalidClosesError, ModelUnavailableError
 from intervals import MAX_HORIZON, Calibration, bounds, window_volatility
 from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
 from processData import (
@@ -26,8 +27,6 @@ from processData import (
     MIN_CLOSE,
     WINDOW,
     Floats,
-    InvalidClosesError,
-    ModelUnavailableError,
     read_csv,
     relative_to_last,
     split_warnings,

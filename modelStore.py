@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from processData import ForecastError, ModelUnavailableError
+from errors import ForecastError, ModelUnavailableError
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from errors import ForecastError
 from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE
-from processData import Floats, ForecastError
+from processData import Floats
 from settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 EXPERIMENT = "stock-forecast"
 REGISTERED_MODEL = "stock-forecast"
 CHAMPION = "champion"  # the alias of the version that serves
-PYFUNC_CODE = ["settings.py", "processData.py", "intervals.py", "modelStore.py", "modelPredict.py", "commandLine.py"]
+PYFUNC_CODE = ["errors.py", "settings.py", "processData.py", "intervals.py", "modelStore.py", "modelPredict.py", "commandLine.py"]
 PYFUNC_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "numpy", "onnxruntime", "pydantic")]
 
 log = logging.getLogger(__name__)

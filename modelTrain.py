@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 
 import commandLine
+from errors import InvalidClosesError
 from intervals import calibrate, window_volatility
 from modelEvaluate import backtest, coverage_by, coverage_by_horizon, metrics, summary, write_backtest
 from modelGate import NotPromotedError, judge
 from modelNetwork import Fitted, Split, fit, split_in_time, walk_forward_splits
 from modelPredict import Forecaster, Network
 from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, rollback, staging_folder, write_json
-from processData import WINDOW, Closes, Floats, InvalidClosesError, load_closes, make_windows, relative_to_last
+from processData import WINDOW, Closes, Floats, load_closes, make_windows, relative_to_last
 from settings import Settings
 
 log = logging.getLogger(__name__)

@@ -17,13 +17,14 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from errors import DataUnavailableError, ForecastError, InvalidClosesError, InvalidSymbolError
 from settings import PROJECT_DIR, Settings
 
 if TYPE_CHECKING:
@@ -46,30 +47,6 @@ DATE_COLUMNS = ("date",)
 CLOSE_COLUMNS = ("adj close", "adj_close", "adjclose", "close")  # the adjusted one first
 FIRST_DAY = "2010-01-01"  # downloads begin here at the latest, so that the cache serves every later start
 SYMBOL = re.compile(r"[A-Za-z0-9^=-][A-Za-z0-9.^=-]{0,14}")
-
-
-# ForecastError
-#  +- InvalidClosesError      closes that no forecast can be made from: HTTP 422, exit code 1
-#  +- DataUnavailableError    no source has the closes that were asked for: exit code 1
-#  +- ModelUnavailableError   no published model that can be trusted: HTTP 503, exit code 1
-class ForecastError(Exception):
-    """Base of all errors that a user can act on; `details` has one sentence a problem."""
-
-    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.details = list(details)
-
-
-class InvalidClosesError(ForecastError):
-    """Closes that no forecast can be made from."""
-
-
-class DataUnavailableError(ForecastError):
-    """No source has the closes that were asked for."""
-
-
-class ModelUnavailableError(ForecastError):
-    """There is no published model that can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +122,7 @@ def load_closes(
         log.info("%s: %d of %d closes, %s to %s, from csv.", symbol, len(closes), len(whole), closes.first_date, closes.last_date)
     else:
         settings = settings or Settings.from_environment()
-        closes = _load_from_sources(symbol, start, end or _yesterday(), AUTO_ORDER if source == "auto" else (source,), settings)
+        closes = _load_from_sources(symbol, start, end or last_final_day(), AUTO_ORDER if source == "auto" else (source,), settings)
         log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
     warn_of_oddities(closes)
     return closes
@@ -177,12 +154,17 @@ def check_symbol(symbol: str) -> None:
     """Check that a symbol is one: it also names files and is part of addresses.
 
     Raises:
-        DataUnavailableError: naming it.
+        InvalidSymbolError: naming it.
     """
     if not SYMBOL.fullmatch(symbol):
-        raise DataUnavailableError(
+        raise InvalidSymbolError(
             f"{symbol[:40]!r} is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first), for example MSFT or BRK-B."
         )
+
+
+def last_final_day() -> str:
+    """The last day whose close is final, ISO 8601: yesterday in UTC, when even New York has closed, wherever the server's clock is set."""
+    return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 
 
 def read_csv(path: Path, symbol: str = "CSV") -> Closes:
@@ -247,18 +229,23 @@ def snapshot_symbols() -> list[str]:
         return next(csv.reader(lines))[1:]
 
 
-def download_closes(symbol: str, start: str, end: str, settings: Settings) -> Closes:
-    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included.
+def download_closes(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> Closes:
+    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included; `seconds` limits all calls together.
 
     The whole series since FIRST_DAY is asked for and kept in the cache: a short download would take the place of a long one there.
 
     Raises:
-        DataUnavailableError: Yahoo Finance could not be asked, or has none.
+        UnknownSymbolError: Yahoo Finance has none.
+        DataUnavailableError: it could not be asked.
     """
-    from yahooFinance import fetch_history
-
     check_symbol(symbol)
-    frame = fetch_history(symbol, min(start, FIRST_DAY), max(end, _yesterday()), settings)
+    try:
+        from yahooFinance import fetch_history
+    except ModuleNotFoundError as error:
+        raise DataUnavailableError(
+            f"Yahoo Finance cannot be asked: {error.name} is not installed here (pip install -r requirements.txt)."
+        ) from None
+    frame = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
     closes = _as_closes(symbol, "yahoo", frame["date"], frame["close"])
     try:
         write_cache(closes, settings)
@@ -268,22 +255,35 @@ def download_closes(symbol: str, start: str, end: str, settings: Settings) -> Cl
 
 
 def read_cache(symbol: str, settings: Settings) -> Closes:
-    """What was last downloaded of a symbol.
+    """What was last downloaded of a symbol; read without pandas, which a server may not have.
 
     Raises:
         DataUnavailableError: nothing yet.
+        InvalidClosesError: the file is not as write_cache left it.
     """
+    path = cache_file(symbol, settings)
+    try:
+        _, *rows = path.read_text().splitlines()
+        dates, prices = zip(*(row.split(",") for row in rows), strict=True)
+        closes = Closes(symbol, "cache", np.array(dates, "datetime64[D]"), np.array(prices, np.float64))
+    except FileNotFoundError:
+        raise DataUnavailableError(f"No cached download of {symbol} in {settings.DATA_CACHE_DIR.name}/.") from None
+    except OSError as error:
+        raise DataUnavailableError(f"{path}: {error.strerror}.") from None
+    except ValueError:
+        raise InvalidClosesError(f"{path} is not as it was written; remove it.") from None
+    return closes
+
+
+def cache_file(symbol: str, settings: Settings) -> Path:
+    """Where the last download of a symbol is kept."""
     check_symbol(symbol)
-    path = settings.DATA_CACHE_DIR / f"{symbol}.csv"
-    if not path.is_file():
-        raise DataUnavailableError(f"No cached download of {symbol} in {settings.DATA_CACHE_DIR.name}/.")
-    closes = read_csv(path, symbol)
-    return Closes(symbol, "cache", closes.dates, closes.prices)
+    return settings.DATA_CACHE_DIR / f"{symbol}.csv"
 
 
 def write_cache(closes: Closes, settings: Settings) -> None:
     """Keep a download, whole or not at all, for the next time that Yahoo Finance does not answer."""
-    check_symbol(closes.symbol)
+    path = cache_file(closes.symbol, settings)
     settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=settings.DATA_CACHE_DIR, suffix=".tmp")
     try:
@@ -291,7 +291,7 @@ def write_cache(closes: Closes, settings: Settings) -> None:
             os.fchmod(descriptor, 0o644)  # mkstemp gives 0600; another user may read it
             file.write("date,close\n")
             file.writelines(f"{day},{price!r}\n" for day, price in zip(closes.dates, closes.prices.tolist(), strict=True))
-        os.replace(temporary, settings.DATA_CACHE_DIR / f"{closes.symbol}.csv")
+        os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
@@ -367,11 +367,6 @@ def fit_scaler(relative: Floats) -> "MinMaxScaler":
     from sklearn.preprocessing import MinMaxScaler
 
     return MinMaxScaler().fit(relative.reshape(-1, 1))
-
-
-def _yesterday() -> str:
-    """The last day whose close is final everywhere, ISO 8601."""
-    return (date.today() - timedelta(days=1)).isoformat()
 
 
 def _as_closes(symbol: str, source: str, dates: "pd.Series", prices: "pd.Series") -> Closes:

@@ -34,7 +34,7 @@ class Settings(BaseModel):
         description="Worker processes; the default is one a core, at most 4.",
     )
     API_KEY: SecretStr = Field(
-        SecretStr(""), description="If set, /predict and /monitor ask for it in the header X-API-Key; empty: open to everyone."
+        SecretStr(""), description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; empty: open to everyone."
     )
     MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
     REQUEST_LOG: SettingPath = Field(
@@ -61,6 +61,9 @@ class Settings(BaseModel):
     )
     YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Seconds that one call to Yahoo Finance may take.")
     YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Further attempts after a failed call to Yahoo Finance.")
+    FORECAST_TTL: float = Field(
+        900.0, ge=1, le=86400, description="Seconds that /forecast uses a download before it asks Yahoo Finance anew."
+    )
 
     @property
     def mlflow_ui_url(self) -> str:

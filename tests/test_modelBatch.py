@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 import modelBatch
+from errors import InvalidClosesError, ModelUnavailableError
 from modelBatch import Batcher
 from modelHolder import ModelHolder
 from modelPredict import Forecaster
-from processData import InvalidClosesError, ModelUnavailableError, make_windows, read_snapshot
+from processData import make_windows, read_snapshot
 from settings import Settings
 
 WINDOWS = make_windows(read_snapshot("MSFT").prices)[0][-50:]

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 import modelStore
+from errors import ModelUnavailableError
 from modelCompile import CompileError, compile_files, compile_model, main
 from modelPredict import Network, load_forecaster
 from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
-from processData import WINDOW, ModelUnavailableError, make_windows, read_snapshot, relative_to_last
+from processData import WINDOW, make_windows, read_snapshot, relative_to_last
 from settings import PROJECT_DIR
 
 pytestmark = [

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from errors import DataUnavailableError
 from modelEvaluate import (
     Backtest,
     backtest,
@@ -23,7 +24,7 @@ from modelEvaluate import (
     write_backtest,
 )
 from modelPredict import load_forecaster
-from processData import Closes, DataUnavailableError, read_snapshot
+from processData import Closes, read_snapshot
 from settings import PROJECT_DIR
 
 

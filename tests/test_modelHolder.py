@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 import modelHolder
+from errors import ModelUnavailableError
 from modelHolder import ModelHolder
 from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
-from processData import ModelUnavailableError
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,11 @@ import argparse
 import numpy as np
 import pytest
 
+from errors import InvalidClosesError
 from modelEvaluate import backtest, metrics
 from modelNetwork import SHRINKAGE, Split, build_network, fit, split_in_time, walk_forward_splits
 from modelTrain import train
-from processData import WINDOW, Closes, InvalidClosesError, fit_scaler, make_windows, read_snapshot, relative_to_last
+from processData import WINDOW, Closes, fit_scaler, make_windows, read_snapshot, relative_to_last
 
 OPTIONS = argparse.Namespace(epochs=1, batch_size=32, seed=0)
 

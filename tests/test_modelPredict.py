@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
+from errors import InvalidClosesError, ModelUnavailableError
 from intervals import MAX_HORIZON
 from modelPredict import Forecaster, check_windows, load_forecaster, main
 from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
@@ -16,8 +17,6 @@ from processData import (
     MIN_CLOSE,
     WINDOW,
     Floats,
-    InvalidClosesError,
-    ModelUnavailableError,
     make_windows,
     read_snapshot,
 )

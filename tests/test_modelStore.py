@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import modelStore
+from errors import ModelUnavailableError
 from modelStore import (
     KEPT_VERSIONS,
     KERAS_FILE,
@@ -25,7 +26,6 @@ from modelStore import (
     sha256,
     staging_folder,
 )
-from processData import ModelUnavailableError
 
 FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE)
 

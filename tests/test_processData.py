@@ -2,21 +2,23 @@ import gzip
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from errors import DataUnavailableError, InvalidClosesError, InvalidSymbolError
 from processData import (
     MAX_CLOSE,
     MIN_CLOSE,
     SNAPSHOT,
     WINDOW,
     Closes,
-    DataUnavailableError,
-    InvalidClosesError,
     check_symbol,
     fit_scaler,
+    last_final_day,
     load_closes,
     make_windows,
     read_csv,
@@ -242,9 +244,29 @@ def test_symbol_is_accepted(symbol):
 
 @pytest.mark.parametrize("symbol", ["", ".", "..", "../x", "/etc/passwd", "BRK/B", "A" * 16, "A B", "A\n", "A\0", "é", "²", "A;B", "A%2f"])
 def test_symbol_that_is_none_is_refused_naming_it(symbol):
-    with pytest.raises(DataUnavailableError) as caught:
+    with pytest.raises(InvalidSymbolError) as caught:
         check_symbol(symbol)
     assert repr(symbol) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "last"),
+    [
+        ("Pacific/Auckland", "2026-11-23T19:30:00", "2026-11-22"),  # the 24th there, and New York still trades on the 23rd
+        ("UTC", "2026-11-24T00:00:01", "2026-11-23"),
+        ("America/Los_Angeles", "2026-11-24T00:00:01", "2026-11-23"),  # the 23rd there, and New York has closed
+    ],
+)
+def test_the_last_final_day_does_not_depend_on_the_servers_clock(monkeypatch, zone, now, last):
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return moment.astimezone(tz or ZoneInfo(zone))
+
+    monkeypatch.setattr("processData.datetime", Clock)
+    assert last_final_day() == last
 
 
 # Windows

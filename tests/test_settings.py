@@ -19,6 +19,7 @@ PROMISED = {
     "YAHOO_URL": "",
     "YAHOO_TIMEOUT": 10.0,
     "YAHOO_RETRIES": 2,
+    "FORECAST_TTL": 900.0,
 }
 
 
@@ -45,6 +46,7 @@ def test_there_is_one_worker_a_core_and_four_at_most(monkeypatch, cores, workers
         ("YAHOO_URL", "http://127.0.0.1:9", "http://127.0.0.1:9"),
         ("YAHOO_TIMEOUT", "0.5", 0.5),
         ("YAHOO_RETRIES", "0", 0),
+        ("FORECAST_TTL", "1.5", 1.5),
         ("MODEL_DIR", "/srv/models", Path("/srv/models")),
         ("MODEL_DIR", "other/models", PROJECT_DIR / "other" / "models"),
         ("REQUEST_LOG", "../log.csv", PROJECT_DIR / ".." / "log.csv"),
@@ -92,6 +94,8 @@ def test_empty_variable_counts_as_not_set(monkeypatch, name, value):
         ("YAHOO_TIMEOUT", "ten"),
         ("YAHOO_RETRIES", "-1"),
         ("YAHOO_RETRIES", "11"),
+        ("FORECAST_TTL", "0"),
+        ("FORECAST_TTL", "86401"),
     ],
 )
 def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, name, text):

@@ -1,5 +1,6 @@
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 from yahoo_stub import ODD_DAY, YahooStub
 
-from processData import Closes, DataUnavailableError, InvalidClosesError, load_closes, read_cache
+from errors import DataUnavailableError, InvalidClosesError, InvalidSymbolError, NoAnswerError, UnknownSymbolError
+from processData import Closes, load_closes, read_cache
 from settings import Settings
 from yahooFinance import fetch_history
 
@@ -57,9 +59,11 @@ def test_small_letters_are_the_same_symbol(yahoo, settings):
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("429", "Yahoo Finance: it refuses further calls for now (429); 2 attempts."),
-        ("500", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
-        ("html", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
+        ("429", "Yahoo Finance: it refuses further calls for now (HTTP 429); 2 attempts."),
+        ("500", "Yahoo Finance: it answers with HTTP 500; 2 attempts."),
+        ("401", "Yahoo Finance: it answers with HTTP 401; 2 attempts."),
+        ("503", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
+        ("html", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
         ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
         ("slow", "Yahoo Finance: no answer within 0.5 s; 2 attempts."),
         ("half", "Yahoo Finance: it cannot be reached; 2 attempts."),
@@ -72,15 +76,26 @@ def test_failed_call_is_tried_again_and_then_an_error_in_one_sentence(yahoo, set
     with pytest.raises(DataUnavailableError) as caught:
         download(settings, symbol)
     assert str(caught.value) == message
+    assert isinstance(caught.value, NoAnswerError) == (behaviour != "html page")
     assert [r.message for r in caplog.records if "attempt 2 of 2" in r.message and r.name == "yahooFinance"]
     assert time.monotonic() - started < 2 * CALLS_AN_ATTEMPT * TIMEOUT + 10
 
 
-@pytest.mark.parametrize("retries", [0, 2])
-def test_retries_are_those_of_the_setting(yahoo, settings, caplog, retries):
+@pytest.mark.parametrize("symbol", ["MSFT", "NEW-2"])
+def test_all_calls_together_take_no_longer_than_the_limit(yahoo, settings, symbol):
+    yahoo.behave("slow")
+    started = time.monotonic()
+    with pytest.raises(NoAnswerError) as caught:
+        fetch_history(symbol, FIRST, LAST, settings.model_copy(update={"YAHOO_TIMEOUT": 30.0}), seconds=1.0)
+    assert str(caught.value) == "Yahoo Finance: no answer within 1 s."
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("retries", "said"), [(0, "reached."), (2, "reached; 3 attempts.")])
+def test_retries_are_those_of_the_setting(yahoo, settings, retries, said):
     download(settings)  # yfinance keeps the time zone: from now on one chart is one attempt
     yahoo.behave("half")
-    with pytest.raises(DataUnavailableError, match=f"; {retries + 1} attempts."):
+    with pytest.raises(DataUnavailableError, match=said):
         download(settings.model_copy(update={"YAHOO_RETRIES": retries}))
     assert yahoo.calls == retries + 1
 
@@ -102,9 +117,11 @@ def test_failure_is_not_remembered(yahoo, settings):
 
 @pytest.mark.parametrize("behaviour", ["empty", "not found"])
 @pytest.mark.parametrize("symbol", ["MSFT", "GONE"])
-def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, behaviour, symbol):
+@pytest.mark.parametrize("looked_up", [0, 2])
+def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, monkeypatch, behaviour, symbol, looked_up):
+    monkeypatch.setattr("yfinance.base._tz_info_fetch_ctr", looked_up)  # yfinance looks the first two of a process up elsewhere too
     yahoo.behave(behaviour)
-    with pytest.raises(DataUnavailableError, match=rf"^Yahoo Finance has no closes of {symbol} from 2010-01-01 to \d{{4}}-\d\d-\d\d\.$"):
+    with pytest.raises(UnknownSymbolError, match=rf"^Yahoo Finance has no closes of {symbol} from 2010-01-01 to \d{{4}}-\d\d-\d\d\.$"):
         download(settings, symbol)
     assert yahoo.calls <= 2
 
@@ -152,6 +169,30 @@ def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, 
     assert (settings.DATA_CACHE_DIR / "MSFT.csv").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"date,close\n", b"date,close\n2024-01-02\n", b"date,close\n2024-01-02,1,2\n", b"date,close\n2024-01-02,x\n",
+     b"date,close\n2024-01-32,1\n", b"date,close\n2024-01-02,1\n2024-01-03\n", b"\xff\xfe\0"],
+)  # fmt: skip
+def test_cache_that_is_not_as_written_is_refused_naming_it(settings, content):
+    settings.DATA_CACHE_DIR.mkdir()
+    path = settings.DATA_CACHE_DIR / "MSFT.csv"
+    path.write_bytes(content)
+    with pytest.raises(InvalidClosesError, match="not as it was written; remove it") as caught:
+        read_cache("MSFT", settings)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("library", ["pandas", "yfinance"])
+def test_without_its_libraries_yahoo_is_not_asked_and_the_cache_is_read(yahoo, settings, monkeypatch, library):
+    download(settings)
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, "yahooFinance")
+    with pytest.raises(DataUnavailableError, match=rf"{library} is not installed here \(pip install -r requirements.txt\)"):
+        download(settings)
+    assert load_closes("MSFT", source="auto", settings=settings).source == "cache"
+
+
 def test_cache_that_cannot_be_written_does_not_lose_the_download(yahoo, settings, tmp_path, caplog):
     (tmp_path / "file").touch()
     elsewhere = settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"})
@@ -197,7 +238,7 @@ def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
     (settings.DATA_CACHE_DIR / "MSFT.csv").write_bytes(b"date,close\n2024-01-02,abc\n")
     yahoo.behave("half")
     assert auto(settings).source == "snapshot"
-    assert any(message.startswith("Not used: cache: ") and "rows without" in message for message in caplog.messages)
+    assert any(message.startswith("Not used: cache: ") and "not as it was written" in message for message in caplog.messages)
 
 
 def test_auto_with_no_source_left_names_what_each_said(yahoo, settings):
@@ -218,7 +259,7 @@ def test_source_yahoo_does_not_fall_back(yahoo, settings):
 @pytest.mark.parametrize("symbol", ["../x", "BRK/B", ".MSFT", "", "A" * 16, "MS FT", "MSFT\n", "é", "a\\b", "%2e%2e", "A?b=c"])
 @pytest.mark.parametrize("source", ["auto", "yahoo", "cache", "snapshot"])
 def test_symbol_that_is_none_is_refused_before_anything_is_asked(yahoo, settings, source, symbol):
-    with pytest.raises(DataUnavailableError) as caught:
+    with pytest.raises(InvalidSymbolError) as caught:
         load_closes(symbol, source=source, settings=settings)
     assert repr(symbol) in str(caught.value)
     assert yahoo.paths == []

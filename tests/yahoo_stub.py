@@ -19,9 +19,12 @@ BEHAVIOURS = (
     "normal",
     "429",
     "500",
+    "401",  # as JSON without a chart
     "empty",  # no result at all
     "not found",  # Yahoo's answer for a symbol that does not exist
+    "late",  # normal, after LATE_SECONDS a call
     "slow",  # longer than any YAHOO_TIMEOUT of a test
+    "503",  # as a chart that says so
     "html",  # a page where JSON should be
     "html page",  # the same with status 200
     "half",  # the body ends before its Content-Length
@@ -31,6 +34,7 @@ BEHAVIOURS = (
 )
 FIRST_DAY = date(2024, 1, 2)
 N_DAYS = 120
+LATE_SECONDS = 0.3
 ODD_DAY = 40  # the day that is null or zero
 ADJUSTMENT = 0.9  # adjusted over plain close before the dividend, which is paid on the last ten days
 
@@ -67,6 +71,10 @@ class YahooStub:
             self.failures_left = 1 if behaviour == "fail once" else 0
             self.paths.clear()
 
+    def end_on(self, last: date) -> None:
+        """Let the closes end on this day, whatever day of the week it is."""
+        self.dates = [last - (N_DAYS - 1 - i) * timedelta(days=1) for i in range(N_DAYS)]
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -88,12 +96,18 @@ class YahooStub:
             if behaviour == "fail once" and chart:
                 behaviour = "500" if self.failures_left else "normal"
                 self.failures_left = 0
+        if behaviour == "late":
+            self._closing.wait(LATE_SECONDS)
         if behaviour == "slow":
             self._closing.wait(30)
         if behaviour == "429":
             return _text(429, "text/plain", "Too Many Requests\r\n")
         if behaviour == "500":
             return _text(500, "text/plain", "Internal Server Error")
+        if behaviour == "401":
+            return _json(401, {"finance": {"result": None, "error": {"code": "Unauthorized", "description": "Invalid Crumb"}}})
+        if behaviour == "503" and chart:
+            return _json(503, {"chart": {"result": None, "error": {"code": "Unavailable", "description": "Try again"}}})
         if behaviour in ("html", "html page"):
             return _text(503 if behaviour == "html" else 200, "text/html", "<html><body>Will return soon</body></html>")
         if path == "/v1/test/getcrumb":

@@ -35,10 +35,10 @@ def test_a_window_of_real_closes_is_forecast_logged_and_shown(start):
     assert [entry["predicted_price"] for entry in shown] == [body["predicted_price"]]
 
 
-def test_readmes_calls_answer_as_written(start):
-    service = start()
+def test_readmes_calls_answer_as_written(start, tmp_path):
+    service = start(YAHOO_URL="http://127.0.0.1:1", DATA_CACHE_DIR=str(tmp_path / "cache"))  # nothing listens on port 1
     calls = [block for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S) if "127.0.0.1:8010" in block]
-    assert len(calls) == 2
+    assert len(calls) == 3
     for block in calls:
         text = block.replace("http://127.0.0.1:8010", service.url)
         done = subprocess.run(["bash", "-ec", text], capture_output=True, text=True, timeout=60, check=True)

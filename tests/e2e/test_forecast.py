@@ -1,0 +1,110 @@
+"""GET /forecast as its users call it: real gunicorn workers, and a stub where Yahoo Finance would be."""
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import psutil
+import pytest
+import requests
+from serving import wait_until
+from yahoo_stub import YahooStub
+
+
+@pytest.fixture
+def yahoo():
+    with YahooStub() as stub:
+        stub.end_on(datetime.now(UTC).date() - timedelta(days=1))
+        yield stub
+
+
+@pytest.fixture
+def serve(start, tmp_path, yahoo):
+    """Start services that share a cache, as the workers of one do."""
+
+    def start_service(**environment):
+        own = {"YAHOO_URL": yahoo.url, "DATA_CACHE_DIR": str(tmp_path / "cache"), "XDG_CACHE_HOME": str(tmp_path / "yfinance")}
+        return start(**own | environment)
+
+    return start_service
+
+
+def ask(service, path="MSFT"):
+    return requests.get(f"{service.url}/forecast/{path}", timeout=60)
+
+
+def test_calls_at_once_for_a_symbol_over_all_workers_make_one_download(serve, yahoo):
+    services = [serve(WEB_CONCURRENCY="2"), serve(WEB_CONCURRENCY="1")]
+    yahoo.behave("late")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda number: ask(services[number % 2], "ACME?horizon=2"), range(20)))
+    assert [answer.status_code for answer in answers] == [200] * 20
+    bodies = [answer.json() for answer in answers]
+    assert {(body["symbol"], body["source"], body["as_of"], len(body["path"])) for body in bodies} == {
+        ("ACME", "yahoo", yahoo.dates[-1].isoformat(), 2)
+    }
+    assert len({body["predicted_price"] for body in bodies}) == 1
+    assert yahoo.calls == 1
+
+
+def test_others_are_answered_at_once_while_a_download_hangs(serve, yahoo):
+    service = serve(WEB_CONCURRENCY="1")
+    yahoo.behave("slow")
+    with ThreadPoolExecutor(8) as pool:
+        hanging = [pool.submit(ask, service, symbol) for symbol in ("MSFT", "MSFT", "KO", "PEP")]
+        wait_until(lambda: yahoo.paths, 60, "a call to Yahoo Finance")
+        for _ in range(10):
+            assert requests.get(f"{service.url}/health", timeout=2).status_code == 200
+        assert not any(one.done() for one in hanging)
+        for one in hanging:
+            answer = one.result(60)
+            assert (answer.status_code, answer.json()["source"]) == (200, "snapshot")
+            assert answer.json()["response_time_sec"] < 30
+    assert "no answer within 5 s" in hanging[0].result().json()["warnings"][0]
+
+
+def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, yahoo):
+    service = serve(FORECAST_TTL="2")
+    assert ask(service).json()["source"] == "yahoo"
+    time.sleep(2.1)
+    assert ask(service).json()["source"] == "yahoo"
+    assert yahoo.calls == 2
+    yahoo.behave("429")
+    time.sleep(2.1)
+    body = ask(service).json()
+    assert body["source"] == "cache"
+    why = "Yahoo Finance: it refuses further calls for now (HTTP 429)."
+    assert body["warnings"][0] == f"{why} These closes are from the cache and end on {yahoo.dates[-1]}."
+
+
+def test_an_unknown_symbol_is_remembered_and_a_wrong_one_never_asked_for(serve, yahoo):
+    service = serve(WEB_CONCURRENCY="1")
+    yahoo.behave("not found")
+    assert [ask(service, "NOSUCH").status_code for _ in range(3)] == [404] * 3
+    asked = yahoo.paths.count("/v8/finance/chart/NOSUCH")
+    assert 1 <= asked <= 2
+    answer = ask(service, "..%20x")
+    assert (answer.status_code, "letters, digits" in answer.json()["error"]) == (422, True)
+    assert yahoo.paths.count("/v8/finance/chart/NOSUCH") == asked
+
+
+def test_a_hanging_download_does_not_hold_up_the_end(serve, yahoo):
+    service = serve(WEB_CONCURRENCY="1")
+    yahoo.behave("slow")
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(ask, service)
+        wait_until(lambda: yahoo.paths, 60, "a call to Yahoo Finance")
+        children = service.children()
+        assert service.stop(signal.SIGTERM) == 0
+        assert hanging.result(60).status_code == 200
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_server_without_pandas_answers_from_the_snapshot_and_says_how_to_get_more(serve, yahoo, tmp_path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas', name='pandas')")
+    body = ask(serve(PYTHONPATH=str(tmp_path / "without"))).json()
+    assert (body["source"], body["as_of"]) == ("snapshot", "2022-12-28")
+    assert "pandas is not installed here (pip install -r requirements.txt)" in body["warnings"][0]
+    assert yahoo.paths == []
