@@ -297,6 +297,7 @@ def _swagger_app() -> Flask:
     from flasgger import Swagger
 
     app = Flask(__name__)
+    app.url_map.strict_slashes = False
     app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
     config = Swagger.DEFAULT_CONFIG | {"specs_route": SWAGGER_ROUTES[0], "auth": {}}
     Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
