@@ -8,6 +8,7 @@ Only this module and requestBody.py know HTTP. Every answer to a program is JSON
 import hashlib
 import hmac
 import logging
+import math
 import os
 import socket
 import sys
@@ -90,7 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     models = ModelHolder(settings.MODEL_DIR)
     app.extensions["parts"] = Parts(
-        settings, models, Batcher(models) if _in_gevent() else None, RequestLog(settings.REQUEST_LOG), Metrics(models), Gauge(),
+        settings, models, Batcher(models) if _in_gevent() else None, _request_log(settings), Metrics(models), Gauge(),
         _compression(app),
         settings.API_KEY.get_secret_value().encode(),
     )  # fmt: skip
@@ -249,7 +250,7 @@ def _logged_forecast(answer: dict[str, Any], window: Floats) -> dict[str, Any]:
     return {
         "last_close": answer["last_close"], "predicted_price": answer["predicted_price"],
         "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
-        "closes_2_60": later, "closes_1_59": earlier,
+        "closes_2_60": later, "closes_1_59": earlier, "last_return": math.log(window[-1] / window[-2]),
     }  # fmt: skip
 
 
@@ -306,7 +307,8 @@ def _finish(response: Response) -> Response:
             "memory_usage": parts.gauge.read()[1],
             "status": response.status_code,
         }
-        parts.request_log.append(row | g.get("logged", {}))
+        if not parts.request_log.append(row | g.get("logged", {})):
+            parts.metrics.lost_lines.inc()
     parts.metrics.count(rule.rule if rule else "unmatched", method, response.status_code, seconds)
     if response.is_streamed or response.content_length is None or response.content_length >= MIN_COMPRESSED_BYTES:
         response = parts.compress.after_request(response)
@@ -350,6 +352,11 @@ def _add_documentation(app: Flask) -> None:
     Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
 
 
+def _request_log(settings: Settings) -> RequestLog:
+    """The request log, rotated as the settings say."""
+    return RequestLog(settings.REQUEST_LOG, settings.REQUEST_LOG_MAX_BYTES, settings.REQUEST_LOG_PARTS)
+
+
 def _compression(app: Flask) -> Compress:
     """Compressed answers for clients that ask for them; _finish applies it where there is enough to save."""
     app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
@@ -367,7 +374,7 @@ def _check_start(settings: Settings) -> None:
     except OSError as error:
         sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
     try:
-        RequestLog(settings.REQUEST_LOG).close()
+        _request_log(settings).close()
     except OSError as error:
         sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
 

@@ -58,6 +58,7 @@ class Metrics:
             "http_request_duration_seconds", "Time from a request's arrival to its answer.", ("route",),
             buckets=LATENCY_SECONDS, registry=self._own,
         )  # fmt: skip
+        self.lost_lines = Counter("request_log_lost_lines", "Requests whose line the disk did not take.", registry=self._own)
         self._model = ModelCollector(models)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
