@@ -12,12 +12,13 @@ import math
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psutil
@@ -31,10 +32,12 @@ from werkzeug.exceptions import HTTPException
 
 import metrics
 import mlflowUI
+from drift import drift
+from liveAccuracy import LiveAccuracy
 from metrics import Metrics
 from modelBatch import Batcher
 from modelHolder import ModelHolder
-from modelPredict import Forecast, Forecaster
+from modelPredict import Forecaster
 from modelStore import BACKTEST_FILE
 from processData import WINDOW, Floats, ForecastError, InvalidClosesError, ModelUnavailableError, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, PredictOne, RequestError, read_body
@@ -42,6 +45,8 @@ from requestLog import SUMMARY_ROWS, RequestLog, summarise, window_hashes
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
+
+Done = TypeVar("Done")
 
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "monitor"})
@@ -75,6 +80,8 @@ class Parts:
     request_log: RequestLog
     metrics: Metrics
     gauge: Gauge
+    live: LiveAccuracy
+    live_lock: threading.Lock
     compress: Compress
     api_key: bytes
 
@@ -90,9 +97,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     models = ModelHolder(settings.MODEL_DIR)
+    request_log = _request_log(settings)
     app.extensions["parts"] = Parts(
-        settings, models, Batcher(models) if _in_gevent() else None, _request_log(settings), Metrics(models), Gauge(),
-        _compression(app),
+        settings, models, Batcher(models) if _in_gevent() else None, request_log, Metrics(models), Gauge(),
+        LiveAccuracy(request_log), threading.Lock(), _compression(app),
         settings.API_KEY.get_secret_value().encode(),
     )  # fmt: skip
     app.before_request(_begin)
@@ -170,17 +178,19 @@ def backtest() -> Response:
 
 
 def monitor() -> Response:
-    """CPU, memory, the newest requests and a summary of them."""
+    """CPU, memory, the newest requests, a summary of them, and how good the forecasts were."""
     limit, parts = _monitor_limit(), _parts()
     cpu, memory = parts.gauge.read()
     rows = parts.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
-    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summarise(rows[-SUMMARY_ROWS:])})
+    accuracy, drifted = _live()
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"live_accuracy": accuracy, "drift": drifted}
+    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
 def prometheus() -> Response:
     """Metrics of all workers for Prometheus."""
-    return Response(_parts().metrics.text(), content_type=metrics.CONTENT_TYPE)
+    return Response(_parts().metrics.text(metrics.LiveCollector(*_live())), content_type=metrics.CONTENT_TYPE)
 
 
 def mlflow() -> ResponseReturnValue:
@@ -272,12 +282,27 @@ def _in_gevent() -> bool:
     return bool(monkey.is_module_patched("socket"))
 
 
-def _beside(work: Callable[..., Forecast], *arguments: Any) -> Forecast:
+def _beside(work: Callable[..., Done], *arguments: Any) -> Done:
     """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
     if not _in_gevent():
         return work(*arguments)  # Flask's own server: this is a thread
-    forecast: Forecast = get_hub().threadpool.apply(work, arguments)
-    return forecast
+    done: Done = get_hub().threadpool.apply(work, arguments)
+    return done
+
+
+def _live() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Live accuracy and drift; while another request reads the log on, as that one's predecessor left them."""
+    parts = _parts()
+    if parts.live_lock.acquire(blocking=False):
+        try:
+            _beside(parts.live.catch_up)
+        finally:
+            parts.live_lock.release()
+    try:
+        trained = parts.models.current().metadata["training"]["daily_return_quantiles"]
+    except (ModelUnavailableError, KeyError):
+        trained = None
+    return parts.live.accuracy, drift(parts.live.returns, trained)
 
 
 def _json(content: dict[str, Any], status: int = 200) -> Response:

@@ -7,7 +7,7 @@ hashes of a window's relative closes without its first and without its last one:
 is how the close that came true is found later. last_return is the log return of the window's last day.
 
 A full log becomes log_predictions.csv.1, which was .1 becomes .2, and so on. The process that finds it full renames under a lock; the
-others see before their next line that the name stands for another file, and open that; likewise where somebody moved or deleted the log.
+others see within a millisecond that the name stands for another file, and open that; likewise where somebody moved or deleted the log.
 Whatever a process still writes to the old file meanwhile stands at its end: no line is lost.
 """
 
@@ -19,6 +19,7 @@ import logging
 import math
 import os
 import stat
+import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -39,6 +40,7 @@ WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
 BLOCK_BYTES = 64 * 1024
 HEAD_BYTES = 1024  # holds a header
 MAX_PARTS = 100
+LOOK_SECONDS = 0.001  # how often the log's name and size are looked at: a look costs more than a line
 SUMMARY_ROWS = 1000
 PERCENTILES = (50, 95, 99)
 
@@ -62,6 +64,7 @@ class RequestLog:
         self._max_bytes = max(max_bytes, len(HEADER) + 1) if max_bytes else math.inf  # a header alone is not full
         self._line_break = self._problem = ""
         self._descriptor = -1
+        self._looked_at = -LOOK_SECONDS
         self._open()
 
     def append(self, row: Mapping[str, Any]) -> bool:
@@ -74,7 +77,8 @@ class RequestLog:
         """
         text = ",".join([str(row.get(column, "")) for column in COLUMNS]) + "\n"
         try:
-            self._follow()
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._follow()
             line = (self._line_break + text).encode()
             written = os.write(self._descriptor, line)
             problem = "" if written == len(line) else "only half a line was taken"
@@ -113,6 +117,7 @@ class RequestLog:
             self._open()
         elif status.st_size >= self._limit:
             self._rotate(status.st_size)
+        self._looked_at = time.monotonic()
 
     def _open(self) -> None:
         """Open the file that the log's name stands for; one with other columns makes way for a new one."""
@@ -168,7 +173,7 @@ def open_parts(path: Path, parts: int) -> Generator[int, None, None]:
     for name in (str(path), *(f"{path}.{number}" for number in range(1, parts + 1))):
         try:
             descriptor = os.open(name, os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:  # mostly: there is none
             continue
         try:
             inode = os.fstat(descriptor).st_ino
