@@ -66,13 +66,11 @@ def ks_distance(returns: Floats, quantiles: Floats) -> float:
 def effective_number(returns: Floats) -> float:
     """How many independent returns (n,) tell as much as these: 1 to n."""
     sizes = np.abs(returns) - np.abs(returns).mean()
-    variance, n = sizes @ sizes, len(sizes)
-    correlated = 1.0
-    for lag in range(1, int(LAGS_SHARE * n)):
-        product = sizes[lag:] @ sizes[:-lag]
-        if product <= 0:
-            break
-        correlated += 2 * product / variance
+    n = len(sizes)
+    products = np.correlate(sizes, sizes, "full")[n - 1 :][: int(LAGS_SHARE * n)]  # at the lags 0, 1, ...
+    ends = np.flatnonzero(products <= 0)
+    positive = products[: ends[0]] if len(ends) else products
+    correlated = 2 * positive.sum() / positive[0] - 1 if len(positive) else 1.0
     return float(max(1.0, n / correlated))
 
 

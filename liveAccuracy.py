@@ -24,6 +24,7 @@ import logging
 import math
 import os
 import time
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
@@ -49,7 +50,8 @@ log = logging.getLogger(__name__)
 LogReturns = tuple[float, float, float, float, float]  # forecast, low_80, high_80, low_95, high_95, each against the last close
 
 
-class Sums(BaseModel):
+@dataclass
+class Sums:
     """Sums over realised forecasts; errors and widths are of log returns and of prices relative to the last close."""
 
     n: int = 0
@@ -261,6 +263,7 @@ class LiveAccuracy:
         read = [state.positions[part.identity] <= part.size for part in parts if part.identity in state.positions]
         if read and all(read) and self._unread(parts, state) < self._unread(parts, self._state):
             self._take_over(state)
+            self._saved_positions = dict(state.positions)
 
     def _save(self) -> None:
         """Write the checkpoint: whole or not at all."""
