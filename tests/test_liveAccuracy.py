@@ -20,7 +20,7 @@ FIGURES = (
     "n", "rmse", "mae", "naive_rmse", "naive_mae", "coverage_80", "coverage_95", "mean_width_80", "mean_width_95", "first", "last",
 )  # fmt: skip
 FORECASTER = load_forecaster(PROJECT_DIR / "modelFiles")
-KEPT_TIMES = count()
+MICROSECONDS = count()
 
 
 def row_of(window, version="v1", **changed):
@@ -29,7 +29,7 @@ def row_of(window, version="v1", **changed):
     later, earlier = window_hashes(window)
     (low_80, high_80), (low_95, high_95) = answer["intervals"]["80"], answer["intervals"]["95"]
     return {
-        "timestamp": f"2026-01-02T03:04:05.{next(KEPT_TIMES):06}+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 200,
+        "timestamp": f"2026-01-02T03:04:05.{next(MICROSECONDS):06}+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 200,
         "windows": 1, "horizon": 1, "last_close": answer["last_close"], "predicted_price": answer["predicted_price"], "low_80": low_80,
         "high_80": high_80, "low_95": low_95, "high_95": high_95, "model_version": version, "closes_2_60": later, "closes_1_59": earlier,
         "last_return": float(np.log(window[-1] / window[-2])),
