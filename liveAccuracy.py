@@ -260,8 +260,8 @@ class LiveAccuracy:
             state = State.model_validate_json(self._checkpoint.read_bytes(), strict=True)
         except (OSError, ValueError):  # none, or damaged
             return
-        read = [state.positions[part.identity] <= part.size for part in parts if part.identity in state.positions]
-        if read and all(read) and self._unread(parts, state) < self._unread(parts, self._state):
+        fits = all(state.positions.get(part.identity, 0) <= part.size for part in parts)
+        if fits and self._unread(parts, state) < self._unread(parts, self._state):  # another log's has read nothing of this one
             self._take_over(state)
             self._saved_positions = dict(state.positions)
 

@@ -213,8 +213,11 @@ def test_restart_reads_only_what_is_new(path, log, monkeypatch):
     check(live, path)
 
 
-def sound_checkpoint(path):
-    return json.loads(path.with_name("log.csv.state").read_text())
+def wrong_checkpoint(path):
+    """A checkpoint whose taking over would show."""
+    state = json.loads(path.with_name("log.csv.state").read_text())
+    state["sums"]["n"] += 1000
+    return state
 
 
 DAMAGES = {
@@ -237,7 +240,7 @@ def test_checkpoint_that_is_not_sound_means_reading_anew(path, log, monkeypatch,
     for row in trade(range(20)):
         log.append(row)
     LiveAccuracy(log).catch_up()
-    text = damage(sound_checkpoint(path))
+    text = damage(wrong_checkpoint(path))
     path.with_name("log.csv.state").unlink()
     if text is not None:
         path.with_name("log.csv.state").write_text(text)
