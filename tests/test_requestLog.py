@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from requestLog import BLOCK_BYTES, COLUMNS, RequestLog, summarise, window_hashes
+from requestLog import BLOCK_BYTES, COLUMNS, RequestLog, open_parts, summarise, window_hashes
 from settings import PROJECT_DIR
 
 HEADER = ",".join(COLUMNS)
@@ -241,6 +241,29 @@ def test_tail_reads_across_the_cut(path, limit):
         log.append(ROW | {"horizon": i})
     assert len(part_files(path)) > 3
     assert [row["horizon"] for row in log.tail(limit)] == list(range(30))[max(0, 30 - limit) :]
+    log.close()
+
+
+def test_process_follows_when_another_has_rotated(path):
+    one, two = RequestLog(path, max_bytes=500), RequestLog(path, max_bytes=500)
+    while not path.with_name("log.csv.1").exists():
+        one.append(ROW)
+    full = path.with_name("log.csv.1").read_bytes()
+    two.append(ROW)
+    assert path.with_name("log.csv.1").read_bytes() == full
+    assert path.read_text().splitlines()[0] == HEADER
+    for log in (one, two):
+        log.close()
+
+
+def test_file_that_is_renamed_while_the_parts_are_read_is_read_once(path):
+    log = RequestLog(path)
+    descriptors = open_parts(path, 5)
+    inodes = [os.fstat(next(descriptors)).st_ino]
+    path.rename(path.with_name("log.csv.1"))
+    log.append(ROW)
+    assert [os.fstat(descriptor).st_ino for descriptor in descriptors] == []
+    assert [os.fstat(descriptor).st_ino for descriptor in open_parts(path, 5)][1:] == inodes
     log.close()
 
 
