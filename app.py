@@ -34,13 +34,13 @@ from errors import (
     UnknownSymbolError,
 )
 from fastPredict import FastPredict
-from forecastService import ForecastService, beside
+from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
 from processData import WINDOW, read_snapshot
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
-from requestLog import SUMMARY_ROWS, RequestLog, summarise
+from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
@@ -154,17 +154,20 @@ def backtest() -> Response:
 
 
 def monitor() -> Response:
-    """CPU, memory, the newest requests and a summary of them."""
+    """CPU, memory, the newest requests, a summary of them, and how good the forecasts were."""
     limit, service = _from_query("limit", 0, MAX_MONITOR_ROWS, default=100), _service()
     cpu, memory = service.gauge.read()
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
-    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summarise(rows[-SUMMARY_ROWS:])})
+    accuracy, drifted = service.live()
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"live_accuracy": accuracy, "drift": drifted}
+    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
 def prometheus() -> Response:
     """Metrics of all workers for Prometheus."""
-    return Response(_service().metrics.text(), content_type=metrics.CONTENT_TYPE)
+    service = _service()
+    return Response(service.metrics.text(metrics.LiveCollector(*service.live())), content_type=metrics.CONTENT_TYPE)
 
 
 def mlflow() -> ResponseReturnValue:
@@ -321,7 +324,7 @@ def _check_start(settings: Settings) -> None:
     except OSError as error:
         sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
     try:
-        RequestLog(settings.REQUEST_LOG).close()
+        open_request_log(settings).close()
     except OSError as error:
         sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
 

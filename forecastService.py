@@ -3,6 +3,8 @@
 app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
 
+import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ import numpy as np
 import psutil
 from gevent import get_hub, monkey
 
+from drift import drift
+from errors import ModelUnavailableError
+from liveAccuracy import LiveAccuracy
 from metrics import Metrics
 from modelBatch import Batcher
 from modelHolder import ModelHolder
@@ -66,9 +71,10 @@ class ForecastService:
         self.settings = settings
         self.models = ModelHolder(settings.MODEL_DIR)
         self.newest = NewestCloses(settings, beside)
-        self.request_log = RequestLog(settings.REQUEST_LOG)
+        self.request_log = open_request_log(settings)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
+        self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
 
     def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
@@ -118,15 +124,32 @@ class ForecastService:
 
     def log(self, status: int, started: float, logged: dict[str, Any]) -> None:
         """Log an answered request to /predict."""
-        self.request_log.append(
-            {
-                "timestamp": datetime.now(UTC).isoformat(),
-                "response_time": time.perf_counter() - started,
-                "memory_usage": self.gauge.read()[1],
-                "status": status,
-            }
-            | logged
-        )
+        row = {
+            "timestamp": datetime.now(UTC).isoformat(),
+            "response_time": time.perf_counter() - started,
+            "memory_usage": self.gauge.read()[1],
+            "status": status,
+        }
+        if not self.request_log.append(row | logged):
+            self.metrics.lost_lines.inc()
+
+    def live(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Live accuracy and drift; while another request reads the log on, as that one's predecessor left them."""
+        if self._live_lock.acquire(blocking=False):
+            try:
+                beside(self._live.catch_up)
+            finally:
+                self._live_lock.release()
+        try:
+            trained = self.models.current().metadata["training"]["daily_return_quantiles"]
+        except (ModelUnavailableError, KeyError):
+            trained = None
+        return self._live.accuracy, drift(self._live.returns, trained)
+
+
+def open_request_log(settings: Settings) -> RequestLog:
+    """The request log, rotated as the settings say."""
+    return RequestLog(settings.REQUEST_LOG, settings.REQUEST_LOG_MAX_BYTES, settings.REQUEST_LOG_PARTS)
 
 
 def in_gevent() -> bool:
@@ -149,5 +172,5 @@ def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:
     return {
         "last_close": content["last_close"], "predicted_price": content["predicted_price"],
         "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
-        "closes_2_60": later, "closes_1_59": earlier,
+        "closes_2_60": later, "closes_1_59": earlier, "last_return": math.log(window[-1] / window[-2]),
     }  # fmt: skip

@@ -8,15 +8,17 @@ counts in memory.
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from errors import ModelUnavailableError
+from intervals import LEVELS
 from modelHolder import ModelHolder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -58,6 +60,7 @@ class Metrics:
             "http_request_duration_seconds", "Time from a request's arrival to its answer.", ("route",),
             buckets=LATENCY_SECONDS, registry=self._own,
         )  # fmt: skip
+        self.lost_lines = Counter("request_log_lost_lines", "Requests whose line the disk did not take.", registry=self._own)
         self._model = ModelCollector(models)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -72,13 +75,13 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def text(self) -> bytes:
-        """All metrics of all workers in Prometheus' text format."""
+    def text(self, *further: Collector) -> bytes:
+        """All metrics of all workers in Prometheus' text format, and what else is to be told."""
         registry = self._own
         if _folder is not None:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, str(_folder))
-        return generate_latest(registry) + generate_latest(self._model)
+        return b"".join(generate_latest(collector) for collector in (registry, self._model, *further))
 
 
 class ModelCollector(Collector):
@@ -103,3 +106,33 @@ class ModelCollector(Collector):
             age.add_metric((), time.time() - datetime.fromisoformat(metadata["created_at"]).timestamp())
         refused.add_metric((), float(self._models.problem is not None))
         yield from (info, age, ready, refused)
+
+
+class LiveCollector(Collector):
+    """How good the forecasts were and whether the closes have changed; all workers read the same log, so nothing is summed."""
+
+    def __init__(self, accuracy: Mapping[str, Any], drift: Mapping[str, Any]) -> None:
+        self._accuracy, self._drift = accuracy, drift
+
+    def collect(self) -> Iterator[Metric]:
+        """Figures that there are too few closes for have no sample."""
+        live, drift = self._accuracy, self._drift
+        gauges = (
+            ("forecast_live_samples", "Forecasts whose close has come.", live["n"]),
+            ("forecast_live_caught_up", "1 once the request log is read to its end, else 0.", float(live["caught_up"])),
+            ("forecast_live_rmse", "Root mean squared error of the forecast log returns.", live["rmse"]),
+            ("forecast_live_naive_rmse", "The same of repeating the last close.", live["naive_rmse"]),
+            ("forecast_drift_samples", "Daily returns that drift is judged on.", drift["n"]),
+            ("forecast_drift_distance", "Kolmogorov-Smirnov distance from the training's returns.", drift["ks_distance"]),
+            ("forecast_drift_threshold", "Distance from which on it is drift.", drift["threshold"]),
+        )
+        for name, text, value in gauges:
+            family = GaugeMetricFamily(name, text)
+            if value is not None:
+                family.add_metric((), value)
+            yield family
+        coverage = GaugeMetricFamily("forecast_live_coverage", "Share of closes within the interval.", labels=("level",))
+        for level in LEVELS:
+            if (share := live[f"coverage_{level}"]) is not None:
+                coverage.add_metric((str(level),), share)
+        yield coverage

@@ -1,19 +1,28 @@
-"""log_predictions.csv: one line a /predict request, refused ones too; appended whole, read from its end.
+"""log_predictions.csv: one line a /predict request, refused ones too; appended whole, rotated by size, read from its end.
 
-    timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_2_60,closes_1_59
+    timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_2_60,closes_1_59,last_return
 
-One `os.write` to a descriptor in append mode puts a line down whole, whatever other processes write. The last two columns are short hashes
-of a window's relative closes without its first and without its last one: tomorrow's `closes_1_59` is today's `closes_2_60`, which
-is how the close that came true is found later.
+One `os.write` to a descriptor in append mode puts a line down whole, whatever other processes write. closes_2_60 and closes_1_59 are short
+hashes of a window's relative closes without its first and without its last one: tomorrow's `closes_1_59` is today's `closes_2_60`, which
+is how the close that came true is found later. last_return is the log return of the window's last day.
+
+A full log becomes log_predictions.csv.1, which was .1 becomes .2, and so on. The process that finds it full renames under a lock; the
+others see within a millisecond that the name stands for another file, and open that; likewise where somebody moved or deleted the log.
+Whatever a process still writes to the old file meanwhile stands at its end: no line is lost.
 """
 
 import csv
+import errno
 import hashlib
 import io
 import logging
+import math
 import os
+import stat
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +32,15 @@ from processData import Floats
 
 COLUMNS = (
     "timestamp", "response_time", "memory_usage", "status", "windows", "horizon", "last_close", "predicted_price",
-    "low_80", "high_80", "low_95", "high_95", "model_version", "closes_2_60", "closes_1_59",
+    "low_80", "high_80", "low_95", "high_95", "model_version", "closes_2_60", "closes_1_59", "last_return",
 )  # fmt: skip
+HEADER = (",".join(COLUMNS) + "\n").encode()
 NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59"}
 WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
 BLOCK_BYTES = 64 * 1024
+HEAD_BYTES = 1024  # holds a header
+MAX_PARTS = 100
+LOOK_SECONDS = 0.001  # how often the log's name and size are looked at: a look costs more than a line
 SUMMARY_ROWS = 1000
 PERCENTILES = (50, 95, 99)
 
@@ -37,21 +50,36 @@ log = logging.getLogger(__name__)
 class RequestLog:
     """The log of one worker: a kept descriptor in append mode."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the log, with its header if it is new."""
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        self._line_break = self._problem = ""
-        _prepare(self._descriptor)
+    def __init__(self, path: Path, max_bytes: int = 0, parts: int = 5) -> None:
+        """Open the log, with its header if it is new.
 
-    def append(self, row: Mapping[str, Any]) -> None:
+        Args:
+            path: the log; a link to a file stands for that file.
+            max_bytes: the size from which on the log is continued in a new file; 0: never.
+            parts: how many old files are kept.
+        """
+        self.path = path.resolve() if path.is_file() else path
+        self.parts = parts
+        self._name = str(self.path)  # what os.stat takes fastest
+        self._max_bytes = max(max_bytes, len(HEADER) + 1) if max_bytes else math.inf  # a header alone is not full
+        self._line_break = self._problem = ""
+        self._descriptor = -1
+        self._looked_at = -LOOK_SECONDS
+        self._open()
+
+    def append(self, row: Mapping[str, Any]) -> bool:
         """Append one line; columns that `row` does not name stay empty.
 
         A disk that takes no line, or half of one, costs that line and not the answer: it is said once, and logging goes on when it can.
+
+        Returns:
+            Whether the line was taken.
         """
-        line = (self._line_break + ",".join([str(row.get(column, "")) for column in COLUMNS]) + "\n").encode()
+        text = ",".join([str(row.get(column, "")) for column in COLUMNS]) + "\n"
         try:
+            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                self._follow()
+            line = (self._line_break + text).encode()
             written = os.write(self._descriptor, line)
             problem = "" if written == len(line) else "only half a line was taken"
             self._line_break = "" if written == len(line) else "\n"  # the next line starts on its own
@@ -62,14 +90,104 @@ class RequestLog:
         elif self._problem and not problem:
             log.warning("Requests are logged to %s again.", self.path)
         self._problem = problem
+        return not problem
 
     def tail(self, limit: int) -> list[dict[str, Any]]:
-        """The newest `limit` rows, oldest first; the time it takes does not depend on the log's length."""
-        return [row for fields in _last_rows(self._descriptor, limit) if (row := _parse(fields))]
+        """The newest `limit` rows, oldest first, old parts included; the time it takes does not depend on the log's length."""
+        rows: list[dict[str, Any]] = []
+        with closing(open_parts(self.path, self.parts)) as descriptors:
+            for descriptor in descriptors:
+                rows[:0] = _last_rows(descriptor, limit - len(rows))
+                if len(rows) >= limit:
+                    break
+        return rows
 
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._descriptor)
+
+    def _follow(self) -> None:
+        """See that the descriptor is that of the file which the log's name stands for, and that this one is not full."""
+        try:
+            status = os.stat(self._name)
+        except FileNotFoundError:  # moved or deleted
+            self._open()
+            return
+        if status.st_ino != self._inode or (status.st_size < len(HEADER) and self._is_file):  # another file, or emptied
+            self._open()
+        elif status.st_size >= self._limit:
+            self._rotate(status.st_size)
+        self._looked_at = time.monotonic()
+
+    def _open(self) -> None:
+        """Open the file that the log's name stands for; one with other columns makes way for a new one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                with _locked(descriptor):
+                    if _prepare(descriptor):
+                        break
+                    self._make_way(descriptor)
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        status = os.fstat(descriptor)
+        self._descriptor, self._inode, self._is_file = descriptor, status.st_ino, stat.S_ISREG(status.st_mode)
+        self._limit, self._line_break = self._max_bytes if self._is_file else math.inf, ""
+
+    def _rotate(self, size: int) -> None:
+        """Continue in a new file; where renaming is not allowed, in the old one, until it is as long again."""
+        try:
+            with _locked(self._descriptor):
+                self._make_way(self._descriptor)
+        except OSError as error:
+            self._limit = size + self._max_bytes
+            log.error("%s is full but cannot be renamed: %s. It grows on.", self.path, error.strerror)
+            return
+        self._open()
+
+    def _make_way(self, descriptor: int) -> None:
+        """Rename the log to .1, .1 to .2 and so on, unless another process, which had the lock before, has done so."""
+        with suppress(FileNotFoundError):
+            if os.stat(self._name).st_ino != os.fstat(descriptor).st_ino:
+                return
+            for number in range(MAX_PARTS, 0, -1):
+                with suppress(FileNotFoundError):
+                    if number >= self.parts:
+                        os.unlink(f"{self._name}.{number}")
+                    else:
+                        os.rename(f"{self._name}.{number}", f"{self._name}.{number + 1}")
+            os.rename(self._name, f"{self._name}.1")
+
+
+def open_parts(path: Path, parts: int) -> Generator[int, None, None]:
+    """Descriptors of a log and of its old parts, newest first; each is open until the next is asked for.
+
+    Newest first, since a rotation meanwhile then shows a file twice, which the second time is passed over, and hides none.
+    """
+    seen = set()
+    for name in (str(path), *(f"{path}.{number}" for number in range(1, parts + 1))):
+        try:
+            descriptor = os.open(name, os.O_RDONLY)
+        except OSError:  # mostly: there is none
+            continue
+        try:
+            inode = os.fstat(descriptor).st_ino
+            if inode not in seen:
+                seen.add(inode)
+                yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+def read_columns(head: bytes) -> tuple[str, ...]:
+    """The columns of a log that begins with these bytes; an older version's had fewer."""
+    header, line_break, _ = head.partition(b"\n")
+    return tuple(header.decode(errors="replace").split(",")) if line_break and header.startswith(b"timestamp,") else COLUMNS
 
 
 def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -98,27 +216,37 @@ def _hash(closes: Floats) -> str:
     return hashlib.blake2b(rounded.tobytes(), digest_size=6).hexdigest()
 
 
-def _prepare(descriptor: int) -> None:
-    """Write the header if the log is new, and end a line that a crash left without its end; one worker at a time."""
+@contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Hold a file's lock: one process at a time makes its header or renames it."""
     try:
         import fcntl
     except ImportError:  # Windows: one process
-        fcntl = None  # type: ignore[assignment]
-    if fcntl:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
-        size = os.fstat(descriptor).st_size
-        if size == 0:
-            os.write(descriptor, (",".join(COLUMNS) + "\n").encode())
-        elif os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")
+        yield
     finally:
-        if fcntl:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
-def _last_rows(descriptor: int, limit: int) -> Iterable[list[str]]:
-    """The fields of the newest `limit` lines, oldest first, read backwards in blocks."""
+def _prepare(descriptor: int) -> bool:
+    """Write the header if the log is new, and end a line that a crash left without its end; False if its columns are others."""
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        if os.write(descriptor, HEADER) < len(HEADER):
+            os.ftruncate(descriptor, 0)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    elif os.pread(descriptor, len(HEADER), 0) != HEADER:
+        return False
+    elif os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")
+    return True
+
+
+def _last_rows(descriptor: int, limit: int) -> list[dict[str, Any]]:
+    """The newest `limit` rows of one file, oldest first, read backwards in blocks."""
     end = position = os.fstat(descriptor).st_size
     text = b""
     while position > 0 and text.count(b"\n") <= limit + 1:
@@ -126,15 +254,17 @@ def _last_rows(descriptor: int, limit: int) -> Iterable[list[str]]:
         text = os.pread(descriptor, end - position, position)
     lines = text.decode(errors="replace").split("\n")[:-1]  # behind the last line break: a line being written
     lines = lines[1:]  # the header, or the rest of a line
-    return csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])), quoting=csv.QUOTE_NONE)
+    columns = read_columns(os.pread(descriptor, HEAD_BYTES, 0))
+    table: Iterable[list[str]] = csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])), quoting=csv.QUOTE_NONE)
+    return [row for fields in table if (row := _parse(columns, fields))]
 
 
-def _parse(fields: list[str]) -> dict[str, Any] | None:
+def _parse(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any] | None:
     """A row with numbers as numbers; None for empty fields and those that an older log has not, and for a line that is no row."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     try:
-        for column, text in zip(COLUMNS, fields, strict=False):
-            if text:
+        for column, text in zip(columns, fields, strict=False):
+            if text and column in row:
                 row[column] = int(text) if column in WHOLE_NUMBERS else float(text) if column in NUMBERS else text
     except ValueError:  # torn by a crash
         return None

@@ -40,6 +40,10 @@ class Settings(BaseModel):
     REQUEST_LOG: SettingPath = Field(
         Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
     )
+    REQUEST_LOG_MAX_BYTES: int = Field(
+        64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, from which on it goes on in a new file; 0: never."
+    )
+    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Old files of the request log that are kept; .1 is the newest.")
     MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API's start also starts the MLflow UI.")
     MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
     MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")

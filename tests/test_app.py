@@ -309,7 +309,31 @@ def test_monitor_shows_the_newest_requests_oldest_first(client):
 def test_monitor_is_sound_before_the_first_request(client):
     body = client.get("/monitor").json
     assert body["RESPONSES"] == []
-    assert body["SUMMARY"] == {"requests": 0, "by_status": {}, "latency_seconds": None}
+    summary = body["SUMMARY"]
+    assert (summary["requests"], summary["by_status"], summary["latency_seconds"]) == (0, {}, None)
+    assert (summary["live_accuracy"]["n"], summary["live_accuracy"]["rmse"], summary["live_accuracy"]["caught_up"]) == (0, None, True)
+    assert summary["drift"]["verdict"] == "Not enough data: 0 of 20 closes."
+
+
+def test_monitor_tells_live_accuracy_and_drift_across_the_cut(settings):
+    client = create_app(settings.model_copy(update={"REQUEST_LOG_MAX_BYTES": 4000})).test_client()
+    prices = read_snapshot("MSFT").prices
+    for end in range(60, 100):
+        for _ in range(2):
+            assert client.post("/predict", json={"predict": prices[end - 60 : end].tolist(), "horizon": 2}).status_code == 200
+    assert settings.REQUEST_LOG.with_name("log.csv.2").exists()
+    body = client.get("/monitor?limit=80").json
+    assert len(body["RESPONSES"]) == 80
+    live, drift = body["SUMMARY"]["live_accuracy"], body["SUMMARY"]["drift"]
+    assert (live["n"], drift["n"], live["caught_up"]) == (39, 40, True)
+    assert live["naive_rmse"] == pytest.approx(np.sqrt(np.mean(np.diff(np.log(prices[59:99])) ** 2)), rel=1e-9)
+    assert "daily returns" in drift["verdict"]
+
+
+def test_drift_without_a_model_says_so(settings, tmp_path):
+    client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
+    assert "No model" in client.get("/monitor").json["SUMMARY"]["drift"]["verdict"]
+    assert client.get("/metrics").status_code == 200
 
 
 @pytest.mark.parametrize("limit", ["-1", "x", "10001", "1e3", "", "9" * 5000, "٣"])

@@ -11,6 +11,7 @@ import metrics
 from app import create_app
 from metrics import Metrics, free_slot
 from modelHolder import ModelHolder
+from processData import read_snapshot
 from settings import PROJECT_DIR, Settings
 
 
@@ -86,6 +87,37 @@ def test_metrics_tell_that_there_is_no_model(tmp_path):
     found = samples(client.get("/metrics").text)
     assert found["forecast_model_ready",] == 0
     assert not [name for name, *_ in found if name in ("forecast_model_info", "forecast_model_age_seconds")]
+
+
+def test_figures_that_there_are_too_few_closes_for_have_no_sample(client):
+    found = samples(client.get("/metrics").text)
+    assert (found["forecast_live_samples",], found["forecast_live_caught_up",], found["forecast_drift_samples",]) == (0, 1, 0)
+    assert found["request_log_lost_lines_total",] == 0
+    assert not [name for name, *_ in found if name in ("forecast_live_rmse", "forecast_live_coverage", "forecast_drift_distance")]
+
+
+def test_live_accuracy_and_drift_are_told(client):
+    prices = read_snapshot("MSFT").prices
+    for end in range(60, 90):
+        client.post("/predict", json={"predict": prices[end - 60 : end].tolist()})
+    summary = client.get("/monitor").json["SUMMARY"]
+    found = samples(client.get("/metrics").text)
+    live, drift = summary["live_accuracy"], summary["drift"]
+    assert (found["forecast_live_samples",], found["forecast_live_rmse",]) == (29, live["rmse"])
+    assert found["forecast_live_naive_rmse",] == live["naive_rmse"]
+    assert [found["forecast_live_coverage", ("level", level)] for level in ("80", "95")] == [live["coverage_80"], live["coverage_95"]]
+    assert (found["forecast_drift_distance",], found["forecast_drift_threshold",]) == (drift["ks_distance"], drift["threshold"])
+
+
+def test_lines_that_the_disk_did_not_take_are_counted(client, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("requestLog.os.write", refuse)
+        assert client.post("/predict", json={}).status_code == 422
+    client.post("/predict", json={})
+    assert samples(client.get("/metrics").text)["request_log_lost_lines_total",] == 1
 
 
 @pytest.mark.parametrize(("taken", "free"), [([], 0), ([0, 1], 2), ([1], 0), ([0, 2], 1), ([2, 1, 0], 3)])
