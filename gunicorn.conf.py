@@ -11,9 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gevent
-
 import app
+import gunicornWorker
 import metrics
 import mlflowUI
 import modelPredict
@@ -32,7 +31,7 @@ chdir = str(PROJECT_DIR)
 wsgi_app = f"{app.__name__}:create_app()"
 bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
-worker_class = "gevent"
+worker_class = "gunicornWorker.Worker"
 timeout = 60
 graceful_timeout = 8  # an idle kept-alive client makes the end wait for all of it; docker stop kills after 10 s
 keepalive = 30
@@ -41,9 +40,14 @@ worker_tmp_dir = None
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """A worker is about to start: it takes the lowest free slot for its metrics."""
+    """A worker is about to start: it takes the lowest free slot."""
     worker.slot = metrics.free_slot(other.slot for other in server.WORKERS.values())
     metrics.use_slot(worker.slot)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """A worker is gone, and its connections with it."""
+    gunicornWorker.connections[worker.slot] = gunicornWorker.GONE
 
 
 def post_worker_init(worker: Any) -> None:
@@ -52,9 +56,9 @@ def post_worker_init(worker: Any) -> None:
     gc.freeze()
 
 
-def post_request(worker: Any, request: Any, environ: Any, response: Any) -> None:
-    """An answer is sent: the other connections have their turn, else one that sends at once again would starve them."""
-    gevent.sleep(0)
+def worker_exit(server: Any, worker: Any) -> None:
+    """A worker ends: what was frozen is cleared away in its turn, before the modules that it needs for that."""
+    gc.unfreeze()
 
 
 def when_ready(server: Any) -> None:
