@@ -155,6 +155,7 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
     )
     model = build_network(scaler, spread)
     model.set_weights(learner.get_weights())
+    model.compile(optimizer=learner.optimizer, loss="mse")  # Adam's state is saved with the network
     change = model.get_layer("change")
     change.set_weights([SHRINKAGE * weights for weights in change.get_weights()])
     return Fitted(model, scaler, {name: [float(value) for value in values] for name, values in history.history.items()})
