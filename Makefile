@@ -8,11 +8,13 @@ UV := $(shell command -v uv 2>/dev/null)
 
 ifdef UV
   make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
-  install = VIRTUAL_ENV=$(1) $(UV) pip install --quiet --require-hashes -r $(2)
+  install = VIRTUAL_ENV=$(1) $(UV) pip install --quiet --require-hashes $(3) -r $(2)
 else
   make_venv = $(PYTHON) -m venv $(1)
   install = $(1)/bin/pip install --quiet --require-hashes -r $(2)
 endif
+# Bytecode at once, as pip does it: of what serves for a quick first start, of all for tests and benchmarks, which start many processes.
+BYTECODE := --compile-bytecode
 
 .DEFAULT_GOAL := help
 .PHONY: help run train test lint format bench bench-quick bench-forecast lock clean chromium wrk screenshot notebook
@@ -21,13 +23,13 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # requirements-dev.txt holds all of requirements.txt at the same versions: where it is installed, make run needs nothing more.
-$(VENV)/requirements: requirements.txt
+$(VENV)/requirements: requirements.txt requirements-serve.txt
 	@echo "Installing what serving and training need into $(VENV) (2.4 GB; once) ..."
-	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements.txt) && touch $@
+	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements-serve.txt,$(BYTECODE)) && $(call install,$(VENV),requirements.txt) && touch $@
 
 $(VENV)/requirements-dev: requirements-dev.txt
 	@echo "Installing what the tests need into $(VENV) (2.7 GB; once) ..."
-	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements-dev.txt) && touch $@ $(VENV)/requirements
+	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements-dev.txt,$(BYTECODE)) && touch $@ $(VENV)/requirements
 
 # What the benchmark holds the service against has an environment of its own.
 $(PEERS)/requirements: benchmarks/requirements-peers.txt
