@@ -34,7 +34,7 @@ $(VENV)/requirements-dev: requirements-dev.txt
 # What the benchmark holds the service against has an environment of its own.
 $(PEERS)/requirements: benchmarks/requirements-peers.txt
 	@echo "Installing BentoML and LitServe into $(PEERS) (0.2 GB; once) ..."
-	@$(call make_venv,$(PEERS)) && $(call install,$(PEERS),$<) && touch $@
+	@$(call make_venv,$(PEERS)) && $(call install,$(PEERS),$<,$(BYTECODE)) && touch $@
 
 run: $(VENV)/requirements  ## install what is needed, then serve http://127.0.0.1:8010 (MLflow UI on 8020)
 	@exec $(BIN)/python app.py

@@ -217,6 +217,8 @@ def logs(recipe: Recipe, plan: Plan, folder: Path) -> dict[str, tuple[float, flo
         running("ours", recipe, folder, REQUEST_LOG=str(files[0])) as short,
         running("ours", recipe, folder, REQUEST_LOG=str(files[1])) as long,
     ):
+        for server in (short, long):
+            catch_up(server)
         for path in paths:
             runs: tuple[list[float], list[float]] = ([], [])
             for _ in range(plan.rounds):
@@ -228,14 +230,24 @@ def logs(recipe: Recipe, plan: Plan, folder: Path) -> dict[str, tuple[float, flo
     return found
 
 
+def catch_up(server: Server) -> None:
+    """Wait until all workers have read their log: a long one takes them some seconds after the first start, once."""
+    row, end = 0, time.monotonic() + 120
+    while row < 20:
+        live = json.loads(call(server.port, "GET", "/monitor?limit=0")[1])["SUMMARY"]["live_accuracy"]
+        row = row + 1 if live["caught_up"] else 0
+        if time.monotonic() > end:
+            raise BenchError("A worker has not read its log within two minutes.")
+
+
 def write_log(path: Path, lines: int) -> Path:
     """A log of this length: a thousand requests, over and over."""
     log = RequestLog(path)
-    hashes = {"closes_2_60": "279c09599db7", "closes_1_59": "da94a6789d74", "model_version": "20261123-173139-bfd18b"}
     prices = {name: 233.43400000000003 for name in COLUMNS if name.startswith(("last", "predicted", "low", "high"))}
     for number in range(1000):
         row = {"timestamp": f"2026-11-23T12:{number // 60:02}:{number % 60:02}.123456+00:00", "response_time": 0.001 + number / 1e6}
-        log.append(row | {"memory_usage": 3.1, "status": 200, "windows": 1, "horizon": 1} | prices | hashes)
+        hashes = {"closes_2_60": f"{number + 1:012x}", "closes_1_59": f"{number:012x}", "last_return": 0.01 * (-1) ** number}
+        log.append(row | {"memory_usage": 3.1, "status": 200, "windows": 1, "horizon": 1, "model_version": "bench"} | prices | hashes)
     log.close()
     content = path.read_bytes().partition(b"\n")[2]
     with path.open("ab") as file:
