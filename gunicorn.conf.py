@@ -47,7 +47,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
-    gunicornWorker.connections[worker.slot] = gunicornWorker.GONE
+    gunicornWorker.taken[worker.slot] = gunicornWorker.GONE
 
 
 def post_worker_init(worker: Any) -> None:

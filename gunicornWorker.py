@@ -1,10 +1,13 @@
-"""gunicorn's gevent worker, with connections spread evenly, each answer in one packet, and a turn for each connection.
+"""gunicorn's gevent worker, fair to its connections: they are spread evenly, take turns, and get each answer in one packet.
 
-A worker that is awake takes new connections faster than one that sleeps, so a few kept-alive clients may all end up with one worker, and
-one core. Here the workers see each other's number of connections, and who has more lets the others go first.
+Spread: a worker that is awake takes new connections faster than one that sleeps, so a few kept-alive clients may all end up with one
+worker, and one core. Here the workers see how many each has taken, and who is ahead lets the others go first.
 
-gunicorn sends an answer's headers, then its body. Each send wakes the client, and on a quick network that is the dearest thing in the whole
-request. Corked, the kernel holds both back until the answer is complete.
+Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
+waits for the loop to say that there is something, and the loop goes through all connections.
+
+One packet: gunicorn sends the headers, then the body. Each send wakes the client, and on a quick network that is the dearest thing in the
+whole request. Corked, the kernel holds both back until the answer is complete.
 """
 
 import mmap
@@ -13,19 +16,19 @@ import time
 from contextlib import suppress
 from typing import Any
 
-import gevent
 from gevent.socket import socket as GeventSocket  # noqa: N812
+from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
 CORK = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))  # Linux; macOS and BSD
 MAX_SLOTS = 256
 GONE = -1
-PATIENCE_SECONDS = 0.002  # a worker that has fewer connections but does not take this one within it is busy
+PATIENCE_SECONDS = 0.002  # a worker that does not take its connection within it is busy
 
-# The connections of each worker by slot, in memory that the master shares with them all.
-connections = memoryview(mmap.mmap(-1, 4 * MAX_SLOTS)).cast("i")
+# How many connections each worker has taken, by slot, in memory that the master shares with them all.
+taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
 for _slot in range(MAX_SLOTS):
-    connections[_slot] = GONE
+    taken[_slot] = GONE
 
 
 class Listener(GeventSocket):  # type: ignore[misc]  # gevent has no types
@@ -35,29 +38,42 @@ class Listener(GeventSocket):  # type: ignore[misc]  # gevent has no types
     waits_until = 0.0
 
     def _accept(self) -> Any:
-        """Take a connection, or say that there is none while another worker should: gevent asks again in the loop's next round."""
-        own, now = connections[self.slot], time.monotonic()
-        if any(GONE < other < own for other in connections):
-            if not self.waits_until:
-                self.waits_until = now + PATIENCE_SECONDS
+        """Take a connection, or say that there is none while it is another worker's turn: gevent asks again in the loop's next round."""
+        own = taken[self.slot]
+        behind = [slot for slot, number in enumerate(taken) if GONE < number < own]
+        if behind:
+            now = time.monotonic()
+            self.waits_until = self.waits_until or now + PATIENCE_SECONDS
             if now < self.waits_until:
                 raise BlockingIOError
         self.waits_until = 0.0
-        taken = super()._accept()
-        connections[self.slot] += 1
-        return taken
+        connection = super()._accept()
+        for slot in behind:
+            taken[slot] = own  # it has missed its turn
+        taken[self.slot] = own + 1
+        return connection
+
+
+class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
+    """A client's socket."""
+
+    def recv(self, *args: Any) -> bytes:
+        """Read what has come, once the loop says that something has."""
+        wait_read(self.fileno())
+        received: bytes = super().recv(*args)
+        return received
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """One process, one loop, many connections; its slot is set by gunicorn.conf.py before the fork."""
+    """One process, one loop, many connections; gunicorn.conf.py sets its slot before the fork."""
 
     slot: int
     sockets: list[Any]
 
     def patch(self) -> None:
-        """Make gevent's sockets of gunicorn's."""
+        """Make our listeners of gunicorn's."""
         super().patch()
-        connections[self.slot] = 0
+        taken[self.slot] = max(*taken, 0)
         listeners = []
         for plain in self.sockets:
             listener = Listener(plain.family, plain.type, plain.proto, fileno=plain.detach())
@@ -67,10 +83,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer the requests of a connection."""
-        try:
-            super().handle(listener, client, addr)
-        finally:
-            connections[self.slot] -= 1
+        super().handle(listener, Connection(client.family, client.type, client.proto, fileno=client.detach()), addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request."""
@@ -79,7 +92,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             return super().handle_request(listener_name, req, sock, addr)
         finally:
             _cork(sock, on=False)
-            gevent.sleep(0)  # else a connection that sends at once again would starve the others
 
 
 def _cork(sock: Any, *, on: bool) -> None:
