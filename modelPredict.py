@@ -28,7 +28,6 @@ from processData import (
     WINDOW,
     Floats,
     read_csv,
-    relative_to_last,
     split_warnings,
     warn_of_oddities,
 )
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+OUTPUTS = ["relative_forecast"]
 MANY = 32  # windows from which on threads help
 MAX_THREADS = 4
 CHUNK = 128  # windows that the network takes at once: what it keeps of them between its layers stays small
@@ -99,17 +99,22 @@ class Network:
 
         Later days are forecast from the window that the earlier forecasts extend.
         """
-        session = self._one if len(windows) < MANY else self._many
+        if horizon == 1:
+            return self._next(windows)
         closes = np.empty((len(windows), WINDOW + horizon))
         closes[:, :WINDOW] = windows
-        for end in range(WINDOW, WINDOW + horizon):
-            relative = relative_to_last(closes[:, end - WINDOW : end]).astype(np.float32)
-            for start in range(0, len(windows), CHUNK):
-                rows = slice(start, start + CHUNK)
-                (forecast,) = session.run(None, {"relative_closes": relative[rows]})
-                closes[rows, end] = forecast[:, 0]
-            closes[:, end] *= closes[:, end - 1]
+        for day in range(WINDOW, WINDOW + horizon):
+            closes[:, day : day + 1] = self._next(closes[:, day - WINDOW : day])
         return closes[:, WINDOW:]
+
+    def _next(self, windows: Floats) -> Floats:
+        """The expected next closes (n, 1), float64."""
+        session = self._one if len(windows) < MANY else self._many
+        last_closes = windows[:, -1:]
+        relative = (windows / last_closes).astype(np.float32)
+        parts = [session.run(OUTPUTS, {"relative_closes": relative[start : start + CHUNK]})[0] for start in range(0, len(relative), CHUNK)]
+        forecast: Floats = (parts[0] if len(parts) == 1 else np.concatenate(parts)) * last_closes
+        return forecast
 
 
 def import_runtime() -> ModuleType:
@@ -159,6 +164,8 @@ class Forecaster:
         (low_limit, high_limit), (calm, wild) = self._trained_range, self._trained_volatility
         unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
         warnings: list[list[str]] = [[] for _ in windows]
+        if not unlike.any():
+            return warnings
         for row in np.flatnonzero(unlike):
             found = warnings[row]
             if low[row] < low_limit or high[row] > high_limit:
