@@ -17,7 +17,7 @@ endif
 BYTECODE := --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint format bench bench-quick bench-forecast lock clean chromium wrk screenshot notebook
+.PHONY: help run train test lint format bench bench-quick bench-forecast lock clean chromium prometheus wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ screenshot: $(VENV)/requirements-dev chromium  ## make the README's picture anew
 
 chromium:  ## install Debian's Chromium for the browser tests (needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+
+prometheus:  ## install Debian's Prometheus with promtool, for the tests of deploy/monitoring (needs root)
+	@command -v prometheus >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
 
 wrk:  ## install Debian's wrk, the load of the benchmarks (needs root)
 	@command -v wrk >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk; } || \

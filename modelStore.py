@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 from errors import ForecastError, ModelUnavailableError
@@ -31,6 +32,10 @@ KEPT_VERSIONS = 5
 STAGING_PREFIX = ".staging-"
 STAGING_SECONDS = 86400  # older ones were left behind by a kill
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder
+
+
+class PublishedMeanwhileError(ForecastError):
+    """Another model was published since the new one was judged."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,27 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
     return PublishedModel(metadata, folder)
 
 
-def publish(model_dir: Path, metadata: dict[str, Any], staged: Path) -> PublishedModel:
+def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str | EllipsisType | None = ...) -> PublishedModel:
     """Publish the files of folder `staged` as version `metadata["model_version"]`; `files` is filled in.
 
     The folder must be on the same file system as `model_dir` (see `staging_folder`); it is moved, not copied.
+
+    Args:
+        model_dir: folder of the published model.
+        metadata: of the new one.
+        staged: its files.
+        after: the version that must be the published one still, None for none; any may be if this is not given.
+
+    Raises:
+        PublishedMeanwhileError: another one is; nothing is changed.
     """
     target = _version_folder(model_dir, metadata["model_version"])
     metadata = metadata | {"files": _sums(staged)}
     with _locked(model_dir):
-        metadata["previous_version"] = _current_version(model_dir)
+        current = current_version(model_dir)
+        if after is not ... and current != after:
+            raise PublishedMeanwhileError(f"Version {current} was published meanwhile.")
+        metadata["previous_version"] = current
         write_json(staged / METADATA_FILE, metadata)
         _flush_folder(staged)
         os.rename(staged, target)
@@ -121,7 +138,7 @@ def replace_sum(model_dir: Path, published: PublishedModel, name: str) -> None:
     sums = published.metadata["files"] | {name: sha256(published.folder / name)}
     with _locked(model_dir):
         write_json(published.folder / METADATA_FILE, published.metadata | {"files": sums})
-        if _current_version(model_dir) == published.version:  # not if another was published meanwhile
+        if current_version(model_dir) == published.version:  # not if another was published meanwhile
             _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
 
 
@@ -212,7 +229,8 @@ def _locked(model_dir: Path) -> Iterator[None]:
         yield
 
 
-def _current_version(model_dir: Path) -> str | None:
+def current_version(model_dir: Path) -> str | None:
+    """The version that metadata.json names, whatever its files are like; None where there is none."""
     try:
         return str(_read_json(model_dir / METADATA_FILE)["model_version"])
     except (ForecastError, KeyError):

@@ -28,8 +28,20 @@ from modelEvaluate import backtest, coverage_by, coverage_by_horizon, metrics, s
 from modelGate import NotPromotedError, judge
 from modelNetwork import Fitted, Split, fit, split_in_time, walk_forward_splits
 from modelPredict import Forecaster, Network
-from modelStore import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, rollback, staging_folder, write_json
-from processData import WINDOW, Closes, Floats, load_closes, make_windows, relative_to_last
+from modelStore import (
+    BACKTEST_FILE,
+    KERAS_FILE,
+    METADATA_FILE,
+    ONNX_FILE,
+    SCALER_FILE,
+    PublishedMeanwhileError,
+    current_version,
+    publish,
+    rollback,
+    staging_folder,
+    write_json,
+)
+from processData import WINDOW, Closes, Floats, load_closes, make_windows, relative_to_last, symbol_of
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -112,6 +124,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         write_backtest(result, folder / BACKTEST_FILE)
         values = metrics(result)
         log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
+        published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
         metadata = forecaster.metadata | describe_run(closes, options) | {
             "metrics": {name: value if np.isfinite(value) else None for name, value in values.items()},
@@ -138,7 +151,10 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
             return
         if not verdict.publish:
             raise NotPromotedError(f"Not published. {verdict.reason}")
-        publish(options.model_dir, metadata, folder)
+        try:
+            publish(options.model_dir, metadata, folder, after=... if options.promote == "always" else published_before)
+        except PublishedMeanwhileError as error:
+            raise NotPromotedError(f"Not published. {error} It was not held against this one: train again.") from None
     log.info("Published %s to %s.", metadata["model_version"], options.model_dir)
     if options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
         set_champion(metadata["mlflow_run_id"], settings)
@@ -215,7 +231,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--symbol", default="MSFT", help="ticker")
+    parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
     parser.add_argument("--start", type=commandLine.iso_date, default="2010-01-01", help="first day")
     parser.add_argument("--end", type=commandLine.iso_date, help="last day; yesterday if not given")
     parser.add_argument(
@@ -258,7 +274,8 @@ def main(arguments: list[str] | None = None) -> None:
 
             set_champion(back.metadata.get("mlflow_run_id"), settings)
         return
-    closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings)
+    symbol = options.symbol or (symbol_of(options.csv) if options.csv else "MSFT")
+    closes = load_closes(symbol, options.start, options.end, options.source, options.csv, settings)
     if options.walk_forward:
         walk_forward(closes, options)
         return

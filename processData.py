@@ -167,6 +167,11 @@ def last_final_day() -> str:
     return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 
 
+def symbol_of(path: Path) -> str:
+    """What a CSV file's closes are called where nobody says: MSFT for msft.csv, CSV for a name that is no symbol."""
+    return path.stem.upper() if SYMBOL.fullmatch(path.stem) else "CSV"
+
+
 def read_csv(path: Path, symbol: str = "CSV") -> Closes:
     """Read a CSV file with a header: a date column and a close column; others are ignored.
 

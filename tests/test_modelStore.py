@@ -18,6 +18,7 @@ from modelStore import (
     METADATA_FILE,
     ONNX_FILE,
     SCALER_FILE,
+    PublishedMeanwhileError,
     PublishedModel,
     publish,
     read_published,
@@ -254,6 +255,28 @@ def test_not_a_number_is_not_published(tmp_path):
         with pytest.raises(ValueError, match="JSON compliant"):
             publish(tmp_path, {"model_version": "v1", "rmse": float("nan")}, folder)
     assert not (tmp_path / METADATA_FILE).exists()
+
+
+def test_a_model_that_was_held_against_another_one_than_is_published_now_is_not_published(tmp_path):
+    publish_version(tmp_path, "v1")
+    before = (tmp_path / METADATA_FILE).read_bytes()
+    with staging_folder(tmp_path) as folder:
+        for name in FILES:
+            (folder / name).write_text("v2")
+        for judged in (None, "v0"):
+            with pytest.raises(PublishedMeanwhileError, match="v1"):
+                publish(tmp_path, {"model_version": "v2"}, folder, after=judged)
+            assert (tmp_path / METADATA_FILE).read_bytes() == before
+        publish(tmp_path, {"model_version": "v2"}, folder, after="v1")
+    assert read_published(tmp_path).version == "v2"
+
+
+def test_a_first_model_is_published_only_while_there_is_none(tmp_path):
+    with staging_folder(tmp_path) as folder:
+        for name in FILES:
+            (folder / name).write_text("v1")
+        publish(tmp_path, {"model_version": "v1"}, folder, after=None)
+    assert read_published(tmp_path).version == "v1"
 
 
 def test_sums_are_recorded_anew_after_a_file_was_made_again(tmp_path):

@@ -26,6 +26,7 @@ from processData import (
     relative_to_last,
     snapshot_symbols,
     split_warnings,
+    symbol_of,
 )
 from settings import PROJECT_DIR, Settings
 
@@ -322,3 +323,10 @@ def test_serving_modules_import_nothing_heavy(module):
     loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.split()
     assert "numpy" in loaded
     assert not {"pandas", "sklearn", "tensorflow", "keras", "yfinance", "mlflow", "onnx", "joblib", "scipy", "matplotlib"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"), [("msft.csv", "MSFT"), ("BRK-B.csv", "BRK-B"), ("my closes.csv", "CSV"), ("prices_2024_final.csv", "CSV")]
+)
+def test_a_csv_file_is_called_by_its_name_where_that_can_be_a_symbol(name, symbol):
+    assert symbol_of(Path("some") / name) == symbol

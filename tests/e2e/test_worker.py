@@ -1,0 +1,124 @@
+"""The workers behind one port: how they share connections, and what becomes of them and of what they counted when one dies."""
+
+import json
+import re
+import signal
+import socket
+import time
+
+import psutil
+import pytest
+import requests
+from serving import wait_until
+
+from processData import read_snapshot
+
+BODY = json.dumps({"predict": read_snapshot("MSFT").prices[-60:].tolist()}).encode()
+REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
+@pytest.fixture
+def service(start):
+    running = start()
+    wait_until(lambda: len(workers(running)) == 2, 30, "two workers")
+    return running
+
+
+def workers(service):
+    return [child for child in psutil.Process(service.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def connect(service):
+    return socket.create_connection(("127.0.0.1", service.port), timeout=30)
+
+
+def answer(connection):
+    """One whole answer, and whether it came in one piece."""
+    received = connection.recv(65536)
+    pieces = 1
+    while b"\r\n\r\n" not in received or len(received.partition(b"\r\n\r\n")[2]) < int(re.search(rb"Content-Length: (\d+)", received)[1]):
+        received += connection.recv(65536)
+        pieces += 1
+    assert received.startswith(b"HTTP/1.1 200")
+    return received, pieces == 1
+
+
+def established(worker):
+    return sum(connection.status == psutil.CONN_ESTABLISHED for connection in worker.net_connections("tcp"))
+
+
+@pytest.mark.parametrize("number", [8, 30])
+def test_connections_are_spread_evenly_over_the_workers(service, number):
+    time.sleep(1)  # connections of the start are gone
+    connections = [connect(service) for _ in range(number)]
+    for connection in connections:
+        connection.sendall(REQUEST)
+    for connection in connections:
+        answer(connection)
+    spread = sorted(established(worker) for worker in workers(service))
+    assert sum(spread) == number
+    assert spread[1] - spread[0] <= 2
+
+
+def test_a_worker_that_hangs_keeps_no_connection_from_the_other(service):
+    hanging = workers(service)[0]
+    hanging.suspend()
+    try:
+        for _ in range(10):
+            with connect(service) as connection:
+                connection.sendall(REQUEST)
+                answer(connection)
+    finally:
+        hanging.resume()
+
+
+def test_an_answer_comes_in_one_packet(service):
+    with connect(service) as connection:
+        for _ in range(50):
+            connection.sendall(REQUEST)
+            assert answer(connection)[1]
+
+
+def test_requests_sent_together_on_one_connection_are_all_answered_in_turn(service):
+    with connect(service) as connection:
+        connection.sendall(REQUEST * 3)
+        received = b""
+        while received.count(b'"model_version"') < 3:
+            received += connection.recv(65536)
+        assert received.count(b"HTTP/1.1 200") == 3
+
+
+def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service):
+    def ask(times):
+        for _ in range(times):
+            assert requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30).ok
+
+    def counted():
+        text = requests.get(f"{service.url}/metrics", timeout=30).text
+        return float(re.search(r'http_requests_total\{method="POST",route="/predict",status="200"\} (\S+)', text)[1])
+
+    ask(20)
+    for _ in range(2):
+        killed = workers(service)[0]
+        killed.send_signal(signal.SIGKILL)
+        wait_until(
+            lambda killed=killed: len(workers(service)) == 2 and killed.pid not in [w.pid for w in workers(service)], 30, "a new worker"
+        )
+        ask(20)
+    assert [counted() for _ in range(4)] == [60] * 4
+    connections = [connect(service) for _ in range(8)]
+    for connection in connections:
+        connection.sendall(REQUEST)
+        answer(connection)
+    assert all(established(worker) for worker in workers(service))
+
+
+def test_the_end_is_quiet_and_leaves_no_folder_behind(start, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    service = start(TMPDIR=str(folder))
+    requests.get(f"{service.url}/apidocs", timeout=30)
+    assert list(folder.glob("stock-forecast-*/counter_*.db"))
+    assert service.stop() == 0
+    assert "Traceback" not in service.said()
+    assert list(folder.iterdir()) == []
