@@ -11,6 +11,7 @@ whole request. Corked, the kernel holds both back until the answer is complete.
 """
 
 import mmap
+import os
 import socket
 import time
 from contextlib import suppress
@@ -21,35 +22,37 @@ from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
 CORK = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))  # Linux; macOS and BSD
-MAX_SLOTS = 256
-GONE = -1
-PATIENCE_SECONDS = 0.002  # a worker that does not take its connection within it is busy
+MAX_SLOTS = 128  # twice the most workers: old and new ones at a reload
+ABSENT = -1
+PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs
 
 # How many connections each worker has taken, by slot, in memory that the master shares with them all.
 taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
 for _slot in range(MAX_SLOTS):
-    taken[_slot] = GONE
+    taken[_slot] = ABSENT
 
 
 class Listener(GeventSocket):  # type: ignore[misc]  # gevent has no types
     """The listening socket, as one worker sees it."""
 
     slot = 0
-    waits_until = 0.0
+    waits_since: tuple[int, float] | None = None  # how many had been taken by all, and when
 
     def _accept(self) -> Any:
         """Take a connection, or say that there is none while it is another worker's turn: gevent asks again in the loop's next round."""
-        own = taken[self.slot]
-        behind = [slot for slot, number in enumerate(taken) if GONE < number < own]
+        own = taken[self.slot] if taken[self.slot] != ABSENT else max(*taken, 0)
+        behind = [slot for slot, number in enumerate(taken) if ABSENT < number < own]
         if behind:
-            now = time.monotonic()
-            self.waits_until = self.waits_until or now + PATIENCE_SECONDS
-            if now < self.waits_until:
+            total, now = sum(taken), time.monotonic()
+            if self.waits_since is None or self.waits_since[0] != total:
+                self.waits_since = total, now
+            if now - self.waits_since[1] < PATIENCE_SECONDS:
+                os.sched_yield()  # the other may need this core
                 raise BlockingIOError
-        self.waits_until = 0.0
+        self.waits_since = None
         connection = super()._accept()
         for slot in behind:
-            taken[slot] = own  # it has missed its turn
+            taken[slot] = ABSENT  # nobody waits for it again until it gives a sign of life
         taken[self.slot] = own + 1
         return connection
 
@@ -73,7 +76,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def patch(self) -> None:
         """Make our listeners of gunicorn's."""
         super().patch()
-        taken[self.slot] = max(*taken, 0)
         listeners = []
         for plain in self.sockets:
             listener = Listener(plain.family, plain.type, plain.proto, fileno=plain.detach())
@@ -81,12 +83,23 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             listeners.append(listener)
         self.sockets = listeners
 
+    def notify(self) -> None:
+        """Tell the master once a second that this worker lives, and the others that it takes connections."""
+        super().notify()
+        self._show_up()
+
+    def _show_up(self) -> None:
+        """Take turns again."""
+        if self.alive and taken[self.slot] == ABSENT:
+            taken[self.slot] = max(*taken, 0)
+
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer the requests of a connection."""
         super().handle(listener, Connection(client.family, client.type, client.proto, fileno=client.detach()), addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """Answer one request."""
+        self._show_up()
         _cork(sock, on=True)
         try:
             return super().handle_request(listener_name, req, sock, addr)

@@ -37,6 +37,7 @@ from servingReport import Results, goals, plot, report
 PEERS = ("bento", "lit", "usual", "mlflow")
 LOG_LINES = (1_000, 1_000_000)
 IDLE_SECONDS, IDLE_PERCENT = 2, 5
+SETTLE_SECONDS = 0.2
 STARTED = time.monotonic()
 
 
@@ -136,12 +137,24 @@ def idle(servers: list[Server], patience: float = 60) -> float:
             raise BenchError(f"The idle servers use {percent:.0f}% of a core, more than {IDLE_PERCENT}%.")
 
 
+def settle(servers: list[Server], patience: float = 5) -> None:
+    """Wait until no server works on what an earlier run has left it; some have threads that spin for a while."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        before = sum(server.cpu_seconds() for server in servers)
+        time.sleep(SETTLE_SECONDS)
+        if sum(server.cpu_seconds() for server in servers) - before <= SETTLE_SECONDS / 10:
+            return
+
+
 def throughput(servers: list[Server], plan: Plan) -> dict[str, dict[int, Load]]:
     """By server and number of kept-alive connections."""
     runs: dict[tuple[str, int], list[Load]] = {}
     for number in range(plan.rounds):
-        for connections, server in itertools.product(plan.connections, servers):
+        turn = [*servers[number % len(servers) :], *servers[: number % len(servers)]]  # so that none always comes after the same one
+        for connections, server in itertools.product(plan.connections, turn):
             if not server.recipe.slow or connections in plan.few_connections:
+                settle(servers)
                 seconds = plan.long_seconds if server.recipe.slow else plan.seconds
                 load = wrk(server.url, connections, seconds, server.body_file)
                 runs.setdefault((server.name, connections), []).append(load)

@@ -22,7 +22,9 @@ def promtool(*arguments):
 
 
 @prometheus
-@pytest.mark.parametrize("arguments", [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")])
+@pytest.mark.parametrize(
+    "arguments", [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")]
+)
 def test_promtool_finds_nothing_wrong(arguments):
     done = promtool(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -54,7 +56,12 @@ def test_a_real_prometheus_collects_from_the_service(start, tmp_path):
     for name in ("prometheus.yml", "alerts.yml"):
         text = (FOLDER / name).read_text().replace("127.0.0.1:8010", f"127.0.0.1:{service.port}")
         (tmp_path / name).write_text(text.replace("15s", "1s"))
-    command = ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data", f"--web.listen-address=127.0.0.1:{port}"]
+    command = [
+        "prometheus",
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
 
