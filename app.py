@@ -38,7 +38,7 @@ from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
-from processData import WINDOW, read_snapshot
+from processData import WINDOW, read_snapshot, snapshot_symbols
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -129,7 +129,7 @@ def page() -> str:
         model = _service().models.current().metadata
     except ModelUnavailableError:
         model = None
-    return render_template("index.html", model=model, example=_example())
+    return render_template("index.html", model=model, **_embedded())
 
 
 def backtest() -> Response:
@@ -221,10 +221,11 @@ def _mlflow_advice(settings: Settings) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _example() -> dict[str, Any]:
-    """The last 60 closes of the embedded snapshot, for the page."""
+def _embedded() -> dict[str, Any]:
+    """What the page has of the embedded snapshot: its symbols, and the last 60 closes of one as an example."""
     closes = read_snapshot("MSFT")
-    return {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
+    example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
+    return {"symbols": snapshot_symbols(), "example": example}
 
 
 def _service() -> ForecastService:

@@ -5,7 +5,9 @@
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
  *   model_version: string, response_time_sec: number}} Answer
- * @typedef {{ok: false, status: number, error: string, details: string[]}} Failure  status 0: no answer came
+ * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
+ * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer came;
+ *   retryAfter: seconds
  */
 
 /**
@@ -25,6 +27,16 @@ const NO_ANSWER = "The server did not answer. Is it running, and are you connect
 export function predict(url, body, headers = {}) {
   const request = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
   return call(url, request, (response) => response.json());
+}
+
+/**
+ * GET the forecast from the newest closes of a symbol.
+ * @param {string} url
+ * @param {Record<string, string>} headers such as the API key
+ * @returns {Promise<Reply<SymbolAnswer>>}
+ */
+export function forecastSymbol(url, headers) {
+  return call(url, { headers }, (response) => response.json());
 }
 
 /**
@@ -56,5 +68,6 @@ async function call(url, request, read) {
   }
   const { status } = response;
   const content = await response.json().catch(() => null);
-  return { ok: false, status, error: content?.error ?? `The server answered with status ${status}.`, details: content?.details ?? [] };
+  const error = content?.error ?? `The server answered with status ${status}.`;
+  return { ok: false, status, error, details: content?.details ?? [], retryAfter: Number(response.headers.get("Retry-After")) };
 }

@@ -2,6 +2,7 @@
 
 import { loadBacktest } from "./backtest.js";
 import "./forecast.js";
+import "./symbol.js";
 import { startTabs } from "./tabs.js";
 
 startTabs(/** @type {HTMLElement} */ (document.querySelector(".tabs")), { "#backtest": loadBacktest });
