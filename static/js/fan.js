@@ -1,6 +1,6 @@
 /** What the forecast's chart shows: the closes, and the forecast with its intervals as a fan. */
 
-import { tellForecast } from "./chart.js";
+import { forecastLines, tellForecast } from "./chart.js";
 
 /** @typedef {import("./api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
@@ -16,7 +16,7 @@ export function fan(closes, path, dates) {
   return {
     columns: columns(closes, path),
     size: closes[closes.length - 1],
-    lineWidths: [1.5, 2],
+    lines: forecastLines([1.5, 2]),
     axis: { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed },
     tell: (row, format) => tell(row, dates, format),
     describe: (format) => describe(closes, path, format),

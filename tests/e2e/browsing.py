@@ -113,6 +113,12 @@ def open_backtest(page: Page) -> None:
     expect(page.locator("#backtest-chart canvas")).to_be_visible()
 
 
+def open_monitoring(page: Page) -> None:
+    with page.expect_response("**/monitor?limit=100"):
+        page.get_by_role("tab", name="Monitoring").click()
+    expect(page.locator('[data-monitor="refreshed"]')).to_contain_text("Refreshed at")
+
+
 def metadata() -> dict:
     return json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
 

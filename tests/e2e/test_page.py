@@ -6,7 +6,20 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from browsing import COUNT_PIXELS, MARKS, Watch, ask, example_closes, forecast, metadata, open_backtest, serve, shown, violations
+from browsing import (
+    COUNT_PIXELS,
+    MARKS,
+    Watch,
+    ask,
+    example_closes,
+    forecast,
+    metadata,
+    open_backtest,
+    open_monitoring,
+    serve,
+    shown,
+    violations,
+)
 from playwright.sync_api import Page, Route, expect
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
@@ -246,6 +259,7 @@ def test_copied_curl_command_works(page, server, clipboard):
 def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
     forecast(page, horizon=20)
     open_backtest(page)
+    open_monitoring(page)
     assert len(watch.predictions) == 1
     assert {urlsplit(url).netloc for url in watch.requests} == {urlsplit(server).netloc}
     assert watch.complaints == []
@@ -264,6 +278,8 @@ def test_page_works_under_a_strict_content_security_policy(page, server):
     forecast(page, horizon=20)
     expect(page.get_by_role("img", name="20 trading days ahead")).to_be_visible()
     open_backtest(page)
+    open_monitoring(page)
+    expect(page.locator("#latency-chart canvas")).to_be_visible()
     assert watch.complaints == []
 
 
@@ -321,6 +337,7 @@ def test_page_is_usable_by_keyboard_alone(page):
 
 def test_page_weighs_less_than_150_kb_compressed(page, watch):
     open_backtest(page)
+    open_monitoring(page)
     assert len(watch.requests) >= 10
     weights = []
     for url in watch.requests:
@@ -345,10 +362,12 @@ def test_tabs_are_used_by_keyboard(page):
     page.get_by_role("tab", name="Forecast").focus()
     for key, name in (
         ("ArrowRight", "Backtest"),
+        ("ArrowRight", "Monitoring"),
         ("ArrowRight", "Forecast"),
-        ("ArrowLeft", "Backtest"),
+        ("ArrowLeft", "Monitoring"),
         ("Home", "Forecast"),
-        ("End", "Backtest"),
+        ("End", "Monitoring"),
+        ("ArrowLeft", "Backtest"),
     ):
         page.keyboard.press(key)
         expect(page.get_by_role("tab", name=name)).to_be_focused()
@@ -361,7 +380,8 @@ def test_tabs_are_used_by_keyboard(page):
 
 
 def test_tabs_follow_the_address(page, server):
-    for fragment, name in (("#backtest", "Backtest"), ("#forecast", "Forecast"), ("#nothing", "Forecast"), ("", "Forecast")):
+    opened = {"#backtest": "Backtest", "#monitoring": "Monitoring", "#forecast": "Forecast", "#nothing": "Forecast", "": "Forecast"}
+    for fragment, name in opened.items():
         page.goto("about:blank")
         page.goto(f"{server}/{fragment}")
         expect_tab(page, name)
