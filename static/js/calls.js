@@ -1,4 +1,4 @@
-/** A request as a command for the shell, and copying it. */
+/** A request as a command for the shell or as a Python program, and copying it. */
 
 /**
  * @typedef {{url: string, body?: object, headers: string[]}} Call  body: numbers only, so that single quotes hold it; sent by POST
@@ -17,6 +17,20 @@ export function asCurl({ url, body, headers }) {
   const all = body ? ["Content-Type: application/json", ...headers] : headers;
   const data = body ? [`-d '${JSON.stringify(body)}'`] : [];
   return [`curl -sS '${url}'`, ...all.map((header) => `-H '${header}'`), ...data].join(" \\\n  ");
+}
+
+/** @param {Call} call */
+export function asPython({ url, body, headers }) {
+  const named = Object.fromEntries(headers.map((header) => header.split(": ")));
+  const options = [...(body ? [`json=${JSON.stringify(body)}`] : []), ...(headers.length ? [`headers=${JSON.stringify(named)}`] : []), "timeout=30"];
+  return [
+    "import requests",
+    "",
+    `answer = requests.${body ? "post" : "get"}(`,
+    ...[JSON.stringify(url), ...options].map((argument) => `    ${argument},`),
+    ")",
+    "print(answer.text)",
+  ].join("\n");
 }
 
 /**

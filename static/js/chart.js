@@ -53,6 +53,9 @@ export function createChart(host, readout, onRange) {
       redraw();
     },
 
+    /** What is drawn, without a background. @returns {HTMLCanvasElement} */
+    canvas: () => plot.ctx.canvas,
+
     /** Show only a part of x. @param {number} min @param {number} max */
     zoom(min, max) {
       plot?.setScale("x", { min, max });

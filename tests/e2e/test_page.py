@@ -1,7 +1,10 @@
 """The web page in a real Chromium, served by a real gunicorn: what it shows, says and sends, and for whom it works."""
 
+import base64
 import json
 import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,6 +26,19 @@ from browsing import (
 from playwright.sync_api import Page, Route, expect
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
+
+# A picture's first pixel, and how many of its pixels are nearly black.
+READ_PICTURE = """async source => {
+  const image = await createImageBitmap(await (await fetch(source)).blob());
+  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, image.width, image.height);
+  let dark = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    dark += data[i] < 60 && data[i + 2] < 60;
+  }
+  return [[...data.subarray(0, 4)], dark];
+}"""
 
 pytestmark = MARKS
 
@@ -256,6 +272,51 @@ def test_copied_curl_command_works(page, server, clipboard):
     assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
 
 
+def test_copied_python_program_works(page, server):
+    forecast(page, horizon=2)
+    closes = example_closes(page)
+    page.get_by_role("button", name="Python").click()
+    expect(page.get_by_role("button", name="Python")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="curl")).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#copy-status")).to_have_text("Copied")
+    program = page.evaluate("navigator.clipboard.readText()")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
+    forecast(page, horizon=3)
+    expect(page.locator("#call")).to_contain_text("import requests")  # the choice stays
+    page.get_by_role("button", name="curl").click()
+    expect(page.locator("#call")).to_contain_text("curl -sS")
+
+
+def test_forecast_is_saved_as_csv_unrounded(page, server):
+    forecast(page, horizon=3)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert download.value.suggested_filename == "forecast.csv"
+    header, *rows = Path(download.value.path()).read_text().splitlines()
+    assert header == "step,forecast,low_80,high_80,low_95,high_95"
+    path = ask(server, example_closes(page), horizon=3)["path"]
+    expected = [[step["step"], step["price"], *step["intervals"]["80"], *step["intervals"]["95"]] for step in path]
+    assert [[float(cell) for cell in row.split(",")] for row in rows] == expected
+
+
+def test_chart_is_saved_as_a_picture_on_the_pages_ground(page):
+    page.emulate_media(color_scheme="light")
+    forecast(page, horizon=20)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as PNG").click()
+    assert download.value.suggested_filename == "forecast.png"
+    picture = Path(download.value.path()).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    chart = page.locator("#chart canvas").bounding_box()
+    assert int.from_bytes(picture[16:20], "big") == pytest.approx(chart["width"] + 32, abs=1)
+    source = "data:image/png;base64," + base64.b64encode(picture).decode()
+    corner, dark = page.evaluate(READ_PICTURE, source)
+    assert corner == [255, 255, 255, 255]
+    assert dark > 300, "the chart is not in it"
+
+
 def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
     forecast(page, horizon=20)
     open_backtest(page)
@@ -419,7 +480,7 @@ def test_api_key_is_asked_for_kept_and_never_shown(browser, tmp_path):
         key.press("Enter")  # makes the refused call once more
         expect(page.locator("#result")).to_be_visible()
         expect(key).to_be_hidden()
-        expect(page.locator("#curl")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
+        expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
         assert secret not in page.content()
         page.reload()
         with page.expect_response("**/predict") as reply:
@@ -437,4 +498,4 @@ def test_api_key_is_asked_for_kept_and_never_shown(browser, tmp_path):
 def test_no_api_key_is_asked_for_where_none_is_needed(page):
     forecast(page)
     expect(page.get_by_label("API key")).to_be_hidden()
-    expect(page.locator("#curl")).not_to_contain_text("X-API-Key")
+    expect(page.locator("#call")).not_to_contain_text("X-API-Key")

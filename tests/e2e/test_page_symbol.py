@@ -1,5 +1,8 @@
 """The page's form for a symbol in a real Chromium, with a server that Yahoo Finance answers, or does not."""
 
+import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -113,6 +116,20 @@ def test_late_answer_to_an_older_question_is_not_shown(page):
     expect(page.locator("#result-title")).to_have_text("Forecast")
 
 
+def test_files_and_calls_of_a_symbol_name_it(page, server):
+    forecast_symbol(page, "JNJ")
+    for button, name in (("Save as CSV", "forecast-JNJ-2022-12-28.csv"), ("Save as PNG", "forecast-JNJ-2022-12-28.png")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == name
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250", timeout=60).json()
+    for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+        page.get_by_role("button", name=language).click()
+        command = page.locator("#call").text_content()
+        done = subprocess.run([*program, command], capture_output=True, check=True, timeout=60)
+        assert json.loads(done.stdout)["path"] == answer["path"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_forecast_of_a_symbol_has_no_accessibility_violations(page, scheme):
     page.emulate_media(color_scheme=scheme)
@@ -129,5 +146,5 @@ def test_key_is_asked_for_a_symbol_and_the_call_made_again(browser, tmp_path):
         page.get_by_label("API key").fill("key-of-the-test")
         page.get_by_role("button", name="Use this key").click()
         expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
-        expect(page.locator("#curl")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
+        expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
         page.close()
