@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/monitor", view_func=monitor)
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
+    app.add_url_rule("/notebook", view_func=notebook)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     for route in SWAGGER_ROUTES:
@@ -182,6 +183,13 @@ def mlflow() -> ResponseReturnValue:
         raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
+
+
+def notebook() -> Response:
+    """The notebook that walks through data, baseline, network and result, as a file."""
+    content = (PROJECT_DIR / "jupyter" / "forecast.ipynb").read_bytes()
+    headers = {"Content-Disposition": "attachment; filename=forecast.ipynb"}
+    return Response(content, headers=headers, content_type="application/x-ipynb+json")
 
 
 def documentation(**_: str) -> ResponseReturnValue:

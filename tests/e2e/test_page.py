@@ -12,6 +12,7 @@ import requests
 from browsing import (
     COUNT_PIXELS,
     MARKS,
+    PROJECT,
     Watch,
     ask,
     example_closes,
@@ -392,7 +393,7 @@ def test_page_is_usable_by_keyboard_alone(page):
             page.keyboard.press("Enter")
             break
     fields = ["symbol", "symbol-submit", "load-example", "file", "closes", "horizon", "submit"]
-    assert names[-10:] == ["Experiments (MLflow)", "tab-forecast", "panel-forecast", *fields]
+    assert names[-10:] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
     expect(page.locator("#table tbody tr")).to_have_count(20)
 
 
@@ -417,6 +418,22 @@ def expect_tab(page: Page, name: str) -> None:
         assert (tab.get_attribute("tabindex") == "-1") is not selected
     expect(page.get_by_role("tabpanel")).to_have_count(1)
     expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
+
+
+def test_links_of_the_service_lead_somewhere(page, server):
+    links = page.get_by_role("navigation", name="Service").get_by_role("link")
+    assert [link.get_attribute("href") for link in links.all()] == ["/apidocs", "/monitor", "/mlflow", "/notebook"]
+    for path, status in (("/apidocs", 200), ("/monitor", 200), ("/mlflow", 503)):  # the MLflow UI is off here: how to start it
+        assert requests.get(server + path, timeout=30).status_code == status
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Notebook").click()
+    assert download.value.suggested_filename == "forecast.ipynb"
+    assert Path(download.value.path()).read_bytes() == (PROJECT / "jupyter" / "forecast.ipynb").read_bytes()
+
+
+def test_page_says_once_that_it_is_no_investment_advice(page):
+    forecast(page)
+    assert (page.locator("body").inner_text()).count("investment advice") == 1
 
 
 def test_tabs_are_used_by_keyboard(page):
