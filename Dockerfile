@@ -25,6 +25,7 @@ COPY LICENSE swagger.yaml *.py ./
 COPY data data
 COPY static static
 COPY templates templates
+COPY jupyter jupyter
 COPY modelFiles modelFiles
 
 # Only 8010 is published, so no MLflow UI in here: GET /mlflow tells how to get one, or redirects to MLFLOW_UI_URL.

@@ -38,7 +38,7 @@ from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
-from processData import WINDOW, read_snapshot
+from processData import WINDOW, read_snapshot, snapshot_symbols
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/monitor", view_func=monitor)
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
+    app.add_url_rule("/notebook", view_func=notebook)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     for route in SWAGGER_ROUTES:
@@ -129,7 +130,7 @@ def page() -> str:
         model = _service().models.current().metadata
     except ModelUnavailableError:
         model = None
-    return render_template("index.html", model=model, example=_example())
+    return render_template("index.html", model=model, **_embedded())
 
 
 def backtest() -> Response:
@@ -184,6 +185,13 @@ def mlflow() -> ResponseReturnValue:
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
 
 
+def notebook() -> Response:
+    """The notebook that walks through data, baseline, network and result, as a file."""
+    content = (PROJECT_DIR / "jupyter" / "forecast.ipynb").read_bytes()
+    headers = {"Content-Disposition": "attachment; filename=forecast.ipynb"}
+    return Response(content, headers=headers, content_type="application/x-ipynb+json")
+
+
 def documentation(**_: str) -> ResponseReturnValue:
     """Swagger UI, its files and the contract that it shows."""
     return Response.from_app(beside(_swagger_app), request.environ)
@@ -221,10 +229,11 @@ def _mlflow_advice(settings: Settings) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _example() -> dict[str, Any]:
-    """The last 60 closes of the embedded snapshot, for the page."""
+def _embedded() -> dict[str, Any]:
+    """What the page has of the embedded snapshot: its symbols, and the last 60 closes of one as an example."""
     closes = read_snapshot("MSFT")
-    return {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
+    example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
+    return {"symbols": snapshot_symbols(), "example": example}
 
 
 def _service() -> ForecastService:

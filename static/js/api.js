@@ -5,7 +5,17 @@
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
  *   model_version: string, response_time_sec: number}} Answer
- * @typedef {{ok: false, status: number, error: string, details: string[]}} Failure  status 0: no answer came
+ * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
+ * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
+ *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
+ * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
+ *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, caught_up: boolean}} LiveAccuracy
+ * @typedef {{requests: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
+ *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
+ * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
+ * @typedef {{model_version: string, problem: string | null}} Ready
+ * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer came;
+ *   retryAfter: seconds
  */
 
 /**
@@ -13,6 +23,7 @@
  * @typedef {{ok: true, answer: T} | Failure} Reply
  */
 
+const STATE_MILLISECONDS = 10_000; // that a question on the service's state may take
 const NO_ANSWER = "The server did not answer. Is it running, and are you connected?";
 
 /**
@@ -28,12 +39,45 @@ export function predict(url, body, headers = {}) {
 }
 
 /**
+ * GET the forecast from the newest closes of a symbol.
+ * @param {string} url
+ * @param {Record<string, string>} headers such as the API key
+ * @returns {Promise<Reply<SymbolAnswer>>}
+ */
+export function forecastSymbol(url, headers) {
+  return call(url, { headers }, (response) => response.json());
+}
+
+/**
  * GET the backtest of the model that serves.
  * @param {string} url
  * @returns {Promise<Reply<{csv: string, etag: string | null}>>} etag has the model's version
  */
 export function backtest(url) {
   return call(url, {}, async (response) => ({ csv: await response.text(), etag: response.headers.get("ETag") }));
+}
+
+/**
+ * GET the state of the service, and what time it is there.
+ * @param {string} url
+ * @param {Record<string, string>} headers such as the API key
+ * @returns {Promise<Reply<{content: Monitor, now: Date}>>}
+ */
+export function monitor(url, headers) {
+  const read = async (/** @type {Response} */ response) => ({
+    content: await response.json(),
+    now: new Date(response.headers.get("Date") ?? Date.now()),
+  });
+  return call(url, { headers, signal: AbortSignal.timeout(STATE_MILLISECONDS) }, read);
+}
+
+/**
+ * GET which model serves.
+ * @param {string} url
+ * @returns {Promise<Reply<Ready>>}
+ */
+export function ready(url) {
+  return call(url, { signal: AbortSignal.timeout(STATE_MILLISECONDS) }, (response) => response.json());
 }
 
 /**
@@ -56,5 +100,6 @@ async function call(url, request, read) {
   }
   const { status } = response;
   const content = await response.json().catch(() => null);
-  return { ok: false, status, error: content?.error ?? `The server answered with status ${status}.`, details: content?.details ?? [] };
+  const error = content?.error ?? `The server answered with status ${status}.`;
+  return { ok: false, status, error, details: content?.details ?? [], retryAfter: Number(response.headers.get("Retry-After")) };
 }

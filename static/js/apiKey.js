@@ -4,8 +4,9 @@ const NAME = "X-API-Key";
 const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can hold
 
 const field = /** @type {HTMLInputElement} */ (document.getElementById("api-key"));
-const frame = /** @type {HTMLElement} */ (document.getElementById("key-field"));
+const form = /** @type {HTMLFormElement} */ (document.getElementById("key-form"));
 const problem = /** @type {HTMLElement} */ (document.getElementById("api-key-error"));
+let retry = () => {};
 
 /**
  * The header that brings the key; none where none is known.
@@ -16,20 +17,24 @@ export function keyHeader() {
   return SENDABLE.test(key) ? { [NAME]: key } : {};
 }
 
-/** Ask for the key, after the server refused a call without it or with another. */
-export function askForKey() {
+/**
+ * Ask for the key, after the server refused a call without it or with another.
+ * @param {() => void} again make that call once more
+ */
+export function askForKey(again) {
+  retry = again;
   problem.textContent = field.value.trim() || kept() ? "The server does not take this API key." : "This server asks for an API key.";
   keep("");
   field.setAttribute("aria-invalid", "true");
-  frame.hidden = false;
+  form.hidden = false;
   field.focus();
-  frame.scrollIntoView({ block: "nearest" }); // with its message
+  form.scrollIntoView({ block: "nearest" }); // with its message
 }
 
 /** Keep the key that the server took, if it wanted one. */
 export function keepKey() {
   keep(keyHeader()[NAME] ?? "");
-  frame.hidden = true;
+  form.hidden = true;
 }
 
 /** Where storage is blocked, the field alone keeps the key. */
@@ -50,6 +55,10 @@ function keep(key) {
   }
 }
 
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  retry();
+});
 field.addEventListener("input", () => {
   problem.textContent = "";
   field.removeAttribute("aria-invalid");

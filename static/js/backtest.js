@@ -1,7 +1,7 @@
 /** The tab Backtest: each day's close with its forecast and intervals. The file is fetched when the tab is first shown. */
 
 import { backtest } from "./api.js";
-import { createChart, tellForecast } from "./chart.js";
+import { createChart, forecastLines, tellForecast } from "./chart.js";
 
 /** @typedef {import("./chart.js").Content} Content */
 
@@ -70,7 +70,7 @@ function content(columns, symbol) {
   return {
     columns,
     size: closes[closes.length - 1],
-    lineWidths: [1, 1],
+    lines: forecastLines([1, 1]),
     axis: { space: 90, incrs: STEPS, values: dateLabels },
     scale: { time: true, range: atLeastShortest },
     zoom: true,

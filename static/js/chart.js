@@ -1,17 +1,19 @@
-/** A chart of closes, forecasts and their intervals, drawn with uPlot in the page's colours. */
+/** A chart drawn with uPlot in the page's colours, above all of closes, forecasts and their intervals. */
 
 import { priceFormat } from "./format.js";
 
 /** @typedef {(price: number) => string} Format */
+/** @typedef {(name: string) => string} Colour  a colour of the page, by its name in css/page.css */
 
 /**
  * What a chart shows.
  * @typedef {object} Content
- * @property {(number | null)[][]} columns x, the 95% interval's upper and lower bound, the 80% interval's, closes, forecasts
+ * @property {(number | null)[][]} columns x, and what `lines` draws
  * @property {number} size a typical price: it decides how many digits are shown
- * @property {[number, number]} lineWidths of closes and of forecasts, in pixels
+ * @property {(colour: Colour) => {series: object[], bands: object[]}} lines uPlot's options of the columns but x
  * @property {object} axis uPlot's options of the x axis, but for its colours
  * @property {object} [scale] uPlot's options of the x scale
+ * @property {object} [priceScale] uPlot's options of the y scale
  * @property {boolean} [zoom] whether dragging zooms in
  * @property {(row: (number | null)[], format: Format) => string} tell the values of one x, in words
  * @property {(format: Format) => string} describe the chart in a sentence
@@ -51,6 +53,9 @@ export function createChart(host, readout, onRange) {
       redraw();
     },
 
+    /** What is drawn, without a background. @returns {HTMLCanvasElement} */
+    canvas: () => plot.ctx.canvas,
+
     /** Show only a part of x. @param {number} min @param {number} max */
     zoom(min, max) {
       plot?.setScale("x", { min, max });
@@ -63,32 +68,46 @@ export function createChart(host, readout, onRange) {
  * @param {HTMLElement} host
  * @param {Content} content
  */
-function options(host, { size, lineWidths, axis, scale, zoom = false }) {
+function options(host, { size, lines, axis, scale, priceScale = {}, zoom = false }) {
   const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   const font = `12px ${style.fontFamily}`;
   const axes = { stroke: colour("muted"), font, labelFont: font, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
   const format = priceFormat(size, { trailingZeros: false });
-  const bound = { width: 0, points: { show: false } };
+  const { series, bands } = lines(colour);
   return {
     legend: { show: false },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
     cursor: { y: false, drag: { x: zoom, y: false, dist: 8 }, points: { show: false } },
-    scales: { x: { time: false, ...scale } },
+    scales: { x: { time: false, ...scale }, y: priceScale },
     axes: [
       { ...axes, size: 28, ...axis },
       { ...axes, size: widest, values: (/** @type {any} */ _, /** @type {number[]} */ prices) => prices.map(format) },
     ],
+    series: [{}, ...series],
+    bands,
+  };
+}
+
+/**
+ * The lines of a forecast. Columns: x, the 95% interval's upper and lower bound, the 80% interval's, closes, forecasts.
+ * @param {[number, number]} widths of closes and of forecasts, in pixels
+ * @returns {Content["lines"]}
+ */
+export function forecastLines([closes, forecasts]) {
+  const points = { show: false };
+  const bound = { width: 0, points };
+  return (colour) => ({
     series: [
-      {},
       ...[bound, bound, bound, bound],
-      ...["text", "accent"].map((name, index) => ({ stroke: colour(name), width: lineWidths[index], points: { show: false } })),
+      { stroke: colour("text"), width: closes, points },
+      { stroke: colour("accent"), width: forecasts, points },
     ],
     bands: [
       { series: [1, 2], fill: colour("band95") },
       { series: [3, 4], fill: colour("band80") },
     ],
-  };
+  });
 }
 
 /**
@@ -119,7 +138,7 @@ function widest(_, labels) {
 
 /**
  * A forecast's values, in words.
- * @param {(number | null)[]} row x, the bounds, close and forecast, as in Content's columns
+ * @param {(number | null)[]} row x, the bounds, close and forecast, as in the columns of forecastLines
  * @param {Format} format
  */
 export function tellForecast([, high95, low95, high80, low80, , price], format) {

@@ -1,6 +1,6 @@
-/** What the forecast's chart shows: 60 closes, and the forecast with its intervals as a fan. */
+/** What the forecast's chart shows: the closes, and the forecast with its intervals as a fan. */
 
-import { tellForecast } from "./chart.js";
+import { forecastLines, tellForecast } from "./chart.js";
 
 /** @typedef {import("./api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
@@ -9,15 +9,16 @@ import { tellForecast } from "./chart.js";
 /**
  * @param {number[]} closes oldest first
  * @param {Step[]} path
+ * @param {string[]} dates of the closes; none where they are not known
  * @returns {Content}
  */
-export function fan(closes, path) {
+export function fan(closes, path, dates) {
   return {
     columns: columns(closes, path),
     size: closes[closes.length - 1],
-    lineWidths: [1.5, 2],
-    axis: { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20], values: signed },
-    tell,
+    lines: forecastLines([1.5, 2]),
+    axis: { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed },
+    tell: (row, format) => tell(row, dates, format),
     describe: (format) => describe(closes, path, format),
   };
 }
@@ -55,11 +56,12 @@ function signed(_, days) {
 /**
  * The values of one day, in words.
  * @param {(number | null)[]} row
+ * @param {string[]} dates
  * @param {Format} format
  */
-function tell(row, format) {
+function tell(row, dates, format) {
   const [day, , , , , close] = row;
-  const name = `day ${signed(null, [Number(day)])}`;
+  const name = dates[dates.length - 1 + Number(day)] ?? `day ${signed(null, [Number(day)])}`;
   return close === null ? `${name}: ${tellForecast(row, format)}` : `${name}: close ${format(close)}`;
 }
 

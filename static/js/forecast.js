@@ -1,49 +1,31 @@
-/** The tab Forecast: form -> checked closes -> POST /predict -> sentences, chart, table and curl command. */
+/** The form for closes: pasted, from a file or the example -> checked -> POST /predict -> the panel of the answer. */
 
 import { predict } from "./api.js";
 import { askForKey, keepKey, keyHeader } from "./apiKey.js";
-import { createChart } from "./chart.js";
+import { withoutKey } from "./calls.js";
 import { WINDOW, parseCloses } from "./closes.js";
-import { copyText, curlCommand } from "./curl.js";
-import { fan } from "./fan.js";
-import { showAnswer } from "./result.js";
+import { showMessages, showProblems } from "./messages.js";
+import { hideOutput, newQuestion, showOutput } from "./output.js";
+
+const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
 
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const form = byId("form");
 const field = byId("closes");
 const horizon = byId("horizon");
-const result = byId("result");
-const chart = createChart(byId("chart"), byId("readout"));
+const file = byId("file");
 const example = JSON.parse(byId("example").textContent);
 let waiting = false;
 
-/** Show what is wrong with the pasted closes, at their field. @param {string[]} problems */
-function showProblems(problems) {
-  byId("closes-error").replaceChildren(...problems.map(asLine));
-  if (problems.length) {
-    field.setAttribute("aria-invalid", "true");
-  } else {
-    field.removeAttribute("aria-invalid");
-  }
+/** @param {string[]} problems */
+function tell(problems) {
+  showProblems(field, byId("closes-error"), problems);
 }
 
-/** Show why a request failed. @param {string[]} messages */
-function showRequestError(messages) {
-  byId("request-error").replaceChildren(...messages.map(asLine));
-}
-
-/** A message on a line of its own. @param {string} text */
-function asLine(text) {
-  const line = document.createElement("span");
-  line.textContent = text;
-  return line;
-}
-
-/** @param {boolean} shown */
-function showResult(shown) {
-  result.hidden = !shown;
-  byId("placeholder").hidden = shown;
+/** @param {string[]} messages why a request failed */
+function tellFailure(messages) {
+  showMessages(byId("request-error"), messages);
 }
 
 function showHorizon() {
@@ -53,56 +35,74 @@ function showHorizon() {
 
 function loadExample() {
   field.value = example.closes.join(", ");
-  showProblems([]);
+  tell([]);
   byId("closes-origin").textContent = `The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`;
 }
 
-/** @param {SubmitEvent} event */
-async function submit(event) {
-  event.preventDefault();
+/** Put the chosen file's text where closes are pasted, and say what is wrong with it. */
+async function loadFile() {
+  const [chosen] = file.files;
+  if (!chosen) {
+    return;
+  }
+  const text = chosen.size > MAX_FILE_BYTES ? null : await chosen.text().catch(() => null);
+  file.value = ""; // so that the same file can be chosen again, once it is mended
+  field.value = text ?? "";
+  byId("closes-origin").textContent = text === null ? "" : `From the file ${chosen.name}.`;
+  if (text === null) {
+    tell([chosen.size > MAX_FILE_BYTES ? `${chosen.name} is larger than 1 MB.` : `${chosen.name} cannot be read.`]);
+  } else {
+    tell(parseCloses(text).problems);
+  }
+}
+
+async function ask() {
   if (waiting) {
     return;
   }
   const { closes, problems } = parseCloses(field.value);
-  showProblems(problems);
-  showRequestError([]);
+  tell(problems);
+  tellFailure([]);
   if (problems.length) {
     field.focus();
     return;
   }
   const body = { predict: closes, horizon: horizon.valueAsNumber };
+  const isNewest = newQuestion();
+  const headers = keyHeader();
   waiting = true;
   form.setAttribute("aria-busy", "true");
-  const headers = keyHeader();
   const reply = await predict(form.action, body, headers);
   form.removeAttribute("aria-busy");
   waiting = false;
-  showResult(reply.ok);
-  if (!reply.ok && reply.status === 401) {
-    askForKey();
+  if (reply.ok) {
+    keepKey();
+  }
+  if (!isNewest()) {
     return;
   }
   if (!reply.ok) {
-    showRequestError([reply.error, ...reply.details]);
+    hideOutput();
+    if (reply.status === 401) {
+      askForKey(ask);
+    } else {
+      tellFailure([reply.error, ...reply.details]);
+    }
     return;
   }
-  keepKey();
-  showAnswer(reply.answer);
-  chart.show(fan(closes, reply.answer.path));
-  byId("curl").textContent = curlCommand(form.action, body, Object.keys(headers).map((name) => `${name}: YOUR-API-KEY`));
-  byId("copy-status").textContent = "";
-  result.scrollIntoView({ block: "nearest" });
+  const call = { url: form.action, body, headers: withoutKey(headers) };
+  showOutput({ answer: reply.answer, closes, dates: [], symbol: "", origin: "", call });
 }
 
-form.addEventListener("submit", submit);
+form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  ask();
+});
 byId("load-example").addEventListener("click", loadExample);
+file.addEventListener("change", loadFile);
 horizon.addEventListener("input", showHorizon);
 field.addEventListener("input", () => {
-  showProblems([]);
+  tell([]);
   byId("closes-origin").textContent = "";
-});
-byId("copy").addEventListener("click", async () => {
-  const copied = await copyText(byId("curl"));
-  byId("copy-status").textContent = copied ? "Copied" : "Not copied: press Ctrl+C";
 });
 showHorizon();

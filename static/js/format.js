@@ -28,3 +28,25 @@ export function priceFormat(size, { trailingZeros = true } = {}) {
 export function milliseconds(seconds) {
   return `${new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 2 }).format(seconds * 1000)} ms`;
 }
+
+/**
+ * @param {number} fraction
+ * @param {number} [digits] decimals
+ */
+export function percent(fraction, digits = 1) {
+  return `${(100 * fraction).toFixed(digits)}%`;
+}
+
+/** A moment in UTC, to the second. @param {Date} moment */
+export function utc(moment) {
+  return Number.isNaN(moment.getTime()) ? "unknown" : moment.toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** How long ago a moment was, in its largest unit. @param {Date} moment */
+export function age(moment) {
+  const minutes = Math.floor((Date.now() - moment.getTime()) / 60_000);
+  const units = /** @type {[string, number][]} */ ([["day", 1440], ["hour", 60], ["minute", 1]]);
+  const [unit, size] = units.find(([, length]) => minutes >= 2 * length) ?? units[2];
+  const count = Math.max(0, Math.floor(minutes / size));
+  return Number.isNaN(count) ? "unknown" : `${count.toLocaleString(LOCALE)} ${unit}${count === 1 ? "" : "s"}`;
+}

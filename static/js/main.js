@@ -2,6 +2,8 @@
 
 import { loadBacktest } from "./backtest.js";
 import "./forecast.js";
+import { followMonitoring } from "./monitoring.js";
+import "./symbol.js";
 import { startTabs } from "./tabs.js";
 
-startTabs(/** @type {HTMLElement} */ (document.querySelector(".tabs")), { "#backtest": loadBacktest });
+startTabs(/** @type {HTMLElement} */ (document.querySelector(".tabs")), { "#backtest": loadBacktest, "#monitoring": followMonitoring });

@@ -1,7 +1,11 @@
 """Fixtures of the end-to-end tests."""
 
+from collections.abc import Iterator
+
 import psutil
 import pytest
+from browsing import CHROMIUM, Watch, serve
+from playwright.sync_api import Browser, Page, sync_playwright
 from serving import Service
 
 
@@ -22,3 +26,33 @@ def start(tmp_path):
             process.kill()
         service.process.wait()
         service.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[str]:
+    yield from serve(tmp_path_factory.mktemp("server") / "log.csv")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, server) -> Iterator[Page]:
+    """The page as it opens, at 1280 px."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(server)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def watch(page) -> Watch:
+    watch = Watch(page)
+    page.reload()
+    return watch

@@ -1,0 +1,53 @@
+/** A request as a command for the shell or as a Python program, and copying it. */
+
+/**
+ * @typedef {{url: string, body?: object, headers: string[]}} Call  body: numbers only, so that single quotes hold it; sent by POST
+ */
+
+/**
+ * The headers of a call, with a word where the API key was, which is shown to nobody.
+ * @param {Record<string, string>} headers
+ */
+export function withoutKey(headers) {
+  return Object.keys(headers).map((name) => `${name}: YOUR-API-KEY`);
+}
+
+/** @param {Call} call */
+export function asCurl({ url, body, headers }) {
+  const all = body ? ["Content-Type: application/json", ...headers] : headers;
+  const data = body ? [`-d '${JSON.stringify(body)}'`] : [];
+  return [`curl -sS '${url}'`, ...all.map((header) => `-H '${header}'`), ...data].join(" \\\n  ");
+}
+
+/** @param {Call} call */
+export function asPython({ url, body, headers }) {
+  const named = Object.fromEntries(headers.map((header) => header.split(": ")));
+  const options = [...(body ? [`json=${JSON.stringify(body)}`] : []), ...(headers.length ? [`headers=${JSON.stringify(named)}`] : []), "timeout=30"];
+  return [
+    "import requests",
+    "",
+    `answer = requests.${body ? "post" : "get"}(`,
+    ...[JSON.stringify(url), ...options].map((argument) => `    ${argument},`),
+    ")",
+    "print(answer.text)",
+  ].join("\n");
+}
+
+/**
+ * Copy an element's text. Pages served over plain HTTP have no clipboard API: there the text is selected and copied.
+ * @param {HTMLElement} element
+ * @returns {Promise<boolean>} whether it worked; if not, the text stays selected
+ */
+export async function copyText(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent ?? "");
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(element);
+    const copied = document.execCommand("copy");
+    if (copied) {
+      getSelection()?.removeAllRanges();
+    }
+    return copied;
+  }
+}

@@ -1,0 +1,38 @@
+/** What the chart of latencies shows: the newest requests, one after the other. */
+
+import { milliseconds, utc } from "./format.js";
+
+/** @typedef {import("./api.js").LoggedRequest} LoggedRequest */
+
+/**
+ * @param {LoggedRequest[]} rows with a response time, oldest first
+ * @returns {import("./chart.js").Content}
+ */
+export function latencies(rows) {
+  const values = rows.map((row) => Number(row.response_time) * 1000);
+  const slowest = Math.max(...values);
+  return {
+    columns: [rows.map((_, index) => index - rows.length + 1), values],
+    size: slowest,
+    lines: (colour) => ({
+      series: [{ stroke: colour("accent"), width: 1.5, points: { show: rows.length < 3, fill: colour("accent") } }],
+      bands: [],
+    }),
+    axis: { label: "requests, the newest at 0", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50], values: withMinus },
+    priceScale: { range: [0, slowest * 1.1] },
+    tell: ([index]) => tell(rows[Number(index) + rows.length - 1]),
+    describe: () =>
+      `Line chart of the latencies of the last ${rows.length} requests: the slowest took ${milliseconds(slowest / 1000)}. ` +
+      "The table has the newest of them.",
+  };
+}
+
+/** @param {any} _ @param {number[]} numbers */
+function withMinus(_, numbers) {
+  return numbers.map((number) => String(number).replace("-", "−"));
+}
+
+/** @param {LoggedRequest} row */
+function tell({ timestamp, response_time, status }) {
+  return `${utc(new Date(timestamp))} UTC: ${milliseconds(Number(response_time))}, status ${status ?? "unknown"}`;
+}

@@ -1,0 +1,192 @@
+/** The tab Monitoring: how the service is doing, asked anew every five seconds while somebody can see it. */
+
+import { monitor, ready } from "./api.js";
+import { askForKey, keepKey, keyHeader } from "./apiKey.js";
+import { createChart } from "./chart.js";
+import { age, milliseconds, percent, priceFormat, utc } from "./format.js";
+import { latencies } from "./latencies.js";
+
+/** @typedef {import("./api.js").Monitor} Monitor */
+/** @typedef {import("./api.js").LoggedRequest} LoggedRequest */
+
+const PERIOD = 5000; // milliseconds from an answer to the next question
+const LIMIT = 100; // requests that /monitor is asked for
+const RATE_SECONDS = 60; // that requests a second are counted over
+const SHOWN_ROWS = 20; // in the table
+const NONE = "–";
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+const panel = byId("panel-monitoring");
+const chart = createChart(byId("latency-chart"), byId("latency-readout"));
+let timer = 0;
+let asking = false;
+let shownRows = ""; // the newest request that chart and table show
+
+/** Refresh at once and from then on, for as long as the tab is shown and the page in sight. */
+export async function followMonitoring() {
+  clearTimeout(timer);
+  if (panel.hidden || document.hidden || asking) {
+    return;
+  }
+  asking = true;
+  const [state, model] = await Promise.all([monitor(`/monitor?limit=${LIMIT}`, keyHeader()), ready("/ready")]);
+  asking = false;
+  if (!state.ok && state.status === 401) {
+    showProblem("The figures need the API key.");
+    askForKey(followMonitoring);
+    return;
+  }
+  if (state.ok) {
+    keepKey();
+    show(state.answer.content, state.answer.now);
+    showProblem("");
+  } else {
+    showProblem(`Could not refresh: ${state.error} Trying again every ${PERIOD / 1000} seconds.`);
+  }
+  showModel(model);
+  timer = setTimeout(followMonitoring, PERIOD);
+}
+
+/** Say what is wrong, once: an unchanged message is not read out again. @param {string} message */
+function showProblem(message) {
+  const place = byId("monitoring-error");
+  if (place.textContent !== message) {
+    place.textContent = message;
+  }
+}
+
+/**
+ * @param {Monitor} content
+ * @param {Date} now by the server's clock
+ */
+function show(content, now) {
+  const { requests, by_status, latency_seconds, live_accuracy, drift } = content.SUMMARY;
+  const refused = countStatuses(by_status, 400, 499);
+  const failed = countStatuses(by_status, 500, 599);
+  put("refreshed", `Refreshed at ${utc(now)} UTC.`);
+  put("requests", requests.toLocaleString("en"));
+  put("statuses", Object.entries(by_status).map(([status, count]) => `${status}: ${count.toLocaleString("en")}`).join(", ") || NONE);
+  put("errors", `${failed.toLocaleString("en")} failed, ${refused.toLocaleString("en")} refused`);
+  put("rate", requestRate(content.RESPONSES, now));
+  for (const name of /** @type {const} */ (["p50", "p95", "p99"])) {
+    put(name, latency_seconds ? milliseconds(latency_seconds[name]) : NONE);
+  }
+  put("cpu", percent(content["CURRENT CPU"] / 100));
+  put("memory", percent(content["MEMORY %"] / 100));
+  showAccuracy(live_accuracy);
+  put("drift", drift.verdict);
+  showRequests(content.RESPONSES);
+}
+
+/** @param {Record<string, number>} counts by status @param {number} low @param {number} high */
+function countStatuses(counts, low, high) {
+  return Object.entries(counts).reduce((sum, [status, count]) => sum + (Number(status) >= low && Number(status) <= high ? count : 0), 0);
+}
+
+/**
+ * Requests a second over the last minute, or since the oldest that is known, where there are more than are known in a minute.
+ * @param {LoggedRequest[]} rows oldest first
+ * @param {Date} now
+ */
+function requestRate(rows, now) {
+  const ages = rows.map((row) => (now.getTime() - Date.parse(row.timestamp)) / 1000);
+  const recent = ages.filter((seconds) => seconds <= RATE_SECONDS);
+  const full = rows.length >= LIMIT && recent.length === rows.length;
+  const span = full ? Math.max(1, ages[0]) : RATE_SECONDS;
+  return `${(recent.length / span).toLocaleString("en", { maximumSignificantDigits: 2 })} over ${Math.ceil(span)} s`;
+}
+
+/** @param {import("./api.js").Reply<import("./api.js").Ready>} reply */
+function showModel(reply) {
+  if (!reply.ok) {
+    put("version", NONE);
+    put("age", NONE);
+    put("model-problem", reply.status ? reply.error : ""); // no answer at all is told already
+    return;
+  }
+  const { model_version, problem } = reply.answer;
+  put("version", model_version);
+  put("age", age(trainedAt(model_version)));
+  put("model-problem", problem ?? "");
+}
+
+/** When a model was trained: its version begins with that. @param {string} version such as 20261123-155456-85c3c3 */
+function trainedAt(version) {
+  return new Date(version.replace(/^(....)(..)(..)-(..)(..)(..)-.*$/, "$1-$2-$3T$4:$5:$6Z"));
+}
+
+/** @param {import("./api.js").LiveAccuracy} accuracy */
+function showAccuracy(accuracy) {
+  const { n, needed, rmse, naive_rmse, caught_up } = accuracy;
+  const enough = rmse !== null;
+  byId("accuracy-table").hidden = !enough;
+  const reading = caught_up ? "" : " The log is still being read.";
+  if (!enough) {
+    put("accuracy", `Not enough data: ${n} of ${needed} closes.${reading}`);
+    return;
+  }
+  const days = (/** @type {number | null} */ error) => percent(Number(error), 2);
+  put(
+    "accuracy",
+    `Of ${n.toLocaleString("en")} forecasts the close has come. The RMSE of their daily returns is ${days(rmse)}, that of repeating ` +
+      `the last close ${days(naive_rmse)}: ${(Number(rmse) / Number(naive_rmse)).toFixed(4)} times as large.${reading}`,
+  );
+  for (const level of /** @type {const} */ (["80", "95"])) {
+    put(`coverage-${level}`, percent(Number(accuracy[`coverage_${level}`])));
+    put(`width-${level}`, percent(Number(accuracy[`mean_width_${level}`]), 2));
+  }
+}
+
+/** Chart and table; left as they are where no request has come, so that what is read or pointed at stays. @param {LoggedRequest[]} rows */
+function showRequests(rows) {
+  const newest = JSON.stringify(rows[rows.length - 1] ?? null);
+  if (newest === shownRows) {
+    return;
+  }
+  shownRows = newest;
+  const timed = rows.filter((row) => row.response_time !== null);
+  byId("latency-figure").hidden = timed.length === 0;
+  if (timed.length) {
+    chart.show(latencies(timed));
+  }
+  byId("requests-table").querySelector("tbody").replaceChildren(...rows.slice(-SHOWN_ROWS).reverse().map(tableRow));
+  byId("requests").hidden = rows.length === 0;
+  byId("no-requests").hidden = rows.length > 0;
+}
+
+/** @param {LoggedRequest} row */
+function tableRow(row) {
+  const { last_close, predicted_price, low_80, high_80 } = row;
+  const price = (/** @type {number | null} */ value) => (value === null || last_close === null ? NONE : priceFormat(last_close)(value));
+  const made = document.createElement("tr");
+  const time = document.createElement("th");
+  time.scope = "row";
+  time.textContent = utc(new Date(row.timestamp));
+  made.append(
+    time,
+    ...[
+      row.status ?? NONE,
+      row.response_time === null ? NONE : milliseconds(row.response_time),
+      row.windows ?? NONE,
+      price(last_close),
+      price(predicted_price),
+      low_80 === null ? NONE : `${price(low_80)} to ${price(high_80)}`,
+    ].map(cell),
+  );
+  return made;
+}
+
+/** @param {string | number} text */
+function cell(text) {
+  const made = document.createElement("td");
+  made.textContent = String(text);
+  return made;
+}
+
+/** @param {string} name @param {string} text */
+function put(name, text) {
+  /** @type {HTMLElement} */ (panel.querySelector(`[data-monitor="${name}"]`)).textContent = text;
+}
+
+document.addEventListener("visibilitychange", followMonitoring);

@@ -1,0 +1,101 @@
+/** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
+
+import { asCurl, asPython, copyText } from "./calls.js";
+import { createChart } from "./chart.js";
+import { asCsv, asPng, save } from "./downloads.js";
+import { fan } from "./fan.js";
+import { showAnswer } from "./result.js";
+
+/** @typedef {import("./api.js").Answer} Answer */
+
+/**
+ * @typedef {object} Output
+ * @property {Answer} answer
+ * @property {number[]} closes that the chart shows, oldest first
+ * @property {string[]} dates of the closes; none where they are not known
+ * @property {string} symbol empty where it is not known
+ * @property {string} origin where the closes come from, in a sentence; empty where the user brought them
+ * @property {import("./calls.js").Call} call
+ */
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+const panel = byId("result");
+const chart = createChart(byId("chart"), byId("readout"));
+const languages = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-language]")]);
+let questions = 0;
+let shown = /** @type {Output | null} */ (null);
+
+/**
+ * Count a question.
+ * @returns {() => boolean} whether no other was asked since: a late answer to an older one is not shown
+ */
+export function newQuestion() {
+  const mine = ++questions;
+  return () => mine === questions;
+}
+
+/** @param {Output} output */
+export function showOutput(output) {
+  const { answer, closes, dates, symbol, origin } = output;
+  shown = output;
+  panel.hidden = false;
+  byId("placeholder").hidden = true;
+  byId("result-title").textContent = symbol ? `Forecast of ${symbol}` : "Forecast";
+  byId("origin").textContent = origin;
+  showAnswer(answer);
+  chart.show(fan(closes, answer.path, dates));
+  showCall();
+  panel.scrollIntoView({ block: "nearest" });
+}
+
+/** Show no answer, as the newest question has none. */
+export function hideOutput() {
+  panel.hidden = true;
+  byId("placeholder").hidden = false;
+}
+
+/** The call in the language that is chosen. */
+function showCall() {
+  const python = byId("python").getAttribute("aria-pressed") === "true";
+  if (shown) {
+    byId("call").textContent = python ? asPython(shown.call) : asCurl(shown.call);
+  }
+  byId("copy-status").textContent = "";
+}
+
+/** Which forecast it is, as a file's name without its ending. @param {Output} output */
+function fileName({ symbol, dates }) {
+  return ["forecast", symbol, dates[dates.length - 1]].filter(Boolean).join("-");
+}
+
+/** Which forecast it is, in words. @param {Output} output */
+function title({ answer, symbol, dates }) {
+  const days = answer.path.length === 1 ? "1 trading day" : `${answer.path.length} trading days`;
+  const name = symbol ? `${symbol} to ${dates[dates.length - 1]}` : "Closes";
+  return `${name}, forecast ${days} ahead with 80% and 95% intervals`;
+}
+
+for (const button of languages) {
+  button.addEventListener("click", () => {
+    for (const other of languages) {
+      other.setAttribute("aria-pressed", String(other === button));
+    }
+    showCall();
+  });
+}
+byId("save-csv").addEventListener("click", () => {
+  if (shown) {
+    save(new Blob([asCsv(shown.answer.path)], { type: "text/csv" }), `${fileName(shown)}.csv`);
+  }
+});
+byId("save-png").addEventListener("click", async () => {
+  const picture = shown && (await asPng(chart.canvas(), title(shown)));
+  if (shown && picture) {
+    save(picture, `${fileName(shown)}.png`);
+  }
+});
+byId("copy").addEventListener("click", async () => {
+  const copied = await copyText(byId("call"));
+  byId("copy-status").textContent = copied ? "Copied" : "Not copied: press Ctrl+C";
+});

@@ -1,0 +1,92 @@
+/** The form for a symbol: GET /forecast/<symbol> -> the panel of the answer. */
+
+import { forecastSymbol } from "./api.js";
+import { askForKey, keepKey, keyHeader } from "./apiKey.js";
+import { withoutKey } from "./calls.js";
+import { showProblems } from "./messages.js";
+import { hideOutput, newQuestion, showOutput } from "./output.js";
+
+/** @typedef {import("./api.js").SymbolAnswer} SymbolAnswer */
+
+const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // as the server has it; ".." would be another address
+const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+const form = byId("symbol-form");
+const field = byId("symbol");
+let waiting = false;
+
+/** @param {string[]} problems */
+function tell(problems) {
+  showProblems(field, byId("symbol-error"), problems);
+}
+
+/** @param {string} text empty where nothing is under way */
+function showProgress(text) {
+  byId("symbol-progress").textContent = text;
+  form.setAttribute("aria-busy", String(text !== ""));
+}
+
+async function ask() {
+  if (waiting) {
+    return;
+  }
+  const symbol = field.value.trim().toUpperCase();
+  const problem = symbolProblem(symbol);
+  tell(problem ? [problem] : []);
+  if (problem) {
+    field.focus();
+    return;
+  }
+  const isNewest = newQuestion();
+  const headers = keyHeader();
+  const url = `${form.action}/${encodeURIComponent(symbol)}?horizon=20&closes=250`;
+  waiting = true;
+  showProgress(`Asking for the newest closes of ${symbol} …`);
+  const reply = await forecastSymbol(url, headers);
+  showProgress("");
+  waiting = false;
+  if (reply.ok) {
+    keepKey();
+  }
+  if (!isNewest()) {
+    return;
+  }
+  if (!reply.ok) {
+    hideOutput();
+    if (reply.status === 401) {
+      askForKey(ask);
+    } else {
+      tell(failure(reply));
+    }
+    return;
+  }
+  const { answer } = reply;
+  const { closes, dates } = answer;
+  showOutput({ answer, closes, dates, symbol: answer.symbol, origin: origin(answer), call: { url, headers: withoutKey(headers) } });
+}
+
+/** @param {string} symbol */
+function symbolProblem(symbol) {
+  if (!symbol) {
+    return "Write a symbol, or choose one from the list.";
+  }
+  return SYMBOL.test(symbol) ? "" : `“${symbol}” is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first).`;
+}
+
+/** Why there is no forecast, and when it is worth another try. @param {import("./api.js").Failure} failure */
+function failure({ error, details, retryAfter }) {
+  return [error, ...details, ...(retryAfter ? [`Try again in ${retryAfter} seconds.`] : [])];
+}
+
+/** How new the closes are, and whose. @param {SymbolAnswer} answer */
+function origin({ symbol, as_of, source }) {
+  return `The last close of ${symbol} is of ${as_of}, from ${SOURCES[source] ?? source}.`;
+}
+
+form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  ask();
+});
+field.addEventListener("input", () => tell([]));

@@ -1,0 +1,133 @@
+"""What the tests of the page share: a server, what a page asks for, and the usual steps on it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+PROJECT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium")
+MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
+
+# How many pixels of a canvas are nearly black, as the line of closes is in the light scheme, how many show each interval's shade, and how
+# many the forecast's blue.
+COUNT_PIXELS = """canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let dark = 0, outer = 0, inner = 0, blueLine = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const [red, , blue, opacity] = data.subarray(i, i + 4);
+    dark += opacity > 200 && blue < 60;
+    outer += blue - red > 60 && opacity > 30 && opacity < 60;
+    inner += blue - red > 60 && opacity > 90 && opacity < 130;
+    blueLine += blue - red > 100 && opacity > 200;
+  }
+  return [dark, outer, inner, blueLine];
+}"""
+
+
+def serve(log: Path, **settings: str) -> Iterator[str]:
+    """A gunicorn on a free port, once it answers; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", "MLFLOW_UI": "off", "REQUEST_LOG": str(log)}
+    environment |= {"YAHOO_URL": "http://127.0.0.1:1", "DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
+    url = f"http://127.0.0.1:{port}"
+    with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment | settings) as server:
+        try:
+            wait_for(url, server)
+            yield url
+        finally:
+            server.terminate()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers; a busy machine may need a while for the imports."""
+    give_up = time.monotonic() + 120
+    while time.monotonic() < give_up:
+        assert server.poll() is None, f"the server ended with status {server.returncode}"
+        try:
+            requests.get(f"{url}/health", timeout=5).raise_for_status()
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail("the server did not answer within 120 s")
+
+
+class Watch:
+    """What a page asked for and complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+
+    @property
+    def predictions(self) -> list[str]:
+        return self.asked("/predict")
+
+    def asked(self, path: str) -> list[str]:
+        return [url for url in self.requests if urlsplit(url).path == path]
+
+
+def example_closes(page: Page) -> list[float]:
+    return json.loads(page.locator("#example").text_content() or "")["closes"]
+
+
+def forecast(page: Page, horizon: int = 5) -> None:
+    page.get_by_role("button", name="Load an example").click()
+    page.get_by_label("Horizon").fill(str(horizon))
+    page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#result")).to_be_visible()
+
+
+def forecast_symbol(page: Page, symbol: str) -> None:
+    """Ask for a symbol; a worker's first download imports pandas, which takes a while."""
+    page.get_by_label("Stock symbol").fill(symbol)
+    page.get_by_role("button", name="Forecast 20 days").click()
+    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+
+
+def ask(server: str, closes: list[float], horizon: int) -> dict:
+    answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon}, timeout=30)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def open_backtest(page: Page) -> None:
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-chart canvas")).to_be_visible()
+
+
+def open_monitoring(page: Page) -> None:
+    with page.expect_response("**/monitor?limit=100"):
+        page.get_by_role("tab", name="Monitoring").click()
+    expect(page.locator('[data-monitor="refreshed"]')).to_contain_text("Refreshed at")
+
+
+def metadata() -> dict:
+    return json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+
+
+def shown(price: float) -> str:
+    """A price of the example's size as the page writes it."""
+    return f"{price:,.2f}"
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]

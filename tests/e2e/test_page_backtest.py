@@ -1,0 +1,240 @@
+"""The page's tab Backtest in a real Chromium."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import requests
+from browsing import COUNT_PIXELS, MARKS, PROJECT, metadata, open_backtest, shown, violations
+from playwright.sync_api import Page, expect
+
+CHANCE, SURE = "than chance may explain (Diebold-Mariano test, p = 0.3).", "more than chance explains (Diebold-Mariano test, p < 0.005)."
+
+pytestmark = MARKS
+
+
+def backtest_rows() -> list[dict[str, str]]:
+    with (PROJECT / "modelFiles" / "versions" / metadata()["model_version"] / "backtest.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def point_at(page: Page, share: float) -> str:
+    """What the backtest's readout tells at a share of the chart's width."""
+    over = page.locator("#backtest-chart .u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 40)
+    return page.locator("#backtest-readout").inner_text()
+
+
+def shown_days(page: Page) -> tuple[str, str]:
+    """The first and the last day in sight."""
+    return point_at(page, 0)[:10], point_at(page, 1)[:10]
+
+
+def test_backtest_is_fetched_once_and_only_when_it_is_shown(page, watch):
+    assert watch.asked("/backtest") == []
+    open_backtest(page)
+    page.get_by_role("tab", name="Forecast").click()
+    open_backtest(page)
+    assert len(watch.asked("/backtest")) == 1
+
+
+def test_backtest_chart_is_drawn_and_described(page):
+    page.emulate_media(color_scheme="light")
+    open_backtest(page)
+    rows = backtest_rows()
+    chart = page.get_by_role("img", name=f"Line chart of {len(rows)} closes of MSFT from {rows[0]['date']} to {rows[-1]['date']}")
+    expect(chart).to_be_visible()
+    page.get_by_role("button", name=rows[-1]["date"][:4]).click()  # a year, so that the lines lie apart
+    dark, outer, inner, blue = chart.evaluate(COUNT_PIXELS)
+    assert dark > 300, "the closes are not drawn"
+    assert blue > 300, "the forecasts are not drawn"
+    assert outer > 3000, "the 95% interval is not drawn"
+    assert inner > 3000, "the 80% interval is not drawn"
+
+
+def test_backtest_tells_the_values_under_the_pointer(page):
+    open_backtest(page)
+    rows = {row["date"]: row for row in backtest_rows()}
+    told = [point_at(page, share) for share in (0, 0.3, 0.7, 1)]
+    for text in told:
+        row = {name: shown(float(value)) for name, value in rows[text[:10]].items() if name != "date"}
+        assert text == (
+            f"{text[:10]}: close {row['actual']}, forecast {row['predicted']}, "
+            f"80% {row['low_80']} to {row['high_80']}, 95% {row['low_95']} to {row['high_95']}"
+        )
+    assert (told[0][:10], told[-1][:10]) == (min(rows), max(rows))
+    assert len(set(told)) == 4
+    page.mouse.move(0, 0)
+    expect(page.locator("#backtest-readout")).to_be_empty()
+
+
+@pytest.mark.parametrize("back", ["double click", "button"])
+def test_backtest_zooms_by_drag_and_back(page, back):
+    open_backtest(page)
+    whole = shown_days(page)
+    button = page.get_by_role("button", name="Whole period")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    start, end = point_at(page, 0.6)[:10], point_at(page, 0.4)[:10]
+    page.mouse.down()
+    point_at(page, 0.5)
+    point_at(page, 0.6)
+    page.mouse.up()
+    expect(button).to_have_attribute("aria-pressed", "false")
+    first, last = shown_days(page)
+    assert whole[0] < end <= first < last <= start < whole[1]
+    if back == "button":
+        button.click()
+    else:
+        point_at(page, 0.5)
+        page.locator("#backtest-chart .u-over").dblclick()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    assert shown_days(page) == whole
+
+
+def test_backtest_shows_a_year_at_a_press(page):
+    open_backtest(page)
+    dates = [row["date"] for row in backtest_rows() if row["date"].startswith("2021")]
+    page.get_by_role("button", name="2021").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="2021")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Whole period")).to_have_attribute("aria-pressed", "false")
+    assert shown_days(page) == (dates[0], dates[-1])
+
+
+def test_backtest_dates_do_not_depend_on_the_time_zone(browser, server):
+    drawn = set()
+    for zone in ("Pacific/Honolulu", "Pacific/Auckland"):
+        context = browser.new_context(timezone_id=zone)
+        page = context.new_page()
+        page.goto(f"{server}/#backtest")
+        expect(page.locator("#backtest-chart canvas")).to_be_visible()
+        rows = backtest_rows()
+        assert shown_days(page) == (rows[0]["date"], rows[-1]["date"])
+        drawn.add(page.locator("#backtest-chart canvas").evaluate("c => c.toDataURL()"))
+        context.close()
+    assert len(drawn) == 1, "the axis has other days"
+
+
+def test_backtest_keeps_its_zoom_and_size_when_the_colours_change_out_of_sight(page):
+    open_backtest(page)
+    page.get_by_role("button", name="2021").click()
+    days = shown_days(page)
+    page.get_by_role("tab", name="Forecast").click()
+    page.emulate_media(color_scheme="dark")
+    open_backtest(page)
+    assert shown_days(page) == days
+    chart, frame = (page.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#backtest-figure"))
+    assert chart["width"] == pytest.approx(frame["width"], abs=2)
+
+
+def test_tables_say_how_often_the_intervals_held(page):
+    open_backtest(page)
+    tables = page.locator("#coverage table")
+    coverage = metadata()["coverage"]
+    expect(tables).to_have_count(len(coverage))
+    for table, kind in zip(tables.all(), ("year", "volatility", "horizon"), strict=True):
+        rows = [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
+        assert rows == [
+            [name, str(part["n_days"]), f"{part['coverage_80']:.1%}", f"{part['coverage_95']:.1%}"] for name, part in coverage[kind].items()
+        ]
+
+
+def test_backtest_in_words_is_its_metadata(page):
+    open_backtest(page)
+    model = metadata()
+    result = model["metrics"]
+    text = page.locator("#backtest-result").inner_text()
+    assert f"Each of the {result['n_days']} closes of {model['symbol']} from {model['tested_from']} to {model['last_date']}" in text
+    assert f"Its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
+    assert f"p = {result['dm_p_value']:.2g})" in text
+    assert f"The 80% intervals held {result['coverage_80']:.1%} of the closes, the 95% ones {result['coverage_95']:.1%}." in text
+    assert f"on all days held {result['naive_coverage_80']:.1%} and {result['naive_coverage_95']:.1%}." in text
+    scores = [f"{100 * result[f'winkler_{level}']:.2f} against {100 * result[f'naive_winkler_{level}']:.2f}" for level in (80, 95)]
+    assert f"the intervals got {scores[0]} and {scores[1]}:" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"rmse_ratio": 0.97, "dm_p_value": 0.3, "dm_statistic": -1}, f"so it is the better of the two, but by no more {CHANCE}"),
+        ({"rmse_ratio": 0.97, "dm_p_value": 0.001, "dm_statistic": -3}, f"so it is the better of the two, by {SURE}"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.3, "dm_statistic": 1}, "so it adds nothing to it: the difference is no more than chance"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it adds nothing to it, though the difference is {SURE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": 0.3, "dm_statistic": 1}, f"so it is worse than that, but by no more {CHANCE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it is worse than that, by {SURE}"),
+        ({"rmse_ratio": 1.3, "dm_p_value": None, "dm_statistic": None}, "so it is worse than that. The 80%"),
+        ({"winkler_80": 0.9, "naive_winkler_80": 1, "winkler_95": 0.9, "naive_winkler_95": 1}, ": better than such bands at both levels."),
+        ({"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 1, "naive_winkler_95": 1}, ": no better than such bands at both levels."),
+        (
+            {"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 2, "naive_winkler_95": 1},
+            ": no better than such bands at 80%, worse at 95%.",
+        ),
+    ],
+)
+def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeypatch):
+    from app import create_app
+
+    monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
+    app = create_app()
+    app.extensions["service"].models.current().metadata["metrics"].update(changed)
+    text = app.test_client().get("/").text.replace("</p>", " ").replace("<p>", " ").replace("&lt;", "<")
+    assert words in " ".join(text.split())
+
+
+def test_backtest_can_be_downloaded(page, server):
+    open_backtest(page)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename == f"backtest-MSFT-{metadata()['model_version']}.csv"
+    assert Path(download.value.path()).read_bytes() == requests.get(f"{server}/backtest", timeout=30).content
+
+
+def test_backtest_that_fails_is_told_and_fetched_anew(page):
+    refusal = {"error": "Model x has no backtest.", "details": []}
+    page.route("**/backtest", lambda route: route.fulfill(status=404, json=refusal))
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-error")).to_have_text(refusal["error"])
+    expect(page.locator("#backtest-error")).to_have_role("alert")
+    expect(page.locator("#backtest-figure")).to_be_hidden()
+    expect(page.locator("#coverage")).to_be_visible()
+    page.unroute("**/backtest")
+    page.get_by_role("tab", name="Forecast").click()
+    open_backtest(page)
+    expect(page.locator("#backtest-error")).to_be_hidden()
+
+
+def test_backtest_of_another_model_than_the_pages_is_not_shown(page):
+    page.route("**/backtest", lambda route: route.fulfill(body="date,actual\n", headers={"ETag": '"20990101-000000-abcdef"'}))
+    page.get_by_role("tab", name="Backtest").click()
+    expect(page.locator("#backtest-error")).to_contain_text("Load the page again")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_backtest_has_no_accessibility_violations(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    open_backtest(page)
+    page.get_by_role("button", name="2021").click()
+    point_at(page, 0.5)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_backtest_does_not_scroll_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    open_backtest(page)
+    assert point_at(page, 0.5)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    chart, panel = (page.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#panel-backtest"))
+    assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
+
+
+def test_backtest_in_words_and_tables_needs_no_javascript(browser, server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server)
+    expect(page.locator("#backtest-result")).to_be_visible()
+    expect(page.locator("#coverage table")).to_have_count(3)
+    expect(page.get_by_role("tablist")).to_be_hidden()
+    context.close()

@@ -1,0 +1,242 @@
+"""The page's tab Monitoring in a real Chromium: what it shows, and when it asks for it."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import requests
+from browsing import COUNT_PIXELS, MARKS, ask, example_closes, forecast, metadata, open_monitoring, serve, shown, violations
+from playwright.sync_api import Page, expect
+
+pytestmark = MARKS
+
+NONE = "\N{EN DASH}"
+NOW = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
+
+
+def logged(second: float, **fields) -> dict:
+    """A row of the log, so many seconds before NOW."""
+    row = {"timestamp": (NOW - timedelta(seconds=second)).isoformat(), "response_time": 0.0012, "memory_usage": 5.0, "status": 200}
+    return row | {"windows": 1, "last_close": 100.0, "predicted_price": 100.5, "low_80": 98.0, "high_80": 103.0} | fields
+
+
+def state(rows: list[dict], **summary) -> dict:
+    """An answer of /monitor."""
+    none = dict.fromkeys(("rmse", "naive_rmse", "coverage_80", "coverage_95", "mean_width_80", "mean_width_95"))
+    usual = {
+        "requests": len(rows),
+        "by_status": {"200": len(rows)} if rows else {},
+        "latency_seconds": {"p50": 0.001, "p95": 0.002, "p99": 0.003},
+        "live_accuracy": {"n": 3, "needed": 20, "caught_up": True} | none,
+        "drift": {"verdict": "Not enough data: 3 of 20 closes."},
+    }
+    return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}
+
+
+def answer_with(page: Page, content: dict) -> None:
+    headers = {"Date": format_datetime(NOW, usegmt=True), "Content-Type": "application/json"}
+    page.route("**/monitor?limit=100", lambda route: route.fulfill(json=content, headers=headers))
+
+
+def told(page: Page, name: str):
+    return page.locator(f'[data-monitor="{name}"]')
+
+
+def test_monitoring_shows_what_the_service_tells(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv"):
+        page = browser.new_page()
+        page.goto(url)
+        answer = ask(url, example_closes(page), horizon=2)
+        requests.post(f"{url}/predict", json={"predict": [1.0]}, timeout=30)
+        open_monitoring(page)
+        expect(told(page, "requests")).to_have_text("2")
+        expect(told(page, "statuses")).to_have_text("200: 1, 422: 1")
+        expect(told(page, "errors")).to_have_text("0 failed, 1 refused")
+        expect(told(page, "version")).to_have_text(metadata()["model_version"])
+        summary = requests.get(f"{url}/monitor", timeout=30).json()["SUMMARY"]
+        expect(told(page, "accuracy")).to_have_text("Not enough data: 0 of 20 closes.")
+        expect(told(page, "drift")).to_have_text(summary["drift"]["verdict"])
+        for name in ("p50", "p95", "p99"):
+            assert float(told(page, name).inner_text().removesuffix(" ms")) == pytest.approx(
+                1000 * summary["latency_seconds"][name], rel=0.06
+            )
+        for name in ("cpu", "memory"):
+            assert 0 <= float(told(page, name).inner_text().removesuffix("%")) <= 1000
+        rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#requests-table tbody tr").all()]
+        low, high = answer["intervals"]["80"]
+        assert [row[1] for row in rows] == ["422", "200"]
+        assert rows[0][3:] == [NONE, NONE, NONE, NONE]
+        assert rows[1][3:] == ["1", shown(answer["last_close"]), shown(answer["predicted_price"]), f"{shown(low)} to {shown(high)}"]
+        page.close()
+
+
+def test_monitoring_without_any_request_says_so(page):
+    answer_with(page, state([], latency_seconds=None))
+    open_monitoring(page)
+    expect(page.locator("#no-requests")).to_have_text("There is none yet.")
+    expect(page.locator("#latency-figure")).to_be_hidden()
+    expect(told(page, "p50")).to_have_text(NONE)
+    expect(told(page, "statuses")).to_have_text(NONE)
+
+
+def test_latency_of_the_last_requests_is_drawn_and_told(page):
+    page.emulate_media(color_scheme="light")
+    answer_with(page, state([logged(100 - i, response_time=0.001 + i / 1e5) for i in range(100)]))
+    open_monitoring(page)
+    chart = page.get_by_role("img", name="Line chart of the latencies of the last 100 requests: the slowest took 2 ms.")
+    expect(chart).to_be_visible()
+    assert chart.evaluate(COUNT_PIXELS)[3] > 300, "the latencies are not drawn"
+    expect(page.locator("#requests-table tbody tr")).to_have_count(20)
+    page.locator("#latency-chart").scroll_into_view_if_needed()
+    box = page.locator("#latency-chart .u-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 30)
+    expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:59:59 UTC: 2 ms, status 200")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate"),
+    [
+        ([], "0 over 60 s"),
+        ([90, 61, 59, 30, 1], "0.05 over 60 s"),
+        ([10 - i / 10 for i in range(100)], "10 over 10 s"),  # more came within the minute than are known
+        ([3000 - 30 * i for i in range(99)] + [5], "0.033 over 60 s"),
+    ],
+)
+def test_requests_a_second_are_counted_over_the_last_minute(page, seconds, rate):
+    answer_with(page, state([logged(second) for second in seconds]))
+    open_monitoring(page)
+    expect(told(page, "rate")).to_have_text(rate)
+
+
+def test_live_accuracy_is_told_once_there_is_enough(page):
+    figures = {"rmse": 0.01, "naive_rmse": 0.0125, "coverage_80": 0.81, "coverage_95": 0.955, "mean_width_80": 0.041, "mean_width_95": 0.07}
+    accuracy = {"n": 1200, "needed": 20, "caught_up": False} | figures
+    answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
+    open_monitoring(page)
+    expect(told(page, "accuracy")).to_have_text(
+        "Of 1,200 forecasts the close has come. The RMSE of their daily returns is 1.00%, that of repeating the last close 1.25%: "
+        "0.8000 times as large. The log is still being read."
+    )
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
+    assert rows == [["80%", "81.0%", "4.10%"], ["95%", "95.5%", "7.00%"]]
+    expect(told(page, "drift")).to_have_text("They look like those of the training.")
+
+
+def test_figures_of_machine_and_model_are_told(page):
+    answer_with(page, state([logged(1)], by_status={"200": 1500, "422": 2, "503": 1}))
+    trained = datetime.now(UTC) - timedelta(days=3, hours=1)
+    ready = {"status": "ready", "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef", "problem": "The newest model is not as published."}
+    page.route("**/ready", lambda route: route.fulfill(json=ready))
+    open_monitoring(page)
+    expect(told(page, "refreshed")).to_have_text("Refreshed at 2026-11-23 20:00:00 UTC.")
+    expect(told(page, "statuses")).to_have_text("200: 1,500, 422: 2, 503: 1")
+    expect(told(page, "errors")).to_have_text("1 failed, 2 refused")
+    expect(told(page, "cpu")).to_have_text("12.5%")
+    expect(told(page, "memory")).to_have_text("34.3%")
+    expect(told(page, "version")).to_have_text(ready["model_version"])
+    expect(told(page, "age")).to_have_text("3 days")
+    expect(told(page, "model-problem")).to_have_text(ready["problem"])
+
+
+def asked(page: Page) -> list[str]:
+    """Every question for the state of the service from now on."""
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url) if "/monitor" in request.url else None)
+    return urls
+
+
+def test_monitoring_is_refreshed_every_five_seconds_and_only_while_it_is_shown(page):
+    page.clock.install()
+    page.reload()
+    questions = asked(page)
+    page.clock.run_for(11_000)
+    assert questions == []
+    open_monitoring(page)
+    for _ in range(3):
+        with page.expect_response("**/monitor?limit=100"):
+            page.clock.run_for(5000)
+        page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
+    assert len(questions) == 4
+    page.get_by_role("tab", name="Forecast").click()
+    for _ in range(3):
+        page.clock.run_for(5000)
+        page.wait_for_timeout(100)
+    assert len(questions) == 4
+    with page.expect_response("**/monitor?limit=100"):
+        page.get_by_role("tab", name="Monitoring").click()
+
+
+def test_monitoring_rests_while_the_page_is_out_of_sight(page):
+    page.clock.install()
+    page.reload()
+    open_monitoring(page)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    questions = asked(page)
+    for _ in range(3):
+        page.clock.run_for(5000)
+        page.wait_for_timeout(100)
+    assert questions == []
+    with page.expect_response("**/monitor?limit=100"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_monitoring_that_cannot_be_refreshed_says_so_and_goes_on(page):
+    page.clock.install()
+    page.reload()
+    open_monitoring(page)
+    expect(told(page, "refreshed")).to_contain_text("Refreshed at")
+    refreshed = told(page, "refreshed").inner_text()
+    page.route("**/monitor?limit=100", lambda route: route.abort())
+    page.clock.run_for(5000)
+    error = page.locator("#monitoring-error")
+    expect(error).to_contain_text("Could not refresh: The server did not answer.")
+    expect(error).to_have_role("alert")
+    expect(told(page, "refreshed")).to_have_text(refreshed)
+    page.unroute("**/monitor?limit=100")
+    page.wait_for_timeout(200)
+    page.clock.run_for(5000)
+    expect(error).to_be_empty()
+
+
+def test_table_stays_as_it_is_while_no_request_comes(page):
+    page.clock.install()
+    page.reload()
+    answer_with(page, state([logged(1)]))
+    open_monitoring(page)
+    page.locator("#requests-table tbody tr").evaluate("row => row.id = 'kept'")
+    with page.expect_response("**/monitor?limit=100"):
+        page.clock.run_for(5000)
+    page.wait_for_timeout(200)
+    expect(page.locator("#kept")).to_have_count(1)
+
+
+def test_monitoring_asks_for_the_api_key(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
+        page = browser.new_page()
+        page.goto(f"{url}/#monitoring")
+        expect(page.get_by_label("API key")).to_be_focused()
+        expect(page.locator("#monitoring-error")).to_have_text("The figures need the API key.")
+        page.get_by_label("API key").fill("key-of-the-test")
+        page.get_by_label("API key").press("Enter")
+        expect(told(page, "requests")).to_have_text("0")
+        expect(page.locator("#monitoring-error")).to_be_empty()
+        expect(page.get_by_label("API key")).to_be_hidden()
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_monitoring_has_no_accessibility_violations(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    forecast(page)
+    open_monitoring(page)
+    expect(page.locator("#requests-table tbody tr").first).to_be_visible()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_monitoring_does_not_scroll_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    answer_with(page, state([logged(30 - i, last_close=12345.678) for i in range(30)], by_status={"200": 990, "422": 9, "503": 1}))
+    open_monitoring(page)
+    expect(page.locator("#latency-chart canvas")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,150 @@
+"""The page's form for a symbol in a real Chromium, with a server that Yahoo Finance answers, or does not."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from browsing import COUNT_PIXELS, MARKS, forecast, forecast_symbol, serve, shown, violations
+from playwright.sync_api import Route, expect
+from yahoo_stub import YahooStub
+
+from processData import snapshot_symbols
+
+pytestmark = MARKS
+
+
+def test_symbols_of_the_snapshot_are_offered(page):
+    options = page.locator("#symbols option").evaluate_all("options => options.map(option => option.value)")
+    assert options == snapshot_symbols()
+    expect(page.get_by_label("Stock symbol")).to_have_attribute("list", "symbols")
+
+
+def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
+    page.emulate_media(color_scheme="light")
+    forecast_symbol(page, " jnj ")
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250", timeout=60).json()
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    expect(page.locator('[data-out="price"]')).to_have_text(shown(answer["predicted_price"]))
+    expect(page.locator("#table tbody tr")).to_have_count(20)
+    chart = page.get_by_role("img", name=f"Line chart of 250 closes from {shown(answer['closes'][0])} to {shown(answer['last_close'])}")
+    dark, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
+    assert dark > 300, "the closes are not drawn"
+    assert min(outer, inner) > 300, "the intervals are not drawn"
+
+
+def test_symbol_tells_its_last_date_its_source_and_that_it_is_old(page):
+    forecast_symbol(page, "JNJ")
+    expect(page.locator("#origin")).to_have_text("The last close of JNJ is of 2022-12-28, from the embedded snapshot.")
+    warnings = page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
+    assert "These closes are from the snapshot and end on 2022-12-28." in warnings[0]
+    assert "The last close is of 2022-12-28, " in warnings[1]
+    forecast(page)
+    expect(page.locator("#origin")).to_be_empty()
+    expect(page.locator("#result-title")).to_have_text("Forecast")
+
+
+def test_symbol_chart_tells_the_date_under_the_pointer(page):
+    forecast_symbol(page, "JNJ")
+    box = page.locator("#chart .u-over").bounding_box()
+    page.mouse.move(box["x"] + 250 / 270 * box["width"] - 3, box["y"] + 50)
+    expect(page.locator("#readout")).to_contain_text("2022-12-2")
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    expect(page.locator("#readout")).to_contain_text("day +20: ")
+
+
+def test_fresh_closes_of_yahoo_finance_bring_no_warning_and_an_unknown_symbol_is_told(browser, tmp_path):
+    with YahooStub() as yahoo:
+        yahoo.end_on(datetime.now(UTC).date() - timedelta(days=1))
+        for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
+            page = browser.new_page()
+            page.goto(url)
+            forecast_symbol(page, "ACME")
+            expect(page.locator("#origin")).to_have_text(f"The last close of ACME is of {yahoo.dates[-1]}, from Yahoo Finance.")
+            expect(page.get_by_role("list", name="Warnings")).not_to_contain_text("The last close is of")
+            yahoo.behave("not found")
+            forecast_symbol(page, "NOSUCH")
+            error = requests.get(f"{url}/forecast/NOSUCH", timeout=60)
+            assert error.status_code == 404
+            expect(page.locator("#symbol-error")).to_contain_text(error.json()["error"])
+            expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")
+            expect(page.locator("#result")).to_be_hidden()
+            page.close()
+
+
+def test_symbol_without_a_source_tells_when_to_try_again(page):
+    forecast_symbol(page, "ACME")
+    error = page.locator("#symbol-error")
+    expect(error).to_contain_text("No source has closes of ACME now.")
+    expect(error).to_contain_text("Try again in 60 seconds.")
+    expect(error).to_have_role("alert")
+    assert violations(page) == []
+    page.get_by_label("Stock symbol").fill("ACM")
+    expect(error).to_be_hidden()
+
+
+@pytest.mark.parametrize(("symbol", "message"), [("  ", "Write a symbol"), ("..", "“..” is not a symbol"), ("BRK/B", "is not a symbol")])
+def test_what_is_no_symbol_is_told_and_not_asked_for(page, watch, symbol, message):
+    forecast_symbol(page, symbol)
+    expect(page.locator("#symbol-error")).to_contain_text(message)
+    expect(page.get_by_label("Stock symbol")).to_be_focused()
+    assert not [url for url in watch.requests if "/forecast/" in url]
+
+
+def test_refusal_of_the_server_is_told_at_the_symbol(page):
+    refusal = {"error": "ACME has 12 closes; a forecast takes 60.", "details": []}
+    page.route("**/forecast/ACME*", lambda route: route.fulfill(status=422, json=refusal))
+    forecast_symbol(page, "ACME")
+    expect(page.locator("#symbol-error")).to_have_text(refusal["error"])
+
+
+def test_late_answer_to_an_older_question_is_not_shown(page):
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/forecast/*", hold)
+    page.get_by_label("Stock symbol").fill("MSFT")
+    page.get_by_role("button", name="Forecast 20 days").click()
+    expect(page.locator("#symbol-progress")).to_contain_text("Asking for the newest closes of MSFT")
+    forecast(page)
+    held[0].continue_()
+    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+    expect(page.locator("#result-title")).to_have_text("Forecast")
+
+
+def test_files_and_calls_of_a_symbol_name_it(page, server):
+    forecast_symbol(page, "JNJ")
+    for button, name in (("Save as CSV", "forecast-JNJ-2022-12-28.csv"), ("Save as PNG", "forecast-JNJ-2022-12-28.png")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == name
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250", timeout=60).json()
+    for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+        page.get_by_role("button", name=language).click()
+        command = page.locator("#call").text_content()
+        done = subprocess.run([*program, command], capture_output=True, check=True, timeout=60)
+        assert json.loads(done.stdout)["path"] == answer["path"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forecast_of_a_symbol_has_no_accessibility_violations(page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    forecast_symbol(page, "JNJ")
+    assert violations(page) == []
+
+
+def test_key_is_asked_for_a_symbol_and_the_call_made_again(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
+        page = browser.new_page()
+        page.goto(url)
+        forecast_symbol(page, "JNJ")
+        expect(page.get_by_label("API key")).to_be_focused()
+        page.get_by_label("API key").fill("key-of-the-test")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+        expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
+        page.close()
