@@ -298,7 +298,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = Plan(skip=skip)
     if options.quick:
         skip |= {"usual", "mlflow"}
-        plan = Plan(rounds=2, seconds=1, connections=(1, 8, 128), starts=2, batches=5, slow_clients=200, skip=skip)
+        plan = Plan(rounds=2, seconds=1, connections=(1, 8), starts=1, batches=5, slow_clients=200, skip=skip)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
             results = measure(plan, Path(folder))

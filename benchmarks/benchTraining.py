@@ -1,7 +1,7 @@
 """How long training takes: an epoch of our fit beside one of plain Keras, and the whole command (about 5 minutes on two cores).
 
     python benchmarks/benchTraining.py            3 rounds
-    python benchmarks/benchTraining.py --quick    1 round, fewer epochs (about 2 minutes)
+    python benchmarks/benchTraining.py --quick    1 round of fewer epochs, without the whole command (half a minute)
 
 "Plain Keras" is model.fit on keras.layers.LSTM as a project would usually write it, with TensorFlow's own number of threads. The same
 network, closes, batches and seed; the two take turns, each in a fresh process, so that a busy moment of the machine does not meet one
@@ -57,48 +57,44 @@ def in_fresh_process(way: str, epochs: int) -> list[float]:
     return seconds
 
 
-def command_seconds(options: list[str]) -> float:
+def command_seconds() -> float:
     """Seconds of `python modelTrain.py` from start to publication, with an MLflow of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "modelTrain.py", "--source", "snapshot", "--model-dir", f"{folder}/modelFiles", *options]
+        command = [sys.executable, "modelTrain.py", "--source", "snapshot", "--model-dir", f"{folder}/modelFiles"]
         own = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         started = time.monotonic()
         subprocess.run(command, cwd=ROOT, env=own, stderr=subprocess.DEVNULL, check=True)
         return time.monotonic() - started
 
 
-def tables(seconds: dict[str, list[list[float]]], command: str, whole: float) -> str:
-    """The table in Markdown.
-
-    Args:
-        seconds: by way, for each round the seconds of its epochs.
-        command: what was run as a whole.
-        whole: its seconds.
-    """
+def table(seconds: dict[str, list[list[float]]]) -> str:
+    """The table in Markdown; `seconds` are those of each epoch, by way and round."""
     later = {way: statistics.median(value for epochs in rounds for value in epochs[1:]) for way, rounds in seconds.items()}
     lines = ["| fit | s an epoch, median | first epoch, s | times plain Keras |", "| --- | ---: | ---: | ---: |"]
     for way, rounds in seconds.items():
         first = statistics.median(epochs[0] for epochs in rounds)
         lines.append(f"| {way} | {later[way]:.2f} | {first:.1f} | {later[way] / later[PLAIN]:.2f} |")
-    return "\n".join([*lines, "", f"`{command}`: {whole:.0f} s from start to publication."])
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description="Seconds an epoch of training takes, beside plain Keras, and those of the whole command.")
-    parser.add_argument("--quick", action="store_true", help="1 round, 3 epochs")
+    parser.add_argument("--quick", action="store_true", help="1 round of 3 epochs, without the whole command")
     parser.add_argument("--way", choices=[PLAIN, OURS], help=argparse.SUPPRESS)  # what the fresh processes are asked for
     parser.add_argument("--epochs", type=int, default=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         print(json.dumps(epoch_seconds(options.way, options.epochs)))
         return
-    rounds, epochs, whole = (1, 3, ["--epochs", "3"]) if options.quick else (3, options.epochs, [])
+    rounds, epochs = (1, 3) if options.quick else (3, options.epochs)
     seconds: dict[str, list[list[float]]] = {PLAIN: [], OURS: []}
     for _ in range(rounds):
         for way, done in seconds.items():
             done.append(in_fresh_process(way, epochs))
-    print(tables(seconds, " ".join(["python modelTrain.py --source snapshot", *whole]), command_seconds(whole)))
+    print(table(seconds))
+    if not options.quick:
+        print(f"\n`python modelTrain.py --source snapshot`: {command_seconds():.0f} s from start to publication.")
 
 
 if __name__ == "__main__":
