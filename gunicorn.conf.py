@@ -7,6 +7,7 @@ and shares its memory; only the model is loaded by each. The MLflow UI is a chil
 import gc
 import logging
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,12 @@ def pre_fork(server: Any, worker: Any) -> None:
     """A worker is about to start: it takes the lowest free slot."""
     worker.slot = metrics.free_slot(other.slot for other in server.WORKERS.values())
     metrics.use_slot(worker.slot)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker is born, with the master's way of handling signals: one that ends it now would be lost, and the end wait for it in vain."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def child_exit(server: Any, worker: Any) -> None:
