@@ -2,18 +2,24 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from datetime import date
+from types import FrameType
 from typing import NoReturn
 
 from errors import ForecastError
 from settings import SettingError
 
+_interrupted = False
+
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command's main function and exit with its code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where whoever started this wants it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     try:
         main()
     except (ForecastError, SettingError) as error:
@@ -27,6 +33,19 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Ctrl-C."""
+    global _interrupted  # noqa: PLW0603
+    _interrupted = True
+    raise KeyboardInterrupt
+
+
+def go_on_unless_interrupted() -> None:
+    """Raise KeyboardInterrupt again after Ctrl-C: where it met a library that calls back into Python, it may have got lost there."""
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 def iso_date(text: str) -> str:

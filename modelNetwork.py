@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from commandLine import go_on_unless_interrupted
 from errors import InvalidClosesError
 from processData import WINDOW, Floats, fit_scaler, make_windows, relative_to_last
 
@@ -168,6 +169,7 @@ def _progress(epochs: int) -> "keras.callbacks.Callback":
     started = time.monotonic()
 
     def report(epoch: int, logs: dict[str, float]) -> None:
+        go_on_unless_interrupted()
         passed = time.monotonic() - started
         left = passed / (epoch + 1) * (epochs - epoch - 1)
         log.info(

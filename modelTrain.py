@@ -124,6 +124,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         write_backtest(result, folder / BACKTEST_FILE)
         values = metrics(result)
         log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
+        commandLine.go_on_unless_interrupted()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
         metadata = forecaster.metadata | describe_run(closes, options) | {

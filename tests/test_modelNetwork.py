@@ -90,6 +90,14 @@ def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(cl
         np.testing.assert_allclose(mine, reference, atol=1e-3)
 
 
+@pytest.mark.slow
+def test_ctrl_c_that_got_lost_in_a_library_ends_the_fit_with_its_epoch(closes, monkeypatch):
+    split = Split(calibration=200, test=260, n=260)
+    monkeypatch.setattr("commandLine._interrupted", True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0)
+
+
 @pytest.fixture(scope="module")
 def closes():
     return read_snapshot("MSFT").between("2020-01-01", "2022-12-28")
