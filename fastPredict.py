@@ -55,8 +55,9 @@ class FastPredict:
             asked = PredictOne.model_validate_json(body)
             if "horizon" not in asked.model_fields_set:
                 answer = self._service.answer_one(asked.predict, 1, False, started)
+                content = to_json(answer.content)
                 self._service.log(200, started, answer.logged)
-                return to_json(answer.content)
+                return content
         except Exception:  # noqa: BLE001, S110 - Flask meets it again and says what it is
             pass
         environ["wsgi.input"] = BytesIO(body)

@@ -6,11 +6,8 @@ and shares its memory; only the model is loaded by each. The MLflow UI is a chil
 
 import gc
 import logging
-import shutil
 import signal
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import app
 import gunicornWorker
@@ -19,13 +16,8 @@ import mlflowUI
 import modelPredict
 from settings import PROJECT_DIR, Settings
 
-if TYPE_CHECKING:
-    import subprocess
-
 settings = Settings.from_environment()
-children: "list[subprocess.Popen[bytes] | None]" = []
-counted = Path(tempfile.mkdtemp(prefix="stock-forecast-"))  # the workers' metrics, gone with the master
-metrics.share(counted)
+metrics.share()
 modelPredict.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
@@ -74,12 +66,11 @@ def when_ready(server: Any) -> None:
     gc.collect()
     gc.freeze()  # a collector that walks through shared memory would copy it
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    children.append(mlflowUI.start(settings))
+    server.mlflow_ui = mlflowUI.start(settings)  # kept by the master: this file is read again at a reload
     server.log.info("Stock forecasts on http://%s, interactive documentation at /apidocs.", bind)
 
 
 def on_exit(server: Any) -> None:
     """The API ends: so does the MLflow UI."""
-    for child in children:
-        mlflowUI.stop(child)
-    shutil.rmtree(counted, ignore_errors=True)
+    mlflowUI.stop(getattr(server, "mlflow_ui", None))
+    metrics.remove_shared()

@@ -21,7 +21,7 @@ from gevent.socket import socket as GeventSocket  # noqa: N812
 from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
-CORK = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))  # Linux; macOS and BSD
+CORK = getattr(socket, "TCP_CORK", None)  # Linux
 MAX_SLOTS = 128  # twice the most workers: old and new ones at a reload
 ABSENT = -1
 PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs

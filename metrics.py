@@ -7,6 +7,8 @@ counts in memory.
 """
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -29,12 +31,19 @@ _folder: Path | None = None  # where the workers count; None: in memory, in one 
 _slot = 0  # this worker's, in the names of its files
 
 
-def share(folder: Path) -> None:
-    """Count in files of this folder from now on; before the workers start."""
+def share() -> None:
+    """Count in files of a folder of its own from now on, before the workers start; a second call, at a reload, changes nothing."""
     global _folder  # noqa: PLW0603
-    _folder = folder
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.ValueClass = values.MultiProcessValue(lambda: _slot)
+    if _folder is None:
+        _folder = Path(tempfile.mkdtemp(prefix="stock-forecast-"))
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_folder)
+        values.ValueClass = values.MultiProcessValue(lambda: _slot)
+
+
+def remove_shared() -> None:
+    """Remove what `share` made."""
+    if _folder is not None:
+        shutil.rmtree(_folder, ignore_errors=True)
 
 
 def use_slot(slot: int) -> None:

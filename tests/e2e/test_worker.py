@@ -116,6 +116,22 @@ def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service
     wait_until(lambda: spread(service, 8)[0] >= 3, 10, "a share of the connections for the new worker")
 
 
+def test_a_reload_loses_no_count_and_no_request_and_leaves_nothing_behind(start, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    service = start(TMPDIR=str(folder))
+    wait_until(lambda: len(workers(service)) == 2, 30, "two workers")
+    before = {worker.pid for worker in workers(service)}
+    for number in range(60):
+        if number == 20:
+            service.process.send_signal(signal.SIGHUP)
+        assert requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30).ok
+    wait_until(lambda: len(workers(service)) == 2 and not before & {worker.pid for worker in workers(service)}, 30, "new workers")
+    assert 'route="/predict",status="200"} 60.0' in requests.get(f"{service.url}/metrics", timeout=30).text
+    assert service.stop() == 0
+    assert list(folder.iterdir()) == []
+
+
 def test_the_end_is_quiet_and_leaves_no_folder_behind(start, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
