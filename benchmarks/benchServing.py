@@ -50,12 +50,14 @@ class Plan:
         few_connections: for those that do not.
         seconds: of one run of wrk.
         long_seconds: of one on those that answer few.
+        short_seconds: of one that compares this service with itself.
         skip: peers and parts that are left out.
     """
 
     rounds: int = 5
     seconds: float = 2
     long_seconds: float = 3
+    short_seconds: float = 1
     connections: tuple[int, ...] = (1, 2, 8, 32, 128, 500)
     few_connections: tuple[int, ...] = (1, 2, 8)
     starts: int = 5
@@ -170,7 +172,7 @@ def unkept(server: Server, plan: Plan) -> dict[int, Load]:
     """By number of connections, with a new one for each request."""
     runs: dict[int, list[Load]] = {connections: [] for connections in plan.connections}
     for _, connections in itertools.product(range(plan.rounds), plan.connections):
-        runs[connections].append(wrk(server.url, connections, plan.seconds, server.body_file, keep_alive=False))
+        runs[connections].append(wrk(server.url, connections, plan.short_seconds, server.body_file, keep_alive=False))
     say("not kept-alive: done")
     return {connections: median(loads) for connections, loads in runs.items()}
 
@@ -237,7 +239,7 @@ def logs(recipe: Recipe, plan: Plan, folder: Path) -> dict[str, tuple[float, flo
             for _ in range(plan.rounds):
                 for server, times in zip((short, long), runs, strict=True):
                     body = server.body_file if path == "/predict" else None
-                    times.append(wrk(f"http://127.0.0.1:{server.port}{path}", 1, plan.seconds, body).p50)
+                    times.append(wrk(f"http://127.0.0.1:{server.port}{path}", 1, plan.short_seconds, body).p50)
             found[path] = statistics.median(runs[0]), statistics.median(runs[1])
             say(f"{path}: {found[path][0]:.2f} ms with {LOG_LINES[0]:,} logged requests, {found[path][1]:.2f} ms with {LOG_LINES[1]:,}")
     return found

@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Seconds an epoch of training takes, beside plain Keras, and those of the whole command.")
     parser.add_argument("--quick", action="store_true", help="1 round of 3 epochs, without the whole command")
     parser.add_argument("--way", choices=[PLAIN, OURS], help=argparse.SUPPRESS)  # what the fresh processes are asked for
-    parser.add_argument("--epochs", type=int, default=5, help=argparse.SUPPRESS)
+    parser.add_argument("--epochs", type=int, default=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         print(json.dumps(epoch_seconds(options.way, options.epochs)))
