@@ -267,7 +267,10 @@ def test_closes_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, pric
 @pytest.mark.slow
 def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_path):
     command = [sys.executable, "-u", "modelTrain.py", "--model-dir", str(tmp_path / "modelFiles"), "--source", "snapshot"]
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background job ignores it
+    )  # fmt: skip
     for line in process.stderr:
         if line.startswith("epoch"):
             break
