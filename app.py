@@ -7,7 +7,6 @@ Only this module, requestBody.py and fastPredict.py know HTTP. Every answer to a
 """
 
 import hashlib
-import hmac
 import logging
 import os
 import socket
@@ -48,7 +47,6 @@ log = logging.getLogger(__name__)
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
 SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>", "/oauth2-redirect.html")
-MIN_COMPRESSED_BYTES = 500  # a smaller answer fits one packet as it is
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -62,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
-    app.extensions |= {"service": service, "compression": _compression(app)}
+    app.extensions["service"] = service
     app.wsgi_app = FastPredict(app.wsgi_app, service)  # type: ignore[method-assign] # Flask's own way to put something in front
     app.before_request(_begin)
     app.after_request(_finish)
@@ -81,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/ready", view_func=ready)
     for route in SWAGGER_ROUTES:
         app.add_url_rule(route, view_func=documentation)
+    _add_compression(app)
     return app
 
 
@@ -253,19 +252,16 @@ def _begin() -> None:
     :raise 401: the header X-API-Key is missing or wrong.
     """
     g.started = time.perf_counter()
-    key = _service().settings.API_KEY.get_secret_value().encode()
-    if key and request.endpoint in NEEDS_KEY and not hmac.compare_digest(request.headers.get("X-API-Key", "").encode(), key):
+    if request.endpoint in NEEDS_KEY and not _service().admits(request.headers.get("X-API-Key", "")):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
 def _finish(response: Response) -> Response:
-    """Count every request, log those to /predict whatever came of them, compress an answer that is worth it."""
+    """Count every request, and log those to /predict whatever came of them."""
     service, rule = _service(), request.url_rule
     if rule is not None and rule.endpoint == "predict":
         service.log(response.status_code, g.started, g.get("logged", {}))
     service.record(rule.rule if rule else "unmatched", request.method, response.status_code, g.started)
-    if response.is_streamed or response.content_length is None or response.content_length >= MIN_COMPRESSED_BYTES:
-        response = current_app.extensions["compression"].after_request(response)
     return response
 
 
@@ -316,13 +312,10 @@ def _swagger_app() -> Flask:
     return app
 
 
-def _compression(app: Flask) -> Compress:
-    """Compressed answers for clients that ask for them; _finish applies it where there is enough to save."""
+def _add_compression(app: Flask) -> None:
+    """Compressed answers for clients that ask for them."""
     app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
-    app.config["COMPRESS_REGISTER"] = False
-    compress = Compress(app)
-    compress.compress_mimetypes_set.add("text/csv")
-    return compress
+    Compress(app).compress_mimetypes_set.add("text/csv")
 
 
 def _check_start(settings: Settings) -> None:

@@ -4,7 +4,6 @@ Whatever is not usual, or cannot be answered with 200, goes to Flask as it came,
 give the same answer and the same line in the log (tests/test_fastPredict.py).
 """
 
-import hmac
 import time
 from collections.abc import Iterable
 from io import BytesIO
@@ -13,10 +12,13 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from forecastService import ForecastService
-from requestBody import SMALL_BODY_BYTES, PredictOne
+from requestBody import PredictOne
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+SMALL_BODY_BYTES = 10_000  # holds one window
 
 
 class FastPredict:
@@ -24,7 +26,6 @@ class FastPredict:
 
     def __init__(self, flask_app: "WSGIApplication", service: ForecastService) -> None:
         self._flask_app, self._service = flask_app, service
-        self._key = service.settings.API_KEY.get_secret_value().encode()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer, or let Flask."""
@@ -45,7 +46,7 @@ class FastPredict:
             and environ.get("CONTENT_TYPE") == "application/json"
             and length.isdecimal()
             and int(length) <= SMALL_BODY_BYTES
-            and (not self._key or hmac.compare_digest(environ.get("HTTP_X_API_KEY", "").encode(), self._key))
+            and self._service.admits(environ.get("HTTP_X_API_KEY", ""))
         )
 
     def _answer(self, environ: "WSGIEnvironment", started: float) -> bytes | None:

@@ -3,6 +3,7 @@
 app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
 
+import hmac
 import math
 import threading
 import time
@@ -76,6 +77,11 @@ class ForecastService:
         self.gauge = Gauge()
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
+        self._key = settings.API_KEY.get_secret_value().encode()
+
+    def admits(self, key: str) -> bool:
+        """Whether someone with this API key, empty for none, may ask; the time it takes tells nothing of the right one."""
+        return not self._key or hmac.compare_digest(key.encode(), self._key)
 
     def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
         """Forecast one window.

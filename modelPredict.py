@@ -28,6 +28,7 @@ from processData import (
     WINDOW,
     Floats,
     read_csv,
+    relative_to_last,
     split_warnings,
     warn_of_oddities,
 )
@@ -110,10 +111,9 @@ class Network:
     def _next(self, windows: Floats) -> Floats:
         """The expected next closes (n, 1), float64."""
         session = self._one if len(windows) < MANY else self._many
-        last_closes = windows[:, -1:]
-        relative = (windows / last_closes).astype(np.float32)
+        relative = relative_to_last(windows).astype(np.float32)
         parts = [session.run(OUTPUTS, {"relative_closes": relative[start : start + CHUNK]})[0] for start in range(0, len(relative), CHUNK)]
-        forecast: Floats = (parts[0] if len(parts) == 1 else np.concatenate(parts)) * last_closes
+        forecast: Floats = (parts[0] if len(parts) == 1 else np.concatenate(parts)) * windows[:, -1:]
         return forecast
 
 

@@ -1,11 +1,10 @@
 /** The form for closes: pasted, from a file or the example -> checked -> POST /predict -> the panel of the answer. */
 
 import { predict } from "./api.js";
-import { askForKey, keepKey, keyHeader } from "./apiKey.js";
-import { withoutKey } from "./calls.js";
+import { askServer } from "./ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
 import { showMessages, showProblems } from "./messages.js";
-import { hideOutput, newQuestion, showOutput } from "./output.js";
+import { showOutput } from "./output.js";
 
 const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
 
@@ -68,30 +67,20 @@ async function ask() {
     return;
   }
   const body = { predict: closes, horizon: horizon.valueAsNumber };
-  const isNewest = newQuestion();
-  const headers = keyHeader();
-  waiting = true;
-  form.setAttribute("aria-busy", "true");
-  const reply = await predict(form.action, body, headers);
-  form.removeAttribute("aria-busy");
-  waiting = false;
-  if (reply.ok) {
-    keepKey();
-  }
-  if (!isNewest()) {
-    return;
-  }
-  if (!reply.ok) {
-    hideOutput();
-    if (reply.status === 401) {
-      askForKey(ask);
-    } else {
-      tellFailure([reply.error, ...reply.details]);
-    }
-    return;
-  }
-  const call = { url: form.action, body, headers: withoutKey(headers) };
-  showOutput({ answer: reply.answer, closes, dates: [], symbol: "", origin: "", call });
+  await askServer({
+    send: (headers) => predict(form.action, body, headers),
+    showBusy,
+    again: ask,
+    succeed: ({ answer }, headers) =>
+      showOutput({ answer, closes, dates: [], symbol: "", origin: "", call: { url: form.action, body, headers } }),
+    fail: (reply) => tellFailure([reply.error, ...reply.details]),
+  });
+}
+
+/** @param {boolean} busy */
+function showBusy(busy) {
+  waiting = busy;
+  form.setAttribute("aria-busy", String(busy));
 }
 
 form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {

@@ -1,10 +1,9 @@
 /** The form for a symbol: GET /forecast/<symbol> -> the panel of the answer. */
 
 import { forecastSymbol } from "./api.js";
-import { askForKey, keepKey, keyHeader } from "./apiKey.js";
-import { withoutKey } from "./calls.js";
+import { askServer } from "./ask.js";
 import { showProblems } from "./messages.js";
-import { hideOutput, newQuestion, showOutput } from "./output.js";
+import { showOutput } from "./output.js";
 
 /** @typedef {import("./api.js").SymbolAnswer} SymbolAnswer */
 
@@ -24,8 +23,9 @@ function tell(problems) {
 
 /** @param {string} text empty where nothing is under way */
 function showProgress(text) {
+  waiting = text !== "";
   byId("symbol-progress").textContent = text;
-  form.setAttribute("aria-busy", String(text !== ""));
+  form.setAttribute("aria-busy", String(waiting));
 }
 
 async function ask() {
@@ -39,32 +39,17 @@ async function ask() {
     field.focus();
     return;
   }
-  const isNewest = newQuestion();
-  const headers = keyHeader();
   const url = `${form.action}/${encodeURIComponent(symbol)}?horizon=20&closes=250`;
-  waiting = true;
-  showProgress(`Asking for the newest closes of ${symbol} …`);
-  const reply = await forecastSymbol(url, headers);
-  showProgress("");
-  waiting = false;
-  if (reply.ok) {
-    keepKey();
-  }
-  if (!isNewest()) {
-    return;
-  }
-  if (!reply.ok) {
-    hideOutput();
-    if (reply.status === 401) {
-      askForKey(ask);
-    } else {
-      tell(failure(reply));
-    }
-    return;
-  }
-  const { answer } = reply;
-  const { closes, dates } = answer;
-  showOutput({ answer, closes, dates, symbol: answer.symbol, origin: origin(answer), call: { url, headers: withoutKey(headers) } });
+  await askServer({
+    send: (headers) => forecastSymbol(url, headers),
+    showBusy: (busy) => showProgress(busy ? `Asking for the newest closes of ${symbol} …` : ""),
+    again: ask,
+    succeed({ answer }, headers) {
+      const { closes, dates } = answer;
+      showOutput({ answer, closes, dates, symbol: answer.symbol, origin: origin(answer), call: { url, headers } });
+    },
+    fail: (reply) => tell(failure(reply)),
+  });
 }
 
 /** @param {string} symbol */

@@ -1,0 +1,38 @@
+/** A question to the server, from either form: one at a time, with the API key, and only the newest question's answer is shown. */
+
+import { askForKey, keepKey, keyHeader } from "./apiKey.js";
+import { withoutKey } from "./calls.js";
+import { hideOutput, newQuestion } from "./output.js";
+
+/**
+ * @template {{ ok: boolean }} Reply
+ * @param {object} question
+ * @param {(headers: Record<string, string>) => Promise<Reply>} question.send
+ * @param {(busy: boolean) => void} question.showBusy
+ * @param {() => void} question.again asks once more, when the key is there
+ * @param {(reply: any, headers: Record<string, string>) => void} question.succeed with the headers but for the key
+ * @param {(reply: any) => void} question.fail
+ */
+export async function askServer({ send, showBusy, again, succeed, fail }) {
+  const isNewest = newQuestion();
+  const headers = keyHeader();
+  showBusy(true);
+  const reply = /** @type {any} */ (await send(headers));
+  showBusy(false);
+  if (reply.ok) {
+    keepKey();
+  }
+  if (!isNewest()) {
+    return;
+  }
+  if (reply.ok) {
+    succeed(reply, withoutKey(headers));
+    return;
+  }
+  hideOutput();
+  if (reply.status === 401) {
+    askForKey(again);
+  } else {
+    fail(reply);
+  }
+}
