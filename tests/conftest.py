@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from yahoo_stub import YahooStub
 
+from requestLog import RequestLog
 from settings import PROJECT_DIR, Settings
 
 
@@ -41,3 +43,32 @@ def yahoo(_yfinance_cache: None) -> Iterator[YahooStub]:
 def model_dir(tmp_path: Path) -> Path:
     """A copy of the published model that is in git."""
     return Path(shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles", ignore=shutil.ignore_patterns(".*")))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A service of its own, without Yahoo Finance and MLflow UI."""
+    nowhere = "http://127.0.0.1:1"  # nothing listens on port 1
+    return Settings(REQUEST_LOG=tmp_path / "log.csv", MLFLOW_UI_PORT=1, YAHOO_URL=nowhere, DATA_CACHE_DIR=tmp_path / "cache")
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    """Calls to that service, in this process."""
+    from app import create_app
+
+    return create_app(settings).test_client()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a request log is to be."""
+    return tmp_path / "logs" / "log.csv"
+
+
+@pytest.fixture
+def log(path: Path) -> Iterator[RequestLog]:
+    """A request log."""
+    opened = RequestLog(path)
+    yield opened
+    opened.close()

@@ -50,18 +50,6 @@ def _quickly_written(monkeypatch):
     monkeypatch.setattr("requestLog.LOOK_SECONDS", 0)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "log.csv"
-
-
-@pytest.fixture
-def log(path):
-    opened = RequestLog(path)
-    yield opened
-    opened.close()
-
-
 def whole_log(path):
     """All rows of all parts, oldest first."""
     parts = sorted(path.parent.glob("log.csv.[0-9]*"), key=lambda part: -int(part.suffix[1:]))
@@ -393,6 +381,7 @@ def test_memory_is_bounded_and_the_newest_are_kept(log, monkeypatch):
 
 
 def test_log_of_an_older_version_is_passed_over(path):
+    path.parent.mkdir()
     path.write_text("timestamp,response_time,memory_usage\n2024-10-01 12:00:00.123456,0.25,61.5\n")
     log = RequestLog(path)
     live = LiveAccuracy(log)

@@ -1,27 +1,19 @@
 """The web page in a real Chromium, served by a real gunicorn: what it shows, says and sends, and for whom it works."""
 
-import base64
-import json
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from browsing import (
-    COUNT_PIXELS,
     MARKS,
     PROJECT,
     Watch,
-    ask,
-    example_closes,
     forecast,
     metadata,
     open_backtest,
     open_monitoring,
     serve,
-    shown,
     violations,
 )
 from playwright.sync_api import Page, Route, expect
@@ -85,238 +77,6 @@ def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
         error = requests.post(f"{url}/predict", json={"predict": [1.0] * 60}, timeout=30).json()["error"]
         expect(page.locator("#request-error")).to_contain_text(error)
         page.close()
-
-
-def test_example_shows_the_numbers_that_predict_answers(page, server):
-    forecast(page, horizon=3)
-    answer = ask(server, example_closes(page), horizon=3)
-    (low80, high80), (low95, high95) = answer["intervals"]["80"], answer["intervals"]["95"]
-    expect(page.locator("#next-close")).to_have_text(
-        f"The next close is expected between {shown(low80)} and {shown(high80)} in 8 of 10 cases, and between {shown(low95)} and "
-        f"{shown(high95)} in 19 of 20; the expected close is {shown(answer['predicted_price'])}, the last close was "
-        f"{shown(answer['last_close'])}."
-    )
-    unrounded = {name: float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("low80", "high95", "price")}
-    assert unrounded == {"low80": low80, "high95": high95, "price": answer["predicted_price"]}
-    final = answer["path"][2]["intervals"]
-    expect(page.locator("#final-close")).to_contain_text(
-        f"3 trading days ahead is expected between {shown(final['80'][0])} and {shown(final['80'][1])}"
-    )
-    expect(page.locator(".words")).to_contain_text(answer["model_version"])
-
-
-def test_horizon_1_says_nothing_of_later_days(page):
-    forecast(page, horizon=1)
-    expect(page.locator("#final-close")).to_be_hidden()
-    expect(page.locator("#table tbody tr")).to_have_count(1)
-
-
-def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
-    forecast(page, horizon=20)
-    page.get_by_text("Forecast as a table").click()
-    rows = page.locator("#table tbody tr")
-    expect(rows).to_have_count(20)
-    last = ask(server, example_closes(page), horizon=20)["path"][-1]
-    ranges = [" to ".join(shown(bound) for bound in last["intervals"][level]) for level in ("80", "95")]
-    assert rows.last.locator("th, td").all_inner_texts() == ["20", shown(last["price"]), *ranges]
-    chart = page.get_by_role("img", name="20 trading days ahead")
-    expect(chart).to_be_visible()
-    dark, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
-    assert dark > 300, "the closes are not drawn"
-    assert outer > 3000, "the 95% interval is not drawn"
-    assert inner > 3000, "the 80% interval is not drawn"
-
-
-def test_chart_tells_the_values_under_the_pointer(page, server):
-    forecast(page, horizon=20)
-    box = page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
-    last = ask(server, example_closes(page), horizon=20)["path"][-1]
-    expect(page.locator("#readout")).to_contain_text(f"day +20: {shown(last['price'])}, 80% {shown(last['intervals']['80'][0])} to")
-
-
-def test_warnings_of_the_answer_are_shown(page):
-    page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.get_by_role("list", name="Warnings")).to_contain_text("unlike all that the model was trained on")
-    forecast(page)
-    expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
-
-
-@pytest.mark.parametrize("separator", [",", ", ", " ", ";", "; ", "\n", "\r\n", "\t", ",\n"])
-def test_closes_are_read_with_each_separator(page, server, separator):
-    closes = [100.5 + day for day in range(60)]
-    with page.expect_request("**/predict") as sent:
-        page.get_by_label("60 closes, oldest first").fill(separator.join(map(str, closes)))
-        page.get_by_role("button", name="Forecast", exact=True).click()
-    assert sent.value.post_data_json == {"predict": closes, "horizon": 5}
-
-
-@pytest.mark.parametrize("header", ["", "date,close\n", "Date;Close\n"])
-def test_two_columns_of_date_and_close_are_read(page, header):
-    closes = [100.5 + day for day in range(60)]
-    rows = "\n".join(f"2022-{1 + day // 28:02}-{1 + day % 28:02},{close}" for day, close in enumerate(closes))
-    with page.expect_request("**/predict") as sent:
-        page.get_by_label("60 closes, oldest first").fill(header + rows)
-        page.get_by_role("button", name="Forecast", exact=True).click()
-    assert sent.value.post_data_json["predict"] == closes
-
-
-BAD_PASTES = {
-    "nothing": ("  \n", "Paste 60 closes"),
-    "59 closes": (" ".join(["7"] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
-    "61 closes": (" ".join(["7"] * 61), "Found 61 closes; a forecast takes 60: keep the newest 60."),
-    "a word": (" ".join(["7"] * 11 + ["abc"] + ["7"] * 48), "Item 12, “abc”, is no number."),
-    "a currency sign": (" ".join(["$7"] + ["7"] * 59), "Item 1, “$7”, is no number."),
-    "a negative": (" ".join(["7"] * 59 + ["-7"]), "Item 60, “-7”, is not above zero."),
-    "zero": (" ".join(["0"] + ["7"] * 59), "Item 1, “0”, is not above zero."),
-    "infinity": (" ".join(["1e999"] + ["7"] * 59), "Item 1, “1e999”, is no number."),
-    "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
-    "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
-    "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
-    "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
-}
-
-
-@pytest.mark.parametrize(("paste", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
-def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, paste, message):
-    field = page.get_by_label("60 closes, oldest first")
-    field.fill(paste)
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    error = page.locator("#closes-error")
-    expect(error).to_contain_text(message)
-    expect(error).to_have_role("alert")
-    assert error.get_attribute("id") in (field.get_attribute("aria-describedby") or "").split()
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_be_focused()
-    assert watch.predictions == []
-
-
-def test_message_at_the_field_goes_when_it_is_mended(page):
-    page.get_by_label("60 closes, oldest first").fill("7")
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    page.get_by_label("60 closes, oldest first").press_sequentially(" 7")
-    expect(page.locator("#closes-error")).to_be_hidden()
-    expect(page.get_by_label("60 closes, oldest first")).not_to_have_attribute("aria-invalid", "true")
-
-
-def csv_file(closes: list[float]) -> dict:
-    rows = [f"2022-{1 + day // 28:02}-{1 + day % 28:02},{close}" for day, close in enumerate(closes)]
-    return {"name": "prices.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close", *rows]).encode()}
-
-
-def test_file_of_closes_is_read_in_the_browser(page):
-    closes = [100.5 + day for day in range(60)]
-    page.get_by_label("Load a CSV file").set_input_files(csv_file(closes))
-    expect(page.locator("#closes-origin")).to_have_text("From the file prices.csv.")
-    expect(page.locator("#closes-error")).to_be_hidden()
-    with page.expect_request("**/predict") as sent:
-        page.get_by_role("button", name="Forecast", exact=True).click()
-    assert sent.value.post_data_json["predict"] == closes
-
-
-def test_wrong_file_is_told_at_the_field_and_can_be_chosen_again_when_mended(page, watch):
-    chooser = page.get_by_label("Load a CSV file")
-    chooser.set_input_files(csv_file([7.0] * 59))
-    expect(page.locator("#closes-error")).to_have_text("Found 59 closes; a forecast takes 60: 1 missing.")
-    expect(page.get_by_label("60 closes, oldest first")).to_have_attribute("aria-invalid", "true")
-    expect(chooser).to_have_value("")  # else the browser would not notice the same name
-    chooser.set_input_files(csv_file([7.0] * 60))
-    expect(page.locator("#closes-error")).to_be_hidden()
-    chooser.set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 1_000_001})
-    expect(page.locator("#closes-error")).to_have_text("film.csv is larger than 1 MB.")
-    expect(page.get_by_label("60 closes, oldest first")).to_have_value("")
-    assert watch.predictions == []
-
-
-def test_error_of_the_server_is_shown_with_its_details(page, server):
-    forecast(page)
-    closes = [1.0] * 59 + [1e9]
-    page.get_by_label("60 closes, oldest first").fill(" ".join(f"{close:.0f}" for close in closes))
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    refusal = requests.post(f"{server}/predict", json={"predict": closes}, timeout=30).json()
-    alert = page.locator("#request-error")
-    for sentence in (refusal["error"], *refusal["details"]):
-        expect(alert).to_contain_text(sentence)
-    expect(alert).to_have_role("alert")
-    expect(page.locator("#result")).to_be_hidden()
-
-
-def test_error_that_is_not_json_is_shown_by_its_status(page):
-    page.route("**/predict", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
-    page.get_by_role("button", name="Load an example").click()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#request-error")).to_have_text("The server answered with status 502.")
-
-
-def test_server_that_does_not_answer_is_told(page):
-    page.route("**/predict", lambda route: route.abort())
-    page.get_by_role("button", name="Load an example").click()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#request-error")).to_contain_text("The server did not answer.")
-
-
-@pytest.mark.parametrize("clipboard", ["with the clipboard API", "without, as over plain HTTP"])
-def test_copied_curl_command_works(page, server, clipboard):
-    page.evaluate("navigator.clipboard.writeText('copied before')")
-    if clipboard.startswith("without"):
-        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-        page.reload()
-    forecast(page, horizon=2)
-    closes = example_closes(page)
-    page.get_by_role("button", name="Copy").click()
-    expect(page.locator("#copy-status")).to_have_text("Copied")
-    page.get_by_label("60 closes, oldest first").fill("")
-    page.get_by_label("60 closes, oldest first").press("ControlOrMeta+v")
-    command = page.get_by_label("60 closes, oldest first").input_value()
-    assert command.startswith("curl ")
-    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
-    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
-
-
-def test_copied_python_program_works(page, server):
-    forecast(page, horizon=2)
-    closes = example_closes(page)
-    page.get_by_role("button", name="Python").click()
-    expect(page.get_by_role("button", name="Python")).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_role("button", name="curl")).to_have_attribute("aria-pressed", "false")
-    page.get_by_role("button", name="Copy").click()
-    expect(page.locator("#copy-status")).to_have_text("Copied")
-    program = page.evaluate("navigator.clipboard.readText()")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
-    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
-    forecast(page, horizon=3)
-    expect(page.locator("#call")).to_contain_text("import requests")  # the choice stays
-    page.get_by_role("button", name="curl").click()
-    expect(page.locator("#call")).to_contain_text("curl -sS")
-
-
-def test_forecast_is_saved_as_csv_unrounded(page, server):
-    forecast(page, horizon=3)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    assert download.value.suggested_filename == "forecast.csv"
-    header, *rows = Path(download.value.path()).read_text().splitlines()
-    assert header == "step,forecast,low_80,high_80,low_95,high_95"
-    path = ask(server, example_closes(page), horizon=3)["path"]
-    expected = [[step["step"], step["price"], *step["intervals"]["80"], *step["intervals"]["95"]] for step in path]
-    assert [[float(cell) for cell in row.split(",")] for row in rows] == expected
-
-
-def test_chart_is_saved_as_a_picture_on_the_pages_ground(page):
-    page.emulate_media(color_scheme="light")
-    forecast(page, horizon=20)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as PNG").click()
-    assert download.value.suggested_filename == "forecast.png"
-    picture = Path(download.value.path()).read_bytes()
-    assert picture.startswith(b"\x89PNG")
-    chart = page.locator("#chart canvas").bounding_box()
-    assert int.from_bytes(picture[16:20], "big") == pytest.approx(chart["width"] + 32, abs=1)
-    source = "data:image/png;base64," + base64.b64encode(picture).decode()
-    corner, dark = page.evaluate(READ_PICTURE, source)
-    assert corner == [255, 255, 255, 255]
-    assert dark > 300, "the chart is not in it"
 
 
 def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
