@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
-    app.wsgi_app = FastPredict(app.wsgi_app, service)  # type: ignore[method-assign] # Flask's own way to put something in front
+    app.extensions["fastPredict"] = FastPredict(service)
     app.before_request(_begin)
     app.after_request(_finish)
     for error in (HTTPException, RequestError, ForecastError, Exception):

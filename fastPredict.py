@@ -1,65 +1,102 @@
-"""The usual request, one window to POST /predict, answered without Flask's machinery: it would cost as much as the forecast.
+"""The usual request, one window to POST /predict, answered on the connection itself.
 
-Whatever is not usual, or cannot be answered with 200, goes to Flask as it came, so app.py alone decides what an error says. Both roads
-give the same answer and the same line in the log (tests/test_fastPredict.py).
+The way through gunicorn and Flask would cost as much as the forecast.
+
+    head = read_head(b"POST /predict HTTP/1.1 ...")              None: not usual
+    FastPredict(service).answer(head, body, is_last, started)    None: not to be answered with 200
+
+Whatever is not usual to the letter, or cannot be answered with 200, goes to gunicorn and Flask as it came, so app.py alone decides what an
+error says. Both roads give the same answer and the same line in the log (tests/test_fastPredict.py).
 """
 
+import re
 import time
-from collections.abc import Iterable
-from io import BytesIO
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import NamedTuple
 
 from pydantic_core import to_json
+from werkzeug.http import http_date
 
 from forecastService import ForecastService
 from requestBody import PredictOne
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-
+REQUEST_LINE = b"POST /predict HTTP/1.1"
+HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*)[ \t]*")
+# Headers that do not change what a request means, or that are heeded here; with any other, a request is not usual.
+KNOWN = frozenset({
+    b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
+    b"content-type", b"content-length", b"x-api-key",
+})  # fmt: skip
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: %b\r\nConnection: %b\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nVary: Accept-Encoding\r\n\r\n%b"
+)
 SMALL_BODY_BYTES = 10_000  # holds one window
 
 
+class Head(NamedTuple):
+    """What matters of a usual request's head: the body's length in bytes, the API key, whether the connection ends with the answer."""
+
+    length: int
+    key: str
+    is_last: bool
+
+
+@lru_cache(maxsize=256)  # a client's requests have the same
+def read_head(head: bytes) -> Head | None:
+    """Read a request's head, without the empty line behind it; None where the request is not usual."""
+    line, *lines = head.split(b"\r\n")
+    matches = [HEADER.fullmatch(line) for line in lines]
+    headers = {match[1].lower(): match[2] for match in matches if match}
+    length, connection = headers.get(b"content-length", b""), headers.get(b"connection", b"keep-alive").lower()
+    is_usual = (
+        line == REQUEST_LINE
+        and len(headers) == len(lines)  # each is sound, none comes twice
+        and headers.keys() <= KNOWN
+        and b"host" in headers
+        and headers.get(b"content-type") == b"application/json"
+        and length.isdigit()
+        and len(length) < 10
+        and int(length) <= SMALL_BODY_BYTES
+        and connection in (b"keep-alive", b"close")
+    )
+    return Head(int(length), headers.get(b"x-api-key", b"").decode(), connection == b"close") if is_usual else None
+
+
 class FastPredict:
-    """WSGI middleware in front of Flask."""
+    """The short road of one worker."""
 
-    def __init__(self, flask_app: "WSGIApplication", service: ForecastService) -> None:
-        self._flask_app, self._service = flask_app, service
+    def __init__(self, service: ForecastService) -> None:
+        self._service = service
+        self._second, self._date = -1, b""
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """Answer, or let Flask."""
-        started = time.perf_counter()
-        content = self._answer(environ, started) if self._is_usual(environ) else None
-        if content is None:
-            return self._flask_app(environ, start_response)
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
-        self._service.record("/predict", "POST", 200, started)
-        return [content]
+    def answer(self, head: Head, body: bytes, is_last: bool, started: float) -> bytes | None:
+        """The whole answer to a usual request; None, with nothing logged or counted, where Flask is to answer.
 
-    def _is_usual(self, environ: "WSGIEnvironment") -> bool:
-        """Whether this is a small JSON body to POST /predict, from someone who may ask."""
-        length = environ.get("CONTENT_LENGTH", "")
-        return (
-            environ["PATH_INFO"] == "/predict"
-            and environ["REQUEST_METHOD"] == "POST"
-            and environ.get("CONTENT_TYPE") == "application/json"
-            and length.isdecimal()
-            and int(length) <= SMALL_BODY_BYTES
-            and self._service.admits(environ.get("HTTP_X_API_KEY", ""))
-        )
-
-    def _answer(self, environ: "WSGIEnvironment", started: float) -> bytes | None:
-        """The answer to one window; None, with the body as it was, where Flask is to answer."""
-        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        Args:
+            head: of the request.
+            body: of the request, whole.
+            is_last: whether the connection ends with this answer.
+            started: time.perf_counter() when the request came.
+        """
+        service = self._service
+        if not service.admits(head.key):
+            return None
         try:
             asked = PredictOne.model_validate_json(body)
-            if "horizon" not in asked.model_fields_set:
-                answer = self._service.answer_one(asked.predict, 1, False, started)
-                content = to_json(answer.content)
-                self._service.log(200, started, answer.logged)
-                return content
-        except Exception:  # noqa: BLE001, S110 - Flask meets it again and says what it is
-            pass
-        environ["wsgi.input"] = BytesIO(body)
-        return None
+            if "horizon" in asked.model_fields_set:
+                return None
+            answer = service.answer_one(asked.predict, 1, False, started)
+        except Exception:  # noqa: BLE001 - Flask meets it again and says what it is
+            return None
+        content = to_json(answer.content)
+        service.log(200, started, answer.logged)
+        service.record("/predict", "POST", 200, started)
+        return ANSWER % (self._now(), b"close" if is_last else b"keep-alive", len(content), content)
+
+    def _now(self) -> bytes:
+        """The header Date, written once a second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._date = second, http_date(second).encode()
+        return self._date

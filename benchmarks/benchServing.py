@@ -37,6 +37,7 @@ from servingReport import Results, goals, plot, report
 PEERS = ("bento", "lit", "usual", "mlflow")
 LOG_LINES = (1_000, 1_000_000)
 IDLE_SECONDS, IDLE_PERCENT = 2, 5
+MANY = 128
 SETTLE_SECONDS = 0.2
 STARTED = time.monotonic()
 
@@ -49,13 +50,15 @@ class Plan:
         connections: kept-alive or not, for servers that answer many requests a second.
         few_connections: for those that do not.
         seconds: of one run of wrk.
+        many_seconds: of one with MANY connections or more, whose opening takes a part of it.
         long_seconds: of one on those that answer few.
-        short_seconds: of one that compares this service with itself.
+        short_seconds: of one on a single connection.
         skip: peers and parts that are left out.
     """
 
     rounds: int = 5
     seconds: float = 2
+    many_seconds: float = 4
     long_seconds: float = 3
     short_seconds: float = 1
     connections: tuple[int, ...] = (1, 2, 8, 32, 128, 500)
@@ -64,6 +67,10 @@ class Plan:
     batches: int = 20
     slow_clients: int = 500
     skip: frozenset[str] = frozenset()
+
+    def seconds_of(self, connections: int) -> float:
+        """How long a run with so many connections takes."""
+        return self.many_seconds if connections >= MANY else self.seconds
 
 
 def say(text: str) -> None:
@@ -157,7 +164,7 @@ def throughput(servers: list[Server], plan: Plan) -> dict[str, dict[int, Load]]:
         for connections, server in itertools.product(plan.connections, turn):
             if not server.recipe.slow or connections in plan.few_connections:
                 settle(servers)
-                seconds = plan.long_seconds if server.recipe.slow else plan.seconds
+                seconds = plan.long_seconds if server.recipe.slow else plan.seconds_of(connections)
                 load = wrk(server.url, connections, seconds, server.body_file)
                 runs.setdefault((server.name, connections), []).append(load)
         at_8 = ", ".join(f"{server.recipe.title} {runs[server.name, 8][-1].rate:.0f}" for server in servers)
@@ -172,7 +179,7 @@ def unkept(server: Server, plan: Plan) -> dict[int, Load]:
     """By number of connections, with a new one for each request."""
     runs: dict[int, list[Load]] = {connections: [] for connections in plan.connections}
     for _, connections in itertools.product(range(plan.rounds), plan.connections):
-        runs[connections].append(wrk(server.url, connections, plan.short_seconds, server.body_file, keep_alive=False))
+        runs[connections].append(wrk(server.url, connections, plan.seconds_of(connections), server.body_file, keep_alive=False))
     say("not kept-alive: done")
     return {connections: median(loads) for connections, loads in runs.items()}
 

@@ -1,11 +1,15 @@
-"""Whose turn it is to take a connection."""
+"""Whose turn it is to take a connection, and what becomes of the requests that come on it."""
 
 import socket
+from types import SimpleNamespace
 
+import gevent
 import pytest
+from gevent.socket import socket as GeventSocket  # noqa: N812
+from gunicorn.workers.ggevent import GeventWorker
 
 import gunicornWorker
-from gunicornWorker import ABSENT, MAX_SLOTS, Listener, taken
+from gunicornWorker import ABSENT, MAX_SLOTS, Listener, Worker, taken
 
 
 @pytest.fixture
@@ -116,3 +120,119 @@ def test_who_was_left_out_comes_back_as_one_who_has_taken_as_many_as_the_others(
     client()
     take(listen(1))
     assert taken[1] == 51
+
+
+REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"
+
+
+class Fast:
+    """A short road that answers with the body, and leaves "flsk" to Flask."""
+
+    def answer(self, head, body, is_last, started):
+        return None if body == b"flsk" else b"<%b %b>" % (body, b"last" if is_last else b"more")
+
+
+class Exchange:
+    """A client's end of a connection that a worker handles, and what gunicorn read of it."""
+
+    def __init__(self, monkeypatch, fast=True, keepalive=30):
+        self.to_gunicorn = None
+        self.worker = Worker.__new__(Worker)
+        self.worker.alive = True
+        self.worker.cfg = SimpleNamespace(keepalive=keepalive)
+        self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
+        monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)
+        ours, theirs = socket.socketpair()
+        self.client = GeventSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
+        self.client.settimeout(10)
+        served = GeventSocket(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach())
+        self.done = gevent.spawn(self.worker.handle, None, served, None)
+
+    def _gunicorn(self, listener, connection, addr):
+        self.to_gunicorn = b""
+        while received := connection.recv(100_000):
+            self.to_gunicorn += received
+
+    def send(self, *parts):
+        for part in parts:
+            self.client.sendall(part)
+            gevent.sleep(0.01)
+
+    def end(self):
+        """All that was answered, once nothing more comes."""
+        self.client.shutdown(socket.SHUT_WR)
+        return self.rest()
+
+    def rest(self):
+        answered = b""
+        while received := self.client.recv(100_000):
+            answered += received
+        self.done.get(timeout=10)
+        self.client.close()
+        return answered
+
+
+@pytest.fixture
+def exchange(monkeypatch):
+    return lambda **options: Exchange(monkeypatch, **options)
+
+
+@pytest.mark.parametrize("cut", [1, len(REQUEST) - 1, len(REQUEST), len(REQUEST) + 1, len(REQUEST) + 4])
+def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they_come(exchange, cut):
+    one = exchange()
+    one.send(REQUEST + b"1111")
+    request = REQUEST + b"2222"
+    one.send(request[:cut], request[cut:])
+    if cut < len(REQUEST):  # a head in pieces is gunicorn's
+        assert one.end() == b"<1111 more>"
+        assert one.to_gunicorn == request
+    else:
+        assert one.end() == b"<1111 more><2222 more>"
+        assert one.to_gunicorn is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST + b"flsk", REQUEST + b"5555" + REQUEST, REQUEST.replace(b"4", b"4\r\nExpect: x")],
+)
+def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exchange, request_):
+    one = exchange()
+    one.send(REQUEST + b"1111", request_, REQUEST + b"3333")
+    assert one.end() == b"<1111 more>"
+    assert one.to_gunicorn == request_ + REQUEST + b"3333"
+
+
+def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
+    one = exchange(fast=False)
+    one.send(REQUEST + b"1111")
+    assert one.end() == b""
+    assert one.to_gunicorn == REQUEST + b"1111"
+
+
+def test_a_request_that_stays_incomplete_is_neither_answered_nor_waited_for_longer_than_for_the_next_one(exchange):
+    broken_off = exchange()
+    broken_off.send(REQUEST + b"11")
+    assert (broken_off.end(), broken_off.to_gunicorn) == (b"", None)
+    late = exchange(keepalive=0.05)
+    late.send(REQUEST + b"11")
+    assert (late.rest(), late.to_gunicorn) == (b"", None)
+    idle = exchange(keepalive=0.05)
+    assert (idle.rest(), idle.to_gunicorn) == (b"", None)
+
+
+def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_answer(exchange):
+    asks = exchange()
+    asks.send(REQUEST.replace(b"4", b"4\r\nConnection: close") + b"1111")
+    assert asks.rest() == b"<1111 last>"
+    ending = exchange()
+    ending.worker.alive = False
+    ending.send(REQUEST + b"1111")
+    assert ending.rest() == b"<1111 last>"
+
+
+def test_a_client_that_is_gone_does_no_harm(exchange):
+    gone = exchange()
+    gone.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    gone.client.sendall(REQUEST + b"1111")
+    gone.client.close()
+    gone.done.get(timeout=10)

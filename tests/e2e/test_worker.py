@@ -95,6 +95,34 @@ def test_requests_sent_together_on_one_connection_are_all_answered_in_turn(servi
         assert received.count(b"HTTP/1.1 200") == 3
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [REQUEST[:-500], REQUEST[-500:]],
+        [REQUEST[:100], REQUEST[100:]],
+        [bytes([byte]) for byte in REQUEST],
+    ],
+)
+def test_a_request_is_answered_in_whatever_pieces_it_comes(service, pieces):
+    with connect(service) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(2):
+            for piece in pieces:
+                connection.sendall(piece)
+            assert b'"model_version"' in answer(connection)[0]
+
+
+def test_usual_and_other_requests_take_turns_on_one_connection(service):
+    usual = requests.Session()
+    bodies = [BODY, BODY, json.dumps({"predict": []}).encode(), BODY, b"{", BODY]
+    headers = {"Content-Type": "application/json"}
+    answers = [usual.post(f"{service.url}/predict", data=body, headers=headers, timeout=30) for body in bodies]
+    assert [one.status_code for one in answers] == [200, 200, 422, 200, 400, 200]
+    assert len({one.json()["predicted_price"] for one in answers if one.ok}) == 1
+    log = service.log.read_text().splitlines()[1:]
+    assert [line.split(",")[3] for line in log] == ["200", "200", "422", "200", "400", "200"]
+
+
 def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service):
     def ask(times):
         for _ in range(times):
