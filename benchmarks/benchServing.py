@@ -49,6 +49,7 @@ class Plan:
     Attributes:
         connections: kept-alive or not, for servers that answer many requests a second.
         few_connections: for those that do not.
+        own_rounds: of what compares this service with itself, where a few percent matter.
         seconds: of one run of wrk.
         many_seconds: of one with MANY connections or more, whose opening takes a part of it.
         long_seconds: of one on those that answer few.
@@ -57,6 +58,7 @@ class Plan:
     """
 
     rounds: int = 5
+    own_rounds: int = 7
     seconds: float = 2
     many_seconds: float = 4
     long_seconds: float = 3
@@ -178,7 +180,7 @@ def throughput(servers: list[Server], plan: Plan) -> dict[str, dict[int, Load]]:
 def unkept(server: Server, plan: Plan) -> dict[int, Load]:
     """By number of connections, with a new one for each request."""
     runs: dict[int, list[Load]] = {connections: [] for connections in plan.connections}
-    for _, connections in itertools.product(range(plan.rounds), plan.connections):
+    for _, connections in itertools.product(range(plan.own_rounds), plan.connections):
         runs[connections].append(wrk(server.url, connections, plan.seconds_of(connections), server.body_file, keep_alive=False))
     say("not kept-alive: done")
     return {connections: median(loads) for connections, loads in runs.items()}
@@ -206,7 +208,7 @@ def batch(server: Server, plan: Plan) -> float:
 def slow(server: Server, plan: Plan) -> tuple[Load, Load]:
     """8 connections alone, and beside clients that send a byte a second."""
     alone, beside = [], []
-    for _ in range(plan.rounds):
+    for _ in range(plan.own_rounds):
         alone.append(wrk(server.url, 8, plan.seconds, server.body_file))
         with slow_clients(server.port, plan.slow_clients):
             beside.append(wrk(server.url, 8, plan.seconds, server.body_file))
@@ -243,7 +245,7 @@ def logs(recipe: Recipe, plan: Plan, folder: Path) -> dict[str, tuple[float, flo
             catch_up(server)
         for path in paths:
             runs: tuple[list[float], list[float]] = ([], [])
-            for _ in range(plan.rounds):
+            for _ in range(plan.own_rounds):
                 for server, times in zip((short, long), runs, strict=True):
                     body = server.body_file if path == "/predict" else None
                     times.append(wrk(f"http://127.0.0.1:{server.port}{path}", 1, plan.short_seconds, body).p50)
@@ -307,7 +309,7 @@ def main(arguments: list[str] | None = None) -> int:
     plan = Plan(skip=skip)
     if options.quick:
         skip |= {"usual", "mlflow"}
-        plan = Plan(rounds=2, seconds=1, connections=(1, 8), starts=1, batches=5, slow_clients=200, skip=skip)
+        plan = Plan(rounds=2, own_rounds=2, seconds=1, connections=(1, 8), starts=1, batches=5, slow_clients=200, skip=skip)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
             results = measure(plan, Path(folder))
