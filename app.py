@@ -22,8 +22,10 @@ from flask_compress import Compress
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
+import liveWorkers
 import metrics
 import mlflowUI
+from accessLog import ID_HEADER, Asked
 from errors import (
     DataUnavailableError,
     ForecastError,
@@ -160,7 +162,7 @@ def monitor() -> Response:
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
-    summary = summarise(rows[-SUMMARY_ROWS:]) | {"live_accuracy": accuracy, "drift": drifted}
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": liveWorkers.count(), "live_accuracy": accuracy, "drift": drifted}
     return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
@@ -247,11 +249,13 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
 
 
 def _begin() -> None:
-    """Start the clock, and ask for the API key where one is set.
+    """Start the clock, name the request, and ask for the API key where one is set.
 
     :raise 401: the header X-API-Key is missing or wrong.
     """
     g.started = time.perf_counter()
+    request_id = _service().access_log.id_for(request.headers.get(ID_HEADER, ""))
+    g.asked = Asked(request_id, request.remote_addr or "", request.method, request.path)
     if request.endpoint in NEEDS_KEY and not _service().admits(request.headers.get("X-API-Key", "")):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
@@ -261,7 +265,8 @@ def _finish(response: Response) -> Response:
     service, rule = _service(), request.url_rule
     if rule is not None and rule.endpoint == "predict":
         service.log(response.status_code, g.started, g.get("logged", {}))
-    service.record(rule.rule if rule else "unmatched", request.method, response.status_code, g.started)
+    service.record(rule.rule if rule else "unmatched", g.asked, response.status_code, g.started)
+    response.headers[ID_HEADER] = g.asked.id
     return response
 
 
@@ -285,8 +290,8 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
         headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
         error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
     else:
-        log.exception("Unexpected error")
-        status, details, error = 500, [], RequestError(500, "The server failed; its log has the reason.")
+        log.exception("Request %s failed", g.asked.id)
+        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, "The server failed; its log has the reason.")
     response = _json({"error": str(error), "details": details}, status)
     response.headers.extend(headers)
     return response

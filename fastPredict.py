@@ -3,7 +3,7 @@
 The way through gunicorn and Flask would cost as much as the forecast.
 
     head = read_head(b"POST /predict HTTP/1.1 ...")              None: not usual
-    FastPredict(service).answer(head, body, is_last, started)    None: not to be answered with 200
+    FastPredict(service).answer(head, body, ...)    None: not to be answered with 200
 
 Whatever is not usual to the letter, or cannot be answered with 200, goes to gunicorn and Flask as it came, so app.py alone decides what an
 error says. Both roads give the same answer and the same line in the log (tests/test_fastPredict.py).
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pydantic_core import to_json
 from werkzeug.http import http_date
 
+from accessLog import ID_HEADER, Asked
 from forecastService import ForecastService
 from requestBody import PredictOne
 
@@ -29,7 +30,7 @@ KNOWN = frozenset({
 })  # fmt: skip
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: %b\r\nConnection: %b\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\nVary: Accept-Encoding\r\n\r\n%b"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nVary: Accept-Encoding\r\n" + ID_HEADER.encode() + b": %b\r\n\r\n%b"
 )
 SMALL_BODY_BYTES = 10_000  # holds one window
 
@@ -70,12 +71,13 @@ class FastPredict:
         self._service = service
         self._second, self._date = -1, b""
 
-    def answer(self, head: Head, body: bytes, is_last: bool, started: float) -> bytes | None:
+    def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes | None:
         """The whole answer to a usual request; None, with nothing logged or counted, where Flask is to answer.
 
         Args:
             head: of the request.
             body: of the request, whole.
+            client: its address.
             is_last: whether the connection ends with this answer.
             started: time.perf_counter() when the request came.
         """
@@ -83,16 +85,17 @@ class FastPredict:
         if not service.admits(head.key):
             return None
         try:
-            asked = PredictOne.model_validate_json(body)
-            if "horizon" in asked.model_fields_set:
+            window = PredictOne.model_validate_json(body)
+            if "horizon" in window.model_fields_set:
                 return None
-            answer = service.answer_one(asked.predict, 1, False, started)
+            answer = service.answer_one(window.predict, 1, False, started)
         except Exception:  # noqa: BLE001 - Flask meets it again and says what it is
             return None
         content = to_json(answer.content)
         service.log(200, started, answer.logged)
-        service.record("/predict", "POST", 200, started)
-        return ANSWER % (self._now(), b"close" if is_last else b"keep-alive", len(content), content)
+        asked = Asked(service.access_log.id_for(), client, "POST", "/predict")
+        service.record("/predict", asked, 200, started)
+        return ANSWER % (self._now(), b"close" if is_last else b"keep-alive", len(content), asked.id.encode(), content)
 
     def _now(self) -> bytes:
         """The header Date, written once a second."""

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 from gevent import get_hub, monkey
 
+from accessLog import AccessLog, Asked
 from drift import drift
 from errors import ModelUnavailableError
 from liveAccuracy import LiveAccuracy
@@ -66,6 +67,7 @@ class ForecastService:
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
         gauge: CPU and memory.
+        access_log: a line a request on stderr.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -75,6 +77,7 @@ class ForecastService:
         self.request_log = open_request_log(settings)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
+        self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
         self._key = settings.API_KEY.get_secret_value().encode()
@@ -124,9 +127,11 @@ class ForecastService:
         content["model_version"] = version
         return Answer(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
 
-    def record(self, route: str, method: str, status: int, started: float) -> None:
-        """Count an answered request."""
-        self.metrics.count(route, method, status, time.perf_counter() - started)
+    def record(self, route: str, asked: Asked, status: int, started: float) -> None:
+        """Count an answered request, and write its line to stderr."""
+        seconds = time.perf_counter() - started
+        self.metrics.count(route, asked.method, status, seconds)
+        self.access_log.write(asked, status, seconds)
 
     def log(self, status: int, started: float, logged: dict[str, Any]) -> None:
         """Log an answered request to /predict."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import app
 import gunicornWorker
+import liveWorkers
 import metrics
 import mlflowUI
 import modelPredict
@@ -47,6 +48,7 @@ def post_fork(server: Any, worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
     gunicornWorker.taken[worker.slot] = gunicornWorker.ABSENT
+    liveWorkers.forget(worker.slot)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -24,10 +24,11 @@ from gevent.socket import socket as GeventSocket  # noqa: N812
 from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
 
+import liveWorkers
 from fastPredict import FastPredict, Head, read_head
+from liveWorkers import MAX_SLOTS
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
-MAX_SLOTS = 128  # twice the most workers: old and new ones at a reload
 ABSENT = -1
 READ_BYTES = 16 * 1024
 PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs
@@ -100,6 +101,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def notify(self) -> None:
         """Tell the master once a second that this worker lives, and the others that it takes connections."""
         super().notify()
+        liveWorkers.show_life(self.slot)
         self._show_up()
 
     def _show_up(self) -> None:
@@ -111,16 +113,17 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer the requests of a connection."""
         fast = getattr(self.wsgi, "extensions", {}).get("fastPredict")  # another application has none
         with Connection(client.family, client.type, client.proto, fileno=client.detach()) as connection:
-            if fast is None or self._answer_usual(connection, fast):
+            if fast is None or self._answer_usual(connection, addr[0] if addr else "", fast):
                 super().handle(listener, connection, addr)
 
-    def _answer_usual(self, connection: Connection, fast: FastPredict) -> bool:
+    def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
         """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""
         with suppress(OSError):  # the client is gone
             while (request := self._read(connection)) is not None:
+                self._show_up()
                 received, head, body = request
                 is_last = head is None or head.is_last or not self.alive
-                answer = None if head is None else fast.answer(head, body, is_last, time.perf_counter())
+                answer = None if head is None else fast.answer(head, body, client, is_last, time.perf_counter())
                 if answer is None:
                     connection.unread = received
                     return True

@@ -19,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+import liveWorkers
 from errors import ModelUnavailableError
 from intervals import LEVELS
 from modelHolder import ModelHolder
@@ -70,7 +71,7 @@ class Metrics:
             buckets=LATENCY_SECONDS, registry=self._own,
         )  # fmt: skip
         self.lost_lines = Counter("request_log_lost_lines", "Requests whose line the disk did not take.", registry=self._own)
-        self._model = ModelCollector(models)
+        self._state = StateCollector(models)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -90,17 +91,18 @@ class Metrics:
         if _folder is not None:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, str(_folder))
-        return b"".join(generate_latest(collector) for collector in (registry, self._model, *further))
+        return b"".join(generate_latest(collector) for collector in (registry, self._state, *further))
 
 
-class ModelCollector(Collector):
+class StateCollector(Collector):
     """What serves, told when it is asked: the worker that answers follows what is published, as all others do."""
 
     def __init__(self, models: ModelHolder) -> None:
         self._models = models
 
     def collect(self) -> Iterator[Metric]:
-        """The model's version, age and soundness."""
+        """The number of workers; the model's version, age and soundness."""
+        yield GaugeMetricFamily("forecast_workers", "Workers that live and do not hang.", liveWorkers.count())
         info = GaugeMetricFamily("forecast_model_info", "The model that serves.", labels=("version", "symbol", "last_date"))
         age = GaugeMetricFamily("forecast_model_age_seconds", "Time since the model that serves was trained.")
         ready = GaugeMetricFamily("forecast_model_ready", "1 while a valid model serves, else 0.")

@@ -101,7 +101,7 @@ def app(settings):
 def ask(app, body=BODY, key="", is_last=False):
     """The headers and the content of the short road's answer; None where it leaves the answer to Flask."""
     content = body.encode()
-    answer = app.extensions["fastPredict"].answer(Head(len(content), key, is_last), content, is_last, time.perf_counter())
+    answer = app.extensions["fastPredict"].answer(Head(len(content), key, is_last), content, "127.0.0.1", is_last, time.perf_counter())
     if answer is None:
         return None
     line, *headers = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")
@@ -119,8 +119,9 @@ def test_both_roads_answer_log_and_count_alike(app, settings):
     flask = client.post("/predict", data=BODY, content_type="application/json")
     assert without_times(json.loads(content)) == without_times(flask.json)
     assert list(json.loads(content)) == list(flask.json)
-    of_gunicorn = {"Server": "gunicorn", "Date": headers["Date"], "Connection": "keep-alive"}
-    assert headers == dict(flask.headers) | of_gunicorn | {"Content-Length": str(len(content))}
+    own = {name: headers[name] for name in ("Server", "Date", "Connection", "Content-Length", "X-Request-ID")}
+    assert headers == dict(flask.headers) | own
+    assert (own["Server"], own["Connection"], own["Content-Length"]) == ("gunicorn", "keep-alive", str(len(content)))
     with settings.REQUEST_LOG.open() as file:
         first, second = csv.DictReader(file)
     times = ("timestamp", "response_time", "memory_usage")

@@ -128,7 +128,7 @@ REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 class Fast:
     """A short road that answers with the body, and leaves "flsk" to Flask."""
 
-    def answer(self, head, body, is_last, started):
+    def answer(self, head, body, client, is_last, started):
         return None if body == b"flsk" else b"<%b %b>" % (body, b"last" if is_last else b"more")
 
 
@@ -138,7 +138,7 @@ class Exchange:
     def __init__(self, monkeypatch, fast=True, keepalive=30):
         self.to_gunicorn = None
         self.worker = Worker.__new__(Worker)
-        self.worker.alive = True
+        self.worker.alive, self.worker.slot = True, 0
         self.worker.cfg = SimpleNamespace(keepalive=keepalive)
         self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
         monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)

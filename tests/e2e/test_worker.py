@@ -123,6 +123,31 @@ def test_usual_and_other_requests_take_turns_on_one_connection(service):
     assert [line.split(",")[3] for line in log] == ["200", "200", "422", "200", "400", "200"]
 
 
+def test_every_request_is_a_line_on_stderr_with_the_id_of_its_answer(service):
+    with connect(service) as connection:
+        connection.sendall(REQUEST)
+        fast = re.search(rb"X-Request-ID: (\S+)", answer(connection)[0])[1].decode()
+    flask = requests.post(f"{service.url}/predict", json={"predict": []}, timeout=30)
+    lines = [json.loads(line) for line in service.said().splitlines() if line.startswith("{")]
+    told = [(line["id"], line["client"], line["method"], line["path"], line["status"]) for line in lines if line["path"] == "/predict"]
+    assert told == [(fast, "127.0.0.1", "POST", "/predict", 200), (flask.headers["X-Request-ID"], "127.0.0.1", "POST", "/predict", 422)]
+
+
+def test_living_workers_are_counted(service):
+    def counted():
+        return requests.get(f"{service.url}/monitor?limit=0", timeout=30).json()["SUMMARY"]["workers"]
+
+    wait_until(lambda: counted() == 2, 10, "a sign of life of both workers")
+    assert re.search(r"^forecast_workers 2.0$", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M)
+    hanging = workers(service)[0]
+    hanging.suspend()
+    try:
+        wait_until(lambda: counted() == 1, 20, "the absence of a worker that hangs")
+    finally:
+        hanging.resume()
+    wait_until(lambda: counted() == 2, 10, "its return")
+
+
 def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service):
     def ask(times):
         for _ in range(times):
