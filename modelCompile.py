@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import commandLine
 from errors import ForecastError
+from modelNetwork import check_backend
 from modelPredict import Network
 from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sum, sha256
 from processData import WINDOW
@@ -131,6 +132,7 @@ def compile_files(folder: Path) -> None:
     Raises:
         CompileError: the compiled form does not say what Keras says.
     """
+    check_backend()
     import joblib
     import keras
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from commandLine import go_on_unless_interrupted
-from errors import InvalidClosesError
+from errors import ForecastError, InvalidClosesError
 from processData import WINDOW, Floats, fit_scaler, make_windows, relative_to_last
 
 if TYPE_CHECKING:
     import keras
     from sklearn.preprocessing import MinMaxScaler
 
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says for other projects
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # says only that there is no GPU
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are so small that handing them to threads costs more than it gains
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
@@ -35,6 +36,10 @@ TRAIN_SHARE = 0.8  # of the windows; the rest is the test, unseen
 CALIBRATION_SHARE = 0.25  # of the training windows: their last part calibrates the intervals, 20% of all
 MIN_CALIBRATION = 60  # scores; 95% needs 19 at least
 SHRINKAGE = 0.5  # of the forecast change: half of it is noise, see benchmarks/README.md
+
+
+class BackendError(ForecastError):
+    """Keras is told to run on something else than TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,18 @@ def walk_forward_splits(n_closes: int, folds: int) -> list[Split]:
     return splits
 
 
+def check_backend() -> None:
+    """Check, before Keras is imported, that it will run on TensorFlow: blockLstm.py knows no other backend.
+
+    Raises:
+        BackendError: KERAS_BACKEND says otherwise.
+    """
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        raise BackendError(
+            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
+        )
+
+
 def build_network(
     scaler: "MinMaxScaler", target_spread: float, lstm: "type[keras.layers.LSTM] | None" = None, steps_at_once: int = 1
 ) -> "keras.Model":
@@ -130,7 +147,11 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
 
     The fit is on BlockLSTM layers, in less than half the time; the network given back has Keras' own, with the weights learnt.
     The forecast change is halved after the fit (SHRINKAGE): what a network finds in daily closes is mostly noise.
+
+    Raises:
+        BackendError: KERAS_BACKEND is not tensorflow.
     """
+    check_backend()
     import keras
 
     from blockLstm import BlockLSTM

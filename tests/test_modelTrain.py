@@ -244,6 +244,28 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("script", ["modelTrain.py", "modelCompile.py"])
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+def test_another_backend_of_keras_is_refused_in_one_line(tmp_path, script, backend):
+    options = SHORT if script == "modelTrain.py" else ["--model-dir", str(PROJECT_DIR / "modelFiles")]
+    own = environment(tmp_path) | {"KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, script, *options], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"error: KERAS_BACKEND={backend}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
+    own = environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "modelCompile.py"], cwd=PROJECT_DIR, env=own, capture_output=True, check=True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prices", "order", "said"),
     [
