@@ -39,7 +39,7 @@ from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
-from processData import WINDOW, read_snapshot, snapshot_symbols
+from processData import WINDOW, read_snapshot, snapshot_symbols, split_warnings
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -117,8 +117,10 @@ def forecast(symbol: str) -> Response:
     closes = newest.closes
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast takes {WINDOW}.")
-    answer = service.answer_one(closes.prices[-WINDOW:], horizon, "horizon" in request.args, g.started).content
-    answer["warnings"] = newest.warnings + answer["warnings"]
+    window, days = closes.prices[-WINDOW:], closes.dates[-WINDOW:]
+    answer = service.answer_one(window, horizon, "horizon" in request.args, g.started).content
+    dated = dict(zip(split_warnings(window), split_warnings(window, days), strict=True))  # who asks for a symbol has not counted closes
+    answer["warnings"] = newest.warnings + [dated.get(warning, warning) for warning in answer["warnings"]]
     answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
     if shown:
         answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}

@@ -25,6 +25,7 @@ from processData import (
     MAX_CLOSE,
     MAX_RANGE,
     MIN_CLOSE,
+    SPLIT_JUMP,
     WINDOW,
     Floats,
     read_csv,
@@ -163,10 +164,9 @@ class Forecaster:
         """For each window, what makes its forecast less trustworthy; `low` and `high` are its extremes relative to its last close."""
         (low_limit, high_limit), (calm, wild) = self._trained_range, self._trained_volatility
         unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
+        split = low < (1 - SPLIT_JUMP) * high  # it may have one: a model may have seen closes that far apart without any
         warnings: list[list[str]] = [[] for _ in windows]
-        if not unlike.any():
-            return warnings
-        for row in np.flatnonzero(unlike):
+        for row in np.flatnonzero(unlike | split):
             found = warnings[row]
             if low[row] < low_limit or high[row] > high_limit:
                 found.append(

@@ -60,7 +60,7 @@ class Closes:
         prices: (n_days,) float64, adjusted, one currency, positive.
 
     Raises:
-        InvalidClosesError: naming the first rows that are wrong.
+        InvalidClosesError: naming the first days that are wrong.
     """
 
     symbol: str
@@ -208,7 +208,9 @@ def read_csv(path: Path, symbol: str = "CSV") -> Closes:
         raise InvalidClosesError(
             f"{path}: {missing.sum()} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
         )
-    return _as_closes(symbol, "csv", dates, prices)
+    days_read, closes_read = _as_arrays(dates, prices)
+    check_series(days_read, closes_read, (frame.index + 2).tolist())
+    return Closes(symbol, "csv", days_read, closes_read)
 
 
 def read_snapshot(symbol: str = "MSFT") -> Closes:
@@ -251,7 +253,7 @@ def download_closes(symbol: str, start: str, end: str, settings: Settings, secon
             f"Yahoo Finance cannot be asked: {error.name} is not installed here (pip install -r requirements.txt)."
         ) from None
     frame = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
-    closes = _as_closes(symbol, "yahoo", frame["date"], frame["close"])
+    closes = Closes(symbol, "yahoo", *_as_arrays(frame["date"], frame["close"]))
     try:
         write_cache(closes, settings)
     except OSError as error:
@@ -302,42 +304,53 @@ def write_cache(closes: Closes, settings: Settings) -> None:
         raise
 
 
-def check_series(dates: NDArray[np.datetime64], prices: Floats) -> None:
+def check_series(dates: NDArray[np.datetime64], prices: Floats, lines: Sequence[int] | None = None) -> None:
     """Check that dates increase strictly and that prices are finite and positive.
 
+    Args:
+        dates: (n_days,) datetime64[D].
+        prices: (n_days,) float64.
+        lines: where each day is in the file that they come from, if they do; an error names it.
+
     Raises:
-        InvalidClosesError: with the first rows that are wrong as details.
+        InvalidClosesError: with the first days that are wrong as details.
     """
-    problems = []
     if len(prices) == 0:
         raise InvalidClosesError("There are no closes.")
+    problems = []
+    place = [f"line {line}: " for line in lines] if lines is not None else [""] * len(prices)
     for index in np.flatnonzero(np.diff(dates) <= np.timedelta64(0, "D"))[:5] + 1:
         same = dates[index] == dates[index - 1]
         what = "appears twice" if same else f"comes after {dates[index - 1]}; order the rows by date, oldest first"
-        problems.append(f"row {index + 1}: {dates[index]} {what}")
+        problems.append(f"{place[index]}{dates[index]} {what}")
     for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:5]:
-        problems.append(f"row {index + 1} ({dates[index]}): close {float(prices[index])!r} is not a positive finite number")
+        problems.append(f"{place[index]}{dates[index]} has the close {float(prices[index])!r}, which is not a positive finite number")
     if problems:
         raise InvalidClosesError("The closes are not a sound daily series.", problems)
 
 
 def warn_of_oddities(closes: Closes) -> None:
     """Log what is no error but may be none of the market's doing: moves like a split, days without closes."""
-    for warning in split_warnings(closes.prices):
+    for warning in split_warnings(closes.prices, closes.dates):
         log.warning("%s: %s", closes.symbol, warning)
     for index in np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:3]:
         log.warning("%s: no closes between %s and %s: are some missing?", closes.symbol, closes.dates[index], closes.dates[index + 1])
 
 
-def split_warnings(prices: Floats) -> list[str]:
+def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[str]:
     """Say where closes move by about a half or a double in a day, as an unadjusted split would.
 
     Args:
         prices: (n_days,) float64, oldest first.
+        dates: of the closes, where they are known; else the closes are counted from 1.
     """
     moves = prices[1:] / prices[:-1]
-    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))
-    return [f"Close {i + 2} is {moves[i]:.2f} times the one before: a split that is not adjusted? Use adjusted closes." for i in jumps[:3]]
+    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))[:3]
+    names = [f"Close {i + 2}" if dates is None else f"The close of {dates[i + 1]}" for i in jumps]
+    return [
+        f"{name} is {moves[i]:.3g} times the one before: a split that is not adjusted? Use adjusted closes."
+        for name, i in zip(names, jumps, strict=True)
+    ]
 
 
 def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:
@@ -374,6 +387,6 @@ def fit_scaler(relative: Floats) -> "MinMaxScaler":
     return MinMaxScaler().fit(relative.reshape(-1, 1))
 
 
-def _as_closes(symbol: str, source: str, dates: "pd.Series", prices: "pd.Series") -> Closes:
-    """A checked series from two columns."""
-    return Closes(symbol, source, dates.to_numpy().astype("datetime64[D]"), prices.to_numpy().astype(np.float64))
+def _as_arrays(dates: "pd.Series", prices: "pd.Series") -> tuple[NDArray[np.datetime64], Floats]:
+    """Dates and prices of a Closes from two columns."""
+    return dates.to_numpy().astype("datetime64[D]"), prices.to_numpy().astype(np.float64)

@@ -70,6 +70,16 @@ def test_forecast_refuses_a_wrong_query_before_anything_is_asked(with_yahoo, yah
     assert yahoo.paths == []
 
 
+@pytest.mark.parametrize("factor", [0.5, 10.0])
+def test_forecast_names_the_day_of_a_split_that_yahoo_has_not_adjusted(with_yahoo, yahoo, factor):
+    """Two new shares for one, or one for ten."""
+    yahoo.adjusted[-7:] = [factor * close for close in yahoo.adjusted[-7:]]
+    (said,) = [warning for warning in with_yahoo.get("/forecast/ACME").json["warnings"] if "split" in warning]
+    assert said.startswith(f"The close of {yahoo.dates[-7]} is ")
+    yahoo.adjusted[-7:] = [close / factor for close in yahoo.adjusted[-7:]]
+    assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if "split" in warning]
+
+
 def test_forecast_of_an_unknown_symbol_is_404(with_yahoo, yahoo):
     yahoo.behave("not found")
     for _ in range(2):

@@ -127,6 +127,15 @@ def test_window_unlike_the_training_is_warned_of_and_only_that(forecaster, windo
         assert any(word in warning for warning in warnings[1]), (word, warnings[1])
 
 
+def test_a_split_is_named_even_by_a_model_that_has_seen_closes_that_far_apart(forecaster, windows):
+    wide = {"relative_close_range": [0.01, 100.0], "volatility_range": [0.0, 1.0]}
+    other = Forecaster(forecaster._network, forecaster.metadata | {"training": forecaster.metadata["training"] | wide})
+    window = windows[0].copy()
+    window[:30] *= 2
+    (warning,) = other.forecast(window[None]).warnings[0]
+    assert warning.startswith(f"Close 31 is {window[30] / window[29]:.3g} times the one before: a split that is not adjusted?")
+
+
 # Windows that no forecast can be made from
 
 

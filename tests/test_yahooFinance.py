@@ -156,7 +156,7 @@ def test_price_of_zero_is_refused_naming_the_day(yahoo, settings):
     yahoo.behave("zero")
     with pytest.raises(InvalidClosesError) as caught:
         download(settings)
-    assert caught.value.details == [f"row {ODD_DAY + 1} ({yahoo.dates[ODD_DAY]}): close 0.0 is not a positive finite number"]
+    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close 0.0, which is not a positive finite number"]
     assert not settings.DATA_CACHE_DIR.exists()  # and not kept
 
 
