@@ -1,6 +1,6 @@
 """The compiled form of a published model: network and scaler as one ONNX graph.
 
-    python modelCompile.py --model-dir modelFiles      makes the published version's my_model.onnx anew, where it is missing
+    python modelCompile.py --model-dir modelFiles      makes the published version's my_model.onnx anew, where it cannot serve
 
 The graph is written layer by layer from the Keras weights, so that the same model gives the same bytes: four kinds of layers
 are known (LSTM, Dropout, Dense, Rescaling), any other is refused. It is held against Keras before it is saved. Its metadata names
@@ -8,7 +8,11 @@ the SHA-256 of the two files that it was made from.
 """
 
 import argparse
-import os
+import hashlib
+import io
+import logging
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +22,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import commandLine
-from errors import ForecastError
+from errors import ForecastError, ModelUnavailableError
 from modelNetwork import check_backend
-from modelPredict import Network
-from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_sum, sha256
+from modelPredict import Network, load_forecaster
+from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_file
 from processData import WINDOW
 from settings import Settings
 
@@ -29,12 +33,14 @@ if TYPE_CHECKING:
     import keras
     from sklearn.preprocessing import MinMaxScaler
 
+log = logging.getLogger(__name__)
+
 OPSET, IR_VERSION = 17, 8  # what ONNX Runtime has read since 1.12
 TOLERANCE = 1e-5  # relative, between a price of Keras and of the compiled form
 
 
 class CompileError(ForecastError):
-    """The network cannot be compiled, or its compiled form says something else."""
+    """The network cannot be loaded or compiled, or its compiled form says something else."""
 
 
 class Graph:
@@ -126,42 +132,71 @@ def _onnx_gates(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([i, o, f, c], axis=-1)
 
 
-def compile_files(folder: Path) -> None:
-    """Write my_model.onnx beside my_model.keras and scaler.pkl in `folder`, after holding it against Keras.
+def compile_files(keras_file: bytes, scaler_file: bytes) -> bytes:
+    """The compiled form of a network and its scaler, after holding it against Keras.
+
+    Both files can run code when they are loaded: whoever calls this has made them, or has checked their sums.
+
+    Args:
+        keras_file: the content of my_model.keras.
+        scaler_file: the content of scaler.pkl.
+
+    Returns:
+        The content of my_model.onnx.
 
     Raises:
-        CompileError: the compiled form does not say what Keras says.
+        CompileError: one cannot be loaded, or the compiled form does not say what Keras says.
     """
     check_backend()
     import joblib
+
+    try:
+        model = _load_keras(keras_file)
+        scaler = joblib.load(io.BytesIO(scaler_file))
+    except Exception as error:  # Keras, pickle and zipfile let through whatever they meet
+        log.debug("not loaded", exc_info=True)
+        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise CompileError(f"The network or its scaler cannot be loaded: {said[:300]}") from None
+    made_from = {KERAS_FILE: hashlib.sha256(keras_file).hexdigest(), SCALER_FILE: hashlib.sha256(scaler_file).hexdigest()}
+    compiled = compile_model(model, scaler, made_from)
+    difference = _difference(model, scaler, compiled)
+    if not difference <= TOLERANCE:
+        raise CompileError(f"The compiled form differs from Keras by {difference:.1e}, more than {TOLERANCE:.0e}.")
+    return compiled
+
+
+def _load_keras(content: bytes) -> "keras.Model":
+    """The network in a .keras file; one with code of its own (Lambda layers) is refused."""
     import keras
 
-    model = keras.saving.load_model(folder / KERAS_FILE, compile=False)
-    scaler = joblib.load(folder / SCALER_FILE)
-    compiled = compile_model(model, scaler, {name: sha256(folder / name) for name in (KERAS_FILE, SCALER_FILE)})
+    with tempfile.TemporaryDirectory() as folder:  # Keras loads from a path alone
+        path = Path(folder) / KERAS_FILE
+        path.write_bytes(content)
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
 
+
+def _difference(model: "keras.Model", scaler: "MinMaxScaler", compiled: bytes) -> float:
+    """The largest relative difference between prices of the compiled form and of Keras, on 64 windows."""
     moves = np.random.default_rng(0).normal(0, 0.02, (64, WINDOW)).cumsum(axis=1)
     windows = np.exp(moves - moves[:, -1:])  # the last close is 1
     scaled = scaler.transform(windows.reshape(-1, 1)).reshape(*windows.shape, 1)
     expected = scaler.inverse_transform(np.asarray(model(scaled.astype(np.float32))))
-    difference = float(np.max(np.abs(Network(compiled).path(windows) / expected - 1)))
-    if not difference <= TOLERANCE:
-        raise CompileError(f"The compiled form differs from Keras by {difference:.1e}, more than {TOLERANCE:.0e}.")
-
-    temporary = folder / f".{ONNX_FILE}"
-    temporary.write_bytes(compiled)
-    os.replace(temporary, folder / ONNX_FILE)
+    return float(np.max(np.abs(Network(compiled).path(windows) / expected - 1)))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make the published version's compiled form anew."""
-    parser = argparse.ArgumentParser(description="Make the published model's compiled form (my_model.onnx) anew.")
+    """Make the published version's compiled form anew, where it cannot serve."""
+    parser = argparse.ArgumentParser(description="Make the published model's compiled form (my_model.onnx) anew, where it cannot serve.")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     options = parser.parse_args(arguments)
     model_dir = options.model_dir or Settings.from_environment().MODEL_DIR
     published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
-    compile_files(published.folder)
-    replace_sum(model_dir, published, ONNX_FILE)
+    with suppress(ModelUnavailableError):
+        load_forecaster(model_dir)
+        print(f"Version {published.version}: {ONNX_FILE} is as it was published.")
+        return
+    compiled = compile_files(published.read(KERAS_FILE), published.read(SCALER_FILE))
+    replace_file(model_dir, published.version, ONNX_FILE, compiled)
     print(f"Version {published.version}: {ONNX_FILE} made, equal to Keras within {TOLERANCE:.0e}.")
 
 

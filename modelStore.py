@@ -50,6 +50,20 @@ class PublishedModel:
         """The model's version."""
         return str(self.metadata["model_version"])
 
+    def read(self, name: str) -> bytes:
+        """The content of one of the version's files: what is read is what is checked, whoever swaps the file meanwhile.
+
+        Raises:
+            ModelUnavailableError: it is not as published.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError:
+            raise _not_as_published(self.version, [f"{name} is missing"]) from None
+        if hashlib.sha256(content).hexdigest() != self.metadata["files"].get(name):
+            raise _not_as_published(self.version, [f"{name} has another SHA-256 than it was published with"])
+        return content
+
 
 def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
     """The published version, its sums checked; of `only` these files where some are named.
@@ -70,12 +84,17 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
         ) from None
     problems = _problems(folder, sums, only)
     if problems:
-        raise ModelUnavailableError(
-            f"The files of the published model {metadata['model_version']} are not as published. "
-            "Go back with python modelTrain.py --rollback, or publish anew with python modelTrain.py",
-            problems,
-        )
+        raise _not_as_published(metadata["model_version"], problems)
     return PublishedModel(metadata, folder)
+
+
+def _not_as_published(version: str, problems: list[str]) -> ModelUnavailableError:
+    """The error about files that must not be used."""
+    return ModelUnavailableError(
+        f"The files of the published model {version} are not as published. "
+        "Go back with python modelTrain.py --rollback, or publish anew with python modelTrain.py",
+        problems,
+    )
 
 
 def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str | EllipsisType | None = ...) -> PublishedModel:
@@ -133,13 +152,25 @@ def rollback(model_dir: Path) -> PublishedModel:
         return read_published(model_dir)
 
 
-def replace_sum(model_dir: Path, published: PublishedModel, name: str) -> None:
-    """Record the sum of one of a version's files anew, after it was made again."""
-    sums = published.metadata["files"] | {name: sha256(published.folder / name)}
+def replace_file(model_dir: Path, version: str, name: str, content: bytes) -> None:
+    """Put one of a version's files in its place anew, after it was lost, and record its sum.
+
+    A kill between the two leaves a file that is refused as long as this is not done again.
+    """
     with _locked(model_dir):
-        write_json(published.folder / METADATA_FILE, published.metadata | {"files": sums})
-        if current_version(model_dir) == published.version:  # not if another was published meanwhile
-            _replace_with_copy(published.folder / METADATA_FILE, model_dir / METADATA_FILE)
+        folder = _version_folder(model_dir, version)
+        _put(content, folder / name)
+        _amend(model_dir, folder, files=_read_json(folder / METADATA_FILE)["files"] | {name: hashlib.sha256(content).hexdigest()})
+
+
+def _amend(model_dir: Path, folder: Path, **changes: Any) -> bool:
+    """Change what metadata.json says of the version in `folder`, also where it is the published one; whether it is."""
+    metadata = _read_json(folder / METADATA_FILE) | changes
+    write_json(folder / METADATA_FILE, metadata)
+    is_published = current_version(model_dir) == folder.name
+    if is_published:
+        _put((folder / METADATA_FILE).read_bytes(), model_dir / METADATA_FILE)
+    return is_published
 
 
 @contextmanager
@@ -188,16 +219,15 @@ def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:
 
 def _switch_to(model_dir: Path, folder: Path) -> None:
     """Make a complete version the published one, then bring the promised copies along."""
-    _replace_with_copy(folder / METADATA_FILE, model_dir / METADATA_FILE)
-    for name in (KERAS_FILE, SCALER_FILE):
-        _replace_with_copy(folder / name, model_dir / name)
+    for name in (METADATA_FILE, KERAS_FILE, SCALER_FILE):
+        _put((folder / name).read_bytes(), model_dir / name)
 
 
-def _replace_with_copy(source: Path, target: Path) -> None:
-    """Put a copy of `source` at `target` in one step."""
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(source.read_bytes())
+def _put(content: bytes, target: Path) -> None:
+    """Write a file whole or not at all; it is on the disk then, and may be read by all."""
+    temporary = target.with_name(f".{target.name}")  # written by one at a time; the next one writes over what a kill left behind
+    with temporary.open("wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
         os.fchmod(file.fileno(), 0o644)
@@ -247,9 +277,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write JSON as people read it, whole or not at all; NaN is refused."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-    os.replace(temporary, path)
+    _put((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
 
 
 def _flush_folder(folder: Path) -> None:

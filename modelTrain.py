@@ -8,6 +8,7 @@ last close, on the last 20%, which nothing before has seen. A model that is wors
 
 import argparse
 import hashlib
+import io
 import logging
 import platform
 import secrets
@@ -70,9 +71,11 @@ def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespac
     fitted = fit(closes.prices[: split.test + WINDOW], Split(split.calibration, split.test, split.test), options.epochs,
                  options.batch_size, options.seed, progress)  # fmt: skip
     fitted.model.save(folder / KERAS_FILE)
-    joblib.dump(fitted.scaler, folder / SCALER_FILE)
-    compile_files(folder)
-    network = Network((folder / ONNX_FILE).read_bytes())
+    joblib.dump(fitted.scaler, scaler_file := io.BytesIO())
+    compiled = compile_files((folder / KERAS_FILE).read_bytes(), scaler_file.getvalue())
+    (folder / SCALER_FILE).write_bytes(scaler_file.getvalue())
+    (folder / ONNX_FILE).write_bytes(compiled)
+    network = Network(compiled)
     seen = make_windows(closes.prices[: split.calibration + WINDOW])[0]
     before_test = closes.prices[: split.test + WINDOW]
     held_out, came_true = make_windows(before_test[split.calibration :])

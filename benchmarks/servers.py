@@ -1,5 +1,6 @@
 """The servers under test: how each is started, when its answer is right, what it weighs, how it is ended."""
 
+import io
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import psutil
 
 from load import BenchError, call
 from modelPredict import load_forecaster
+from modelStore import SCALER_FILE, read_published
 from processData import WINDOW, Floats, read_snapshot
 from settings import PROJECT_DIR, Settings
 
@@ -110,7 +112,7 @@ def mlflow_recipe(question: Question, folder: Path) -> Recipe:
     """`mlflow models serve`; its client scales, since the Keras model takes scaled relative closes."""
     import joblib
 
-    scaler = joblib.load(PROJECT_DIR / "modelFiles" / "scaler.pkl")
+    scaler = joblib.load(io.BytesIO(read_published(PROJECT_DIR / "modelFiles").read(SCALER_FILE)))
     closes = question.windows[0]
     scaled = scaler.transform((closes / closes[-1]).reshape(-1, 1))
 

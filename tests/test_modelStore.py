@@ -22,7 +22,7 @@ from modelStore import (
     PublishedModel,
     publish,
     read_published,
-    replace_sum,
+    replace_file,
     rollback,
     sha256,
     staging_folder,
@@ -279,19 +279,33 @@ def test_a_first_model_is_published_only_while_there_is_none(tmp_path):
     assert read_published(tmp_path).version == "v1"
 
 
-def test_sums_are_recorded_anew_after_a_file_was_made_again(tmp_path):
+def test_a_file_that_was_made_again_is_put_in_its_place_and_its_sum_recorded(tmp_path):
     published = publish_version(tmp_path, "v1")
-    (published.folder / ONNX_FILE).write_text("made again")
-    replace_sum(tmp_path, published, ONNX_FILE)
-    assert read_published(tmp_path).metadata["files"][ONNX_FILE] == sha256(published.folder / ONNX_FILE)
+    (published.folder / ONNX_FILE).unlink()
+    replace_file(tmp_path, "v1", ONNX_FILE, b"made again")
+    assert read_published(tmp_path).read(ONNX_FILE) == b"made again"
     assert (tmp_path / METADATA_FILE).read_bytes() == (published.folder / METADATA_FILE).read_bytes()
 
 
-def test_sums_of_a_version_that_no_longer_serves_do_not_put_it_back(tmp_path):
-    published = publish_version(tmp_path, "v1")
+def test_a_file_of_a_version_that_no_longer_serves_does_not_put_it_back(tmp_path):
+    publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
-    replace_sum(tmp_path, published, ONNX_FILE)
+    replace_file(tmp_path, "v1", ONNX_FILE, b"made again")
     assert read_published(tmp_path).version == "v2"
+    assert rollback(tmp_path).read(ONNX_FILE) == b"made again"
+
+
+def test_a_file_is_read_and_checked_at_once(tmp_path):
+    published = publish_version(tmp_path, "v1")
+    assert published.read(SCALER_FILE) == (tmp_path / SCALER_FILE).read_bytes()
+    (published.folder / SCALER_FILE).write_bytes(b"swapped after read_published")
+    with pytest.raises(ModelUnavailableError, match="not as published") as caught:
+        published.read(SCALER_FILE)
+    assert caught.value.details == [f"{SCALER_FILE} has another SHA-256 than it was published with"]
+    (published.folder / SCALER_FILE).unlink()
+    with pytest.raises(ModelUnavailableError, match="not as published") as caught:
+        published.read(SCALER_FILE)
+    assert caught.value.details == [f"{SCALER_FILE} is missing"]
 
 
 # Several processes, and kills

@@ -13,10 +13,14 @@ import numpy as np
 from mlflow.models import ModelSignature
 from mlflow.types.schema import Schema, TensorSpec
 
-MODEL_DIR = Path(__file__).resolve().parents[2] / "modelFiles"
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT_DIR))
+
+from modelStore import KERAS_FILE, read_published
 
 if __name__ == "__main__":
-    model = keras.saving.load_model(MODEL_DIR / "my_model.keras", compile=False)
+    published = read_published(PROJECT_DIR / "modelFiles")
+    model = keras.saving.load_model(published.folder / KERAS_FILE, compile=False, safe_mode=True)
     closes = Schema([TensorSpec(np.dtype(np.float32), (-1, 60, 1))])
     forecast = Schema([TensorSpec(np.dtype(np.float32), (-1, 1))])
     signature = ModelSignature(closes, forecast)

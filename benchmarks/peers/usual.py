@@ -3,6 +3,7 @@
 python benchmarks/peers/usual.py PORT
 """
 
+import io
 import sys
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import keras
 import numpy as np
 from flask import Flask, Response, jsonify, request
 
-MODEL_DIR = Path(__file__).resolve().parents[2] / "modelFiles"
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT_DIR))
+
+from modelStore import KERAS_FILE, SCALER_FILE, read_published
 
 app = Flask(__name__)
-model = keras.saving.load_model(MODEL_DIR / "my_model.keras", compile=False)
-scaler = joblib.load(MODEL_DIR / "scaler.pkl")
+published = read_published(PROJECT_DIR / "modelFiles")  # not usual: both files can run code, so their sums are checked first
+model = keras.saving.load_model(published.folder / KERAS_FILE, compile=False, safe_mode=True)
+scaler = joblib.load(io.BytesIO(published.read(SCALER_FILE)))
 
 
 @app.post("/predict")
