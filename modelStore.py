@@ -163,6 +163,15 @@ def replace_file(model_dir: Path, version: str, name: str, content: bytes) -> No
         _amend(model_dir, folder, files=_read_json(folder / METADATA_FILE)["files"] | {name: hashlib.sha256(content).hexdigest()})
 
 
+def record_run(model_dir: Path, version: str, run_id: str) -> bool:
+    """Note the MLflow run of a version in its metadata.json, where the version is still there; whether it is the published one."""
+    folder = _version_folder(model_dir, version)
+    if not folder.is_dir():
+        return False
+    with _locked(model_dir):
+        return folder.is_dir() and _amend(model_dir, folder, mlflow_run_id=run_id)
+
+
 def _amend(model_dir: Path, folder: Path, **changes: Any) -> bool:
     """Change what metadata.json says of the version in `folder`, also where it is the published one; whether it is."""
     metadata = _read_json(folder / METADATA_FILE) | changes
