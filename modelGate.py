@@ -5,6 +5,7 @@ published one's: 0.1% in RMSE, 1% in the Winkler score of the 80% and of the 95%
 """
 
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,10 +64,12 @@ def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict
     """
     try:
         published = load_forecaster(model_dir)
+        first = max(str(new.dates[0]), date.fromisoformat(published.metadata["tested_from"]).isoformat())
     except ModelUnavailableError as error:
         found = "no model is published yet" if error.details == [MISSING] else f"the published one cannot be used: {error}"
         return Verdict(rule, rule != "never", f"Nothing to compare with: {found}.")
-    first = max(str(new.dates[0]), str(published.metadata["tested_from"]))
+    except (KeyError, TypeError, ValueError):
+        return Verdict(rule, rule != "never", "Nothing to compare with: the published model does not say from which day on it was tested.")
     try:
         old = backtest(published, closes, first=first)
     except DataUnavailableError:

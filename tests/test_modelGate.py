@@ -1,5 +1,6 @@
 """The gate: which models take the place of the published one."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -72,6 +73,18 @@ def test_without_common_unseen_days_only_always_publishes(unseen, closes, model_
     verdict = judge(unseen.after("2022-12-01"), closes, model_dir, rule)
     assert verdict.publish is publish
     assert "has seen" in verdict.reason
+
+
+@pytest.mark.parametrize("tested_from", [None, "", "then", 5])
+def test_a_published_model_that_does_not_say_when_it_was_tested_is_nothing_to_compare_with(unseen, closes, model_dir, tested_from):
+    path = model_dir / "metadata.json"
+    metadata = json.loads(path.read_text()) | {"tested_from": tested_from}
+    if tested_from is None:
+        del metadata["tested_from"]
+    path.write_text(json.dumps(metadata))
+    verdict = judge(unseen, closes, model_dir, "if-better")
+    assert verdict.publish
+    assert verdict.reason == "Nothing to compare with: the published model does not say from which day on it was tested."
 
 
 def test_never_publishes_not_even_a_first_model(unseen, closes, tmp_path):
