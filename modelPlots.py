@@ -1,5 +1,7 @@
 """Plots of a run: forecasts with their bands, reliability of the intervals, residuals, loss curves."""
 
+import io
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -7,14 +9,22 @@ from intervals import LEVELS
 from modelEvaluate import Backtest, coverage_by
 
 
-def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, Figure]:
-    """All plots of a run by file name."""
-    return {
+def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
+    """All plots of a run: the content of PNG files by their names."""
+    figures = {
         "backtest.png": plot_backtest(result, title),
         "reliability.png": plot_reliability(result),
         "residuals.png": plot_residuals(result),
         "losses.png": plot_losses(losses),
     }
+    return {name: _as_png(figure) for name, figure in figures.items()}
+
+
+def _as_png(figure: Figure) -> bytes:
+    """The content of a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def plot_backtest(result: Backtest, title: str) -> Figure:

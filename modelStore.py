@@ -82,7 +82,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
             f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
             [f"{type(error).__name__}: {error}"],
         ) from None
-    problems = _problems(folder, sums, only)
+    problems = problems_of(folder, sums, only)
     if problems:
         raise _not_as_published(metadata["model_version"], problems)
     return PublishedModel(metadata, folder)
@@ -113,15 +113,15 @@ def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str 
     """
     target = _version_folder(model_dir, metadata["model_version"])
     metadata = metadata | {"files": _sums(staged)}
-    with _locked(model_dir):
+    with locked(model_dir):
         current = current_version(model_dir)
         if after is not ... and current != after:
             raise PublishedMeanwhileError(f"Version {current} was published meanwhile.")
         metadata["previous_version"] = current
         write_json(staged / METADATA_FILE, metadata)
-        _flush_folder(staged)
+        flush_folder(staged)
         os.rename(staged, target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
         _switch_to(model_dir, target)
         _remove_old(model_dir)
     return PublishedModel(metadata, target)
@@ -133,7 +133,7 @@ def rollback(model_dir: Path) -> PublishedModel:
     Raises:
         ModelUnavailableError: there is none, or its files are not as published; nothing is changed.
     """
-    with _locked(model_dir):
+    with locked(model_dir):
         if not (model_dir / METADATA_FILE).is_file():
             raise ModelUnavailableError("No model is published yet, so there is none to go back to.", [MISSING])
         current = _read_json(model_dir / METADATA_FILE)
@@ -145,7 +145,7 @@ def rollback(model_dir: Path) -> PublishedModel:
             sums = dict(_read_json(folder / METADATA_FILE)["files"])
         except (ModelUnavailableError, ValueError, KeyError, TypeError):
             raise ModelUnavailableError(f"Version {previous} is not there any more; nothing was changed.") from None
-        problems = _problems(folder, sums)
+        problems = problems_of(folder, sums)
         if problems:
             raise ModelUnavailableError(f"Version {previous} is not whole; nothing was changed.", problems)
         _switch_to(model_dir, folder)
@@ -157,7 +157,7 @@ def replace_file(model_dir: Path, version: str, name: str, content: bytes) -> No
 
     A kill between the two leaves a file that is refused as long as this is not done again.
     """
-    with _locked(model_dir):
+    with locked(model_dir):
         folder = _version_folder(model_dir, version)
         _put(content, folder / name)
         _amend(model_dir, folder, files=_read_json(folder / METADATA_FILE)["files"] | {name: hashlib.sha256(content).hexdigest()})
@@ -168,7 +168,7 @@ def record_run(model_dir: Path, version: str, run_id: str) -> bool:
     folder = _version_folder(model_dir, version)
     if not folder.is_dir():
         return False
-    with _locked(model_dir):
+    with locked(model_dir):
         return folder.is_dir() and _amend(model_dir, folder, mlflow_run_id=run_id)
 
 
@@ -212,7 +212,7 @@ def _version_folder(model_dir: Path, version: str) -> Path:
     return model_dir / "versions" / version
 
 
-def _problems(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:
+def problems_of(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:
     """What is wrong with a version's files: all of them, or `only` these."""
     names = only or sorted({KERAS_FILE, SCALER_FILE, *sums})
     return [problem for name in names if (problem := _file_problem(folder, name, sums))]
@@ -241,7 +241,7 @@ def _put(content: bytes, target: Path) -> None:
         os.fsync(file.fileno())
         os.fchmod(file.fileno(), 0o644)
     os.replace(temporary, target)
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
 
 
 def _remove_old(model_dir: Path) -> None:
@@ -258,13 +258,17 @@ def _remove_old(model_dir: Path) -> None:
 
 
 @contextmanager
-def _locked(model_dir: Path) -> Iterator[None]:
-    """One publication at a time; the lock goes with the process."""
+def locked(folder: Path, wait: bool = True) -> Iterator[None]:
+    """One process at a time for a folder; the lock goes with the process.
+
+    Raises:
+        BlockingIOError: another one has it, and `wait` is false.
+    """
     import fcntl  # not on Windows, where a server still reads
 
-    model_dir.mkdir(parents=True, exist_ok=True)
-    with (model_dir / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -289,7 +293,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     _put((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Bring a folder and its files to the disk, so that a power cut cannot undo a rename's order."""
     for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
         descriptor = os.open(path, os.O_RDONLY)

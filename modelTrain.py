@@ -25,10 +25,11 @@ import numpy as np
 import commandLine
 from errors import InvalidClosesError
 from intervals import calibrate, window_volatility
-from modelEvaluate import backtest, coverage_by, coverage_by_horizon, metrics, summary, write_backtest
+from modelEvaluate import Backtest, backtest, coverage_by, coverage_by_horizon, metrics, summary, write_backtest
 from modelGate import NotPromotedError, judge
 from modelNetwork import Fitted, Split, fit, split_in_time, walk_forward_splits
 from modelPredict import Forecaster, Network
+from modelRecord import RunRecord
 from modelStore import (
     BACKTEST_FILE,
     KERAS_FILE,
@@ -113,8 +114,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         InvalidClosesError: too few closes; nothing is published.
         NotPromotedError: the gate keeps the published model; the run is in MLflow.
     """
-    from modelPlots import plot_run
-    from modelTrack import RunRecord, TrackingError, check_tracking, log_run, set_champion
+    from modelTrack import check_tracking, log_or_keep, point_champion
 
     split = split_in_time(len(closes))
     check_movement(closes, split)
@@ -136,20 +136,11 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
             "promotion": verdict.as_dict(),
         }  # fmt: skip
         write_json(folder / METADATA_FILE, metadata)
-        record = RunRecord(
-            metadata=metadata,
-            losses=fitted.losses,
-            figures=plot_run(result, fitted.losses, f"{closes.symbol}: unseen closes and their forecasts"),
-            folder=folder,
-            example=result.windows[-1:],
-        )
+        title = f"{closes.symbol}: unseen closes and their forecasts"
+        record = RunRecord(metadata, fitted.losses, plots_of(result, fitted.losses, title), folder, example=result.windows[-1:])
         log.info("Logging to MLflow at %s ...", settings.MLFLOW_TRACKING_URI)
-        try:
-            metadata["mlflow_run_id"] = log_run(record, settings)
-        except TrackingError as error:  # the training is not lost for that
-            metadata["mlflow_run_id"] = None
-            log.warning("%s The run is not in MLflow; repeat it once the server answers.", error)
-        log.info("MLflow run %s. Repeat it: %s", metadata["mlflow_run_id"], repeat_command(closes, options))
+        metadata["mlflow_run_id"] = log_or_keep(record, options.model_dir, settings)
+        log.info("MLflow run: %s. Repeat it: %s", metadata["mlflow_run_id"] or "none yet", repeat_command(closes, options))
         log.info("%s", verdict.reason)
         if options.promote == "never":
             return
@@ -160,8 +151,20 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         except PublishedMeanwhileError as error:
             raise NotPromotedError(f"Not published. {error} It was not held against this one: train again.") from None
     log.info("Published %s to %s.", metadata["model_version"], options.model_dir)
-    if options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
-        set_champion(metadata["mlflow_run_id"], settings)
+    if metadata["mlflow_run_id"] and options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
+        point_champion(options.model_dir, settings)
+
+
+def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
+    """The plots of a run: the content of PNG files by their names; none, and a warning, where matplotlib fails."""
+    try:
+        from modelPlots import plot_run
+
+        return plot_run(result, losses, title)
+    except Exception as error:  # a training is not lost for a picture
+        log.debug("matplotlib failed", exc_info=True)
+        log.warning("There are no plots of this run: matplotlib failed (%s).", error or type(error).__name__)
+        return {}
 
 
 def check_movement(closes: Closes, split: Split) -> None:
@@ -274,9 +277,9 @@ def main(arguments: list[str] | None = None) -> None:
         back = rollback(options.model_dir)
         log.info("Version %s serves again.", back.version)
         if options.model_dir.resolve() == settings.MODEL_DIR.resolve():
-            from modelTrack import set_champion
+            from modelTrack import point_champion
 
-            set_champion(back.metadata.get("mlflow_run_id"), settings)
+            point_champion(options.model_dir, settings)
         return
     symbol = options.symbol or (symbol_of(options.csv) if options.csv else "MSFT")
     closes = load_closes(symbol, options.start, options.end, options.source, options.csv, settings)

@@ -148,7 +148,7 @@ def test_readmes_commands_exist():
         assert (PROJECT_DIR / script).is_file()
 
 
-@pytest.mark.parametrize("script", ["modelTrain.py", "modelEvaluate.py", "modelPredict.py", "modelCompile.py"])
+@pytest.mark.parametrize("script", ["modelTrain.py", "modelTrack.py", "modelEvaluate.py", "modelPredict.py", "modelCompile.py"])
 def test_readmes_options_are_the_commands_options(script):
     given = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
     for line in re.findall(rf"python {script}(.*)", README):

@@ -232,7 +232,7 @@ def test_failed_publication_leaves_the_old_version_and_no_staging_folder(tmp_pat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(modelStore, "_flush_folder", full)
+    monkeypatch.setattr(modelStore, "flush_folder", full)
     with pytest.raises(OSError, match="No space left"):
         publish_version(tmp_path, "v2")
     assert read_published(tmp_path).version == "v1"
@@ -435,7 +435,7 @@ def test_200_kills_during_rollbacks_each_leave_the_old_or_the_new_version_whole(
     killer = Killer()
     for _ in range(KILLS):
         killer.kill(lambda: rollback(tmp_path), lambda: check_whole(tmp_path) == "v1")
-        with modelStore._locked(tmp_path):
+        with modelStore.locked(tmp_path):
             modelStore._switch_to(tmp_path, tmp_path / "versions" / "v2")
     killer.check()
 

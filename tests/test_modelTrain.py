@@ -1,7 +1,6 @@
 """Training as its users run it: the command, what it publishes and what MLflow keeps."""
 
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training import SHORT, environment, train
 
 from modelNetwork import split_in_time
 from modelPredict import load_forecaster
@@ -18,20 +18,6 @@ from modelStore import sha256
 from modelTrain import fingerprint, parse
 from processData import Closes, make_windows, read_snapshot
 from settings import PROJECT_DIR
-
-SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
-
-
-def environment(folder):
-    own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MODEL_DIR": str(folder / "modelFiles"), "YAHOO_RETRIES": "0"}
-    return os.environ | own
-
-
-def train(folder, *options, check=True):
-    return subprocess.run(
-        [sys.executable, "modelTrain.py", "--model-dir", str(folder / "modelFiles"), *options],
-        cwd=PROJECT_DIR, env=environment(folder), capture_output=True, text=True, check=check,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,12 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,69 +21,106 @@ from settings import PROJECT_DIR
 pytestmark = pytest.mark.slow
 
 
+class TrackingServer:
+    """A real tracking server with a database and artifacts of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        folder.mkdir()
+
+    def start(self):
+        command = [
+            sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{self.folder}/mlflow.db",
+            "--artifacts-destination", str(self.folder / "artifacts"), "--port", str(self.port), "--workers", "1",
+        ]  # fmt: skip
+        own = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self.process = subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        wait_until(lambda: answers(f"{self.url}/health"), 180, "the tracking server")
+
+    def signal(self, number):
+        os.killpg(self.process.pid, number)
+        if number in (signal.SIGTERM, signal.SIGKILL):
+            self.process.wait(30)
+
+
 @pytest.fixture
 def server(tmp_path):
-    """The URL of a real tracking server with a database and artifacts of its own."""
-    port = free_port()
-    folder = tmp_path / "server"
-    folder.mkdir()
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-        "--artifacts-destination", str(folder / "artifacts"), "--port", str(port), "--workers", "1",
-    ]  # fmt: skip
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    url = f"http://127.0.0.1:{port}"
-
+    started = TrackingServer(tmp_path / "server")
     try:
-        wait_until(lambda: answers(f"{url}/health"), 180, "the tracking server")
-        yield url
+        started.start()
+        yield started
     finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
+        if started.process.poll() is None:
+            started.signal(signal.SIGCONT)
+            started.signal(signal.SIGTERM)
         time.sleep(0.1)
+
+
+def environment(server, model_dir):
+    return os.environ | {"MLFLOW_TRACKING_URI": server.url, "MODEL_DIR": str(model_dir)}
+
+
+def training(*options):
+    return [sys.executable, "-u", "modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1", *options]
+
+
+def check_champion(server, model_dir, folder):
+    """The registered model loads away from the project, as it brings its own code, and says what the published one says."""
+    windows, _ = make_windows(read_snapshot("AAPL").prices)
+    np.save(folder / "windows.npy", windows[:5])
+    code = (
+        "import mlflow, numpy, sys; print(mlflow.pyfunc.load_model('models:/stock-forecast@champion')"
+        f".predict(numpy.load({str(folder / 'windows.npy')!r})).tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment(server, model_dir), check=True, capture_output=True, text=True
+    )
+    expected = load_forecaster(model_dir).forecast(windows[:5]).prices[:, 0]
+    assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()
 
 
 def test_a_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path):
     model_dir = tmp_path / "modelFiles"
-    command = [
-        sys.executable,
-        "modelTrain.py",
-        "--source",
-        "snapshot",
-        "--start",
-        "2020-06-01",
-        "--epochs",
-        "1",
-        "--model-dir",
-        str(model_dir),
-    ]
-    subprocess.run(
-        command,
-        cwd=PROJECT_DIR,
-        env=os.environ | {"MLFLOW_TRACKING_URI": server, "MODEL_DIR": str(model_dir)},
-        check=True,
-        capture_output=True,
-    )
+    subprocess.run(training(), cwd=PROJECT_DIR, env=environment(server, model_dir), check=True, capture_output=True)
     metadata = json.loads((model_dir / "metadata.json").read_text())
-    run = requests.get(f"{server}/api/2.0/mlflow/runs/get", params={"run_id": metadata["mlflow_run_id"]}, timeout=30).json()["run"]
+    run = requests.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": metadata["mlflow_run_id"]}, timeout=30).json()["run"]
     logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
     assert logged["rmse"] == metadata["metrics"]["rmse"]
     assert logged["naive_rmse"] == metadata["metrics"]["naive_rmse"]
-    windows, _ = make_windows(read_snapshot("AAPL").prices)
-    np.save(tmp_path / "windows.npy", windows[:5])
-    code = (
-        "import mlflow, numpy, sys; print(mlflow.pyfunc.load_model('models:/stock-forecast@champion')"
-        f".predict(numpy.load({str(tmp_path / 'windows.npy')!r})).tolist())"
+    check_champion(server, model_dir, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("number", "why", "seconds"), [(signal.SIGKILL, "Connection refused", 30), (signal.SIGSTOP, "timed out", 60)], ids=["gone", "silent"]
+)
+def test_a_tracking_server_that_is_gone_during_the_training_loses_nothing(server, tmp_path, number, why, seconds):
+    """SIGSTOP: it hangs, so that calls are taken and never answered."""
+    model_dir = tmp_path / "modelFiles"
+    process = subprocess.Popen(
+        training("--promote", "always"), cwd=PROJECT_DIR, env=environment(server, model_dir), stderr=subprocess.PIPE, text=True
     )
-    # Away from the project: the model brings its own code.
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=os.environ | {"MLFLOW_TRACKING_URI": server},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    expected = load_forecaster(model_dir).forecast(windows[:5]).prices[:, 0]
-    assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()
+    for line in process.stderr:
+        if line.startswith("epoch"):
+            break
+    server.signal(number)
+    gone = time.monotonic()
+    said = process.communicate(timeout=180)[1]
+    assert process.returncode == 0, said
+    assert time.monotonic() - gone < seconds
+    assert "Traceback" not in said
+    found = re.search(rf"^MLflow at {server.url} did not take the run: .*{why}\. The run is kept whole; log it later: (.*)$", said, re.M)
+    assert json.loads((model_dir / "metadata.json").read_text())["mlflow_run_id"] is None
+    assert load_forecaster(model_dir)
+    if number == signal.SIGKILL:
+        server.start()
+    else:
+        server.signal(signal.SIGCONT)
+    bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
+    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    subprocess.run(found[1], shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
+    run_id = json.loads((model_dir / "metadata.json").read_text())["mlflow_run_id"]
+    run = requests.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30).json()["run"]
+    assert run["info"]["status"] == "FINISHED"
+    check_champion(server, model_dir, tmp_path)
+    assert not (PROJECT_DIR / found[1].split()[-1]).exists()
