@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
 from processData import WINDOW, read_snapshot, snapshot_symbols
+from rawAnswer import SECURITY_HEADERS, raw_answer
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 MAX_MONITOR_ROWS = 10_000
 NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
-SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>", "/oauth2-redirect.html")
+SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -63,7 +64,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
-    app.extensions["fastPredict"] = FastPredict(service)
+    app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
+    app.extensions["refuse"] = partial(refuse, service)  # and this where it can make out no request
     app.before_request(_begin)
     app.after_request(_finish)
     for error in (HTTPException, RequestError, ForecastError, Exception):
@@ -266,7 +268,7 @@ def _finish(response: Response) -> Response:
     if rule is not None and rule.endpoint == "predict":
         service.log(response.status_code, g.started, g.get("logged", {}))
     service.record(rule.rule if rule else "unmatched", g.asked, response.status_code, g.started)
-    response.headers[ID_HEADER] = g.asked.id
+    response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.asked.id})
     return response
 
 
@@ -291,16 +293,30 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
         error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
     else:
         log.exception("Request %s failed", g.asked.id)
-        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, "The server failed; its log has the reason.")
+        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, HTTP_ERRORS[500])
     response = _json({"error": str(error), "details": details}, status)
     response.headers.extend(headers)
     return response
 
 
+def refuse(service: ForecastService, status: int, client: str) -> bytes:
+    """The whole answer to what is no sound request in HTTP, counted and with a line on stderr."""
+    asked = Asked(service.access_log.id_for(), client, "", "")
+    service.record("unmatched", asked, status, time.perf_counter())
+    content = to_json({"error": HTTP_ERRORS[status], "details": [f"request {asked.id}"] if status == 500 else []})
+    return raw_answer(status, content, asked.id, is_last=True)
+
+
 HTTP_ERRORS = {
+    400: "The request is not sound HTTP.",
     404: "There is nothing at this address; the calls are listed at /apidocs.",
     405: "This address does not take this method; the calls are listed at /apidocs.",
+    408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
+    417: "Expectations other than 100-continue are not met.",
+    431: "The headers are too many or too long.",
+    500: "The server failed; its log has the reason.",
+    501: "This transfer coding is not supported.",
 }
 
 
@@ -330,10 +346,10 @@ def _check_start(settings: Settings) -> None:
             pass
     except OSError as error:
         sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
-    try:
-        open_request_log(settings).close()
-    except OSError as error:
-        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
+    request_log = open_request_log(settings)
+    request_log.close()
+    if request_log.problem:
+        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {request_log.problem}; choose a file that can be written.")
 
 
 def _run_gunicorn() -> None:

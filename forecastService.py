@@ -4,6 +4,7 @@ app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
 
 import hmac
+import logging
 import math
 import threading
 import time
@@ -27,6 +28,8 @@ from newestCloses import NewestCloses
 from processData import Floats
 from requestLog import RequestLog, window_hashes
 from settings import Settings
+
+log = logging.getLogger(__name__)
 
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
@@ -75,6 +78,8 @@ class ForecastService:
         self.models = ModelHolder(settings.MODEL_DIR)
         self.newest = NewestCloses(settings, beside)
         self.request_log = open_request_log(settings)
+        if self.request_log.problem:
+            log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")

@@ -10,7 +10,7 @@ import signal
 from typing import Any
 
 import app
-import gunicornWorker
+import gunicornSockets
 import liveWorkers
 import metrics
 import mlflowUI
@@ -19,6 +19,7 @@ from settings import PROJECT_DIR, Settings
 
 settings = Settings.from_environment()
 metrics.share()
+gunicornSockets.Connection.seconds = settings.REQUEST_TIMEOUT
 modelPredict.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
@@ -27,8 +28,10 @@ bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gunicornWorker.Worker"
 timeout = 60
-graceful_timeout = 8  # an idle kept-alive client makes the end wait for all of it; docker stop kills after 10 s
-keepalive = 30
+graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
+keepalive = 30  # seconds for the next request's head to arrive
+worker_connections = 1000
+forwarded_allow_ips = ""  # no header tells where a request comes from, but for those of TRUSTED_PROXIES: see app.py
 control_socket_disable = True  # else gunicorn writes to the home folder
 worker_tmp_dir = None
 
@@ -47,7 +50,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
-    gunicornWorker.taken[worker.slot] = gunicornWorker.ABSENT
+    gunicornSockets.taken[worker.slot] = gunicornSockets.ABSENT
     liveWorkers.forget(worker.slot)
 
 

@@ -50,6 +50,10 @@ def read_body() -> PredictOne | PredictMany:
     if request.mimetype != "application/json":
         hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
         raise RequestError(415, "The body must be declared as JSON.", [hint])
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise RequestError(
+            415, "The body is compressed, which this service does not take.", ["Send it as it is, without Content-Encoding."]
+        )
     body = request.get_data(cache=False)
     if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
         raise RequestEntityTooLarge

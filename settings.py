@@ -37,6 +37,9 @@ class Settings(BaseModel):
         SecretStr(""), description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; empty: open to everyone."
     )
     ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is a line of JSON on stderr.")
+    REQUEST_TIMEOUT: float = Field(
+        30.0, gt=0, le=600, description="Seconds within which a body must have arrived, and an answer been taken."
+    )
     MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
     REQUEST_LOG: SettingPath = Field(
         Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
