@@ -41,13 +41,13 @@ from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
 from processData import WINDOW, read_snapshot, snapshot_symbols
 from rawAnswer import SECURITY_HEADERS, raw_answer
-from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
+from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
 
-MAX_MONITOR_ROWS = 10_000
+MAX_MONITOR_ROWS = 1000
 NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
 SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>")
 
@@ -64,10 +64,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
-    app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
+    app.extensions["room"] = Room()
+    if not service.gate.has_limit:
+        app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
     app.extensions["refuse"] = partial(refuse, service)  # and this where it can make out no request
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_give_back)
     for error in (HTTPException, RequestError, ForecastError, Exception):
         app.register_error_handler(error, _answer_error)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
@@ -84,6 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for route in SWAGGER_ROUTES:
         app.add_url_rule(route, view_func=documentation)
     _add_compression(app)
+    _open_to_others(app, settings)
     return app
 
 
@@ -251,25 +255,37 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
 
 
 def _begin() -> None:
-    """Start the clock, name the request, and ask for the API key where one is set.
+    """Start the clock, name the request, and see whether it may be made.
 
     :raise 401: the header X-API-Key is missing or wrong.
+    :raise 429: this client has asked too often.
     """
     g.started = time.perf_counter()
     request_id = _service().access_log.id_for(request.headers.get(ID_HEADER, ""))
     g.asked = Asked(request_id, request.remote_addr or "", request.method, request.path)
-    if request.endpoint in NEEDS_KEY and not _service().admits(request.headers.get("X-API-Key", "")):
+    if request.endpoint not in NEEDS_KEY or request.method == "OPTIONS":
+        return
+    gate = _service().gate
+    if seconds := gate.seconds_to_wait(g.asked.client):  # first, so that keys cannot be guessed quickly
+        raise RequestError(429, f"Too many requests; ask again in {seconds} s.", retry_after=seconds)
+    if not gate.admits(request.headers.get("X-API-Key", "")):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
 def _finish(response: Response) -> Response:
     """Count every request, and log those to /predict whatever came of them."""
     service, rule = _service(), request.url_rule
-    if rule is not None and rule.endpoint == "predict":
+    if rule is not None and rule.endpoint == "predict" and request.method == "POST":
         service.log(response.status_code, g.started, g.get("logged", {}))
     service.record(rule.rule if rule else "unmatched", g.asked, response.status_code, g.started)
     response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.asked.id})
     return response
+
+
+def _give_back(_: BaseException | None) -> None:
+    """The request's body is not needed any more."""
+    room: Room = current_app.extensions["room"]
+    room.give_back(g.pop("held", 0))
 
 
 def _answer_error(error: Exception) -> ResponseReturnValue:
@@ -277,6 +293,7 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
     headers: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         status, details = error.status, error.details
+        headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
     elif isinstance(error, InvalidClosesError | InvalidSymbolError):
         status, details = 422, error.details
     elif isinstance(error, UnknownSymbolError):
@@ -337,6 +354,22 @@ def _add_compression(app: Flask) -> None:
     """Compressed answers for clients that ask for them."""
     app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
     Compress(app).compress_mimetypes_set.add("text/csv")
+
+
+def _open_to_others(app: Flask, settings: Settings) -> None:
+    """Let pages of other hosts call, and proxies say whom they ask for, where the settings allow it."""
+    if settings.CORS_ORIGINS:
+        from flask_cors import CORS
+
+        exposed = [ID_HEADER, "Retry-After"]
+        CORS(
+            app, origins=settings.CORS_ORIGINS.split(","), allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600
+        )
+    if settings.TRUSTED_PROXIES:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        n = settings.TRUSTED_PROXIES
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as Flask's documentation has it
 
 
 def _check_start(settings: Settings) -> None:

@@ -76,7 +76,7 @@ class FastPredict:
             started: time.perf_counter() when the request came.
         """
         service = self._service
-        if not service.admits(head.key):
+        if not service.gate.admits(head.key):
             return None
         try:
             window = PredictOne.model_validate_json(body)

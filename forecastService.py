@@ -3,7 +3,6 @@
 app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
 
-import hmac
 import logging
 import math
 import threading
@@ -16,10 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 from gevent import get_hub, monkey
+from gevent.threadpool import ThreadPool
 
 from accessLog import AccessLog, Asked
 from drift import drift
 from errors import ModelUnavailableError
+from gatekeeper import Gatekeeper
 from liveAccuracy import LiveAccuracy
 from metrics import Metrics
 from modelBatch import Batcher
@@ -31,6 +32,7 @@ from settings import Settings
 
 log = logging.getLogger(__name__)
 
+COMPUTING_THREADS = 2  # in a worker: more batches at a time would only take the small requests' turns
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
 T = TypeVar("T")
@@ -70,6 +72,7 @@ class ForecastService:
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
         gauge: CPU and memory.
+        gate: who may ask.
         access_log: a line a request on stderr.
     """
 
@@ -82,14 +85,11 @@ class ForecastService:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
+        self._workshop = ThreadPool(COMPUTING_THREADS) if in_gevent() else None
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
-        self._key = settings.API_KEY.get_secret_value().encode()
-
-    def admits(self, key: str) -> bool:
-        """Whether someone with this API key, empty for none, may ask; the time it takes tells nothing of the right one."""
-        return not self._key or hmac.compare_digest(key.encode(), self._key)
+        self.gate = Gatekeeper(settings)
 
     def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
         """Forecast one window.
@@ -109,7 +109,7 @@ class ForecastService:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:
             forecaster, row = self.models.current(), 0
-            forecast = beside(forecaster.forecast, window[None], horizon)
+            forecast = self._compute(forecaster.forecast, window[None], horizon)
         content = forecast.as_dict(row)
         logged = _logged(content, window)
         if with_path:
@@ -119,7 +119,7 @@ class ForecastService:
     def answer_many(self, windows: Sequence[Sequence[float]], started: float) -> Answer:
         """Forecast the next close of each window of a batch; arguments and errors as for `answer_one`."""
         forecaster = self.models.current()
-        forecast = beside(forecaster.forecast, np.array(windows, np.float64))
+        forecast = self._compute(forecaster.forecast, np.array(windows, np.float64))
         content = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
         return self._answer(content, {}, len(windows), 1, forecaster.version, started)
 
@@ -131,6 +131,13 @@ class ForecastService:
         content["memory_usage_percent"] = self.gauge.read()[1]
         content["model_version"] = version
         return Answer(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
+
+    def _compute(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do long work while others are answered, a few pieces of it at a time."""
+        if self._workshop is None:
+            return work(*arguments)
+        done: T = self._workshop.apply(work, arguments)
+        return done
 
     def record(self, route: str, asked: Asked, status: int, started: float) -> None:
         """Count an answered request, and write its line to stderr."""

@@ -14,8 +14,10 @@ from werkzeug.exceptions import RequestTimeout
 import liveWorkers
 from fastPredict import FastPredict, Head, read_head
 from gunicornSockets import ABSENT, Connection, Listener, taken
+from requestBody import MAX_BODY_BYTES
 
 READ_BYTES = 16 * 1024
+MAX_REST_BYTES = 2 * MAX_BODY_BYTES
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -109,16 +111,32 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             connection.ends = None
         return rest
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> Any:
-        """Answer one request, whose body must come in time."""
+    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
+        """Answer one request, whose body must come in time.
+
+        Raises:
+            StopIteration: the connection is at its end.
+        """
         self._show_up()
         sock.ends = sock.ends or time.monotonic() + sock.seconds
         sock.cork(on=True)
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.cork(on=False)
-            sock.ends, sock.is_idle = None, True
+        self._pass_over_rest(req)
+        sock.ends, sock.is_idle = None, True
+
+    def _pass_over_rest(self, req: Any) -> None:
+        """Read what is left of a body that was refused unread, so that the next request can be made out, unless it is too long or late."""
+        left = MAX_REST_BYTES
+        try:
+            while rest := req.body.read(READ_BYTES):
+                left -= len(rest)
+                if left < 0:
+                    raise StopIteration
+        except (RequestTimeout, OSError):
+            raise StopIteration from None
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no sound HTTP, as app.py answers its errors."""

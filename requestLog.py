@@ -131,8 +131,6 @@ class RequestLog:
             self._open()
         elif status.st_size >= self._limit:
             self._rotate(status.st_size)
-        elif self._is_file and os.pread(self._descriptor, 1, status.st_size - 1) != b"\n":  # another worker's half a line
-            self._line_break = "\n"
         self._looked_at = time.monotonic()
 
     def _open(self) -> None:

@@ -39,7 +39,7 @@ class Service:
     """`python app.py` in a process group of its own."""
 
     def __init__(self, folder, **environment):
-        self.port = free_port()
+        self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
         self.stderr = (folder / "stderr.txt").open("w+")

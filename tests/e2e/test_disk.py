@@ -1,9 +1,9 @@
 """A disk that takes no line of the request log: real file systems, mounted for the test (as root)."""
 
-import errno
 import json
 import re
 import subprocess
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -47,12 +47,9 @@ def rows(log):
 
 def fill(ballast):
     """Leave no space on its disk."""
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1000))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
 
 
 def kill_workers(service):
