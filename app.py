@@ -201,7 +201,11 @@ def notebook() -> Response:
 
 def documentation(**_: str) -> ResponseReturnValue:
     """Swagger UI, its files and the contract that it shows."""
-    return Response.from_app(beside(_swagger_app), request.environ)
+    response = Response.from_app(beside(_swagger_app), request.environ)
+    if response.status_code >= 400:  # in its own words, for its own page
+        response.close()
+        raise RequestError(response.status_code, HTTP_ERRORS.get(response.status_code, response.status))
+    return response
 
 
 def health() -> Response:
