@@ -79,13 +79,13 @@ class ForecastService:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelHolder(settings.MODEL_DIR)
-        self.newest = NewestCloses(settings, beside)
+        self.newest = NewestCloses(settings, in_threads(1))  # yfinance keeps files open in each thread that it was in
         self.request_log = open_request_log(settings)
         if self.request_log.problem:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
-        self._workshop = ThreadPool(COMPUTING_THREADS) if in_gevent() else None
+        self._compute = in_threads(COMPUTING_THREADS)
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
@@ -131,13 +131,6 @@ class ForecastService:
         content["memory_usage_percent"] = self.gauge.read()[1]
         content["model_version"] = version
         return Answer(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
-
-    def _compute(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do long work while others are answered, a few pieces of it at a time."""
-        if self._workshop is None:
-            return work(*arguments)
-        done: T = self._workshop.apply(work, arguments)
-        return done
 
     def record(self, route: str, asked: Asked, status: int, started: float) -> None:
         """Count an answered request, and write its line to stderr."""
@@ -186,6 +179,14 @@ def beside(work: Callable[..., T], *arguments: Any) -> T:
         return work(*arguments)  # Flask's own server: this is a thread
     done: T = get_hub().threadpool.apply(work, arguments)
     return done
+
+
+def in_threads(number: int) -> Callable[..., Any]:
+    """The same in so many threads of its own: work beyond that waits."""
+    if not in_gevent():
+        return beside
+    pool = ThreadPool(number)
+    return lambda work, *arguments: pool.apply(work, arguments)
 
 
 def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:

@@ -6,6 +6,7 @@ and shares its memory; only the model is loaded by each. The MLflow UI is a chil
 
 import gc
 import logging
+import resource
 import signal
 from typing import Any
 
@@ -17,7 +18,14 @@ import mlflowUI
 import modelPredict
 from settings import PROJECT_DIR, Settings
 
+MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
+OTHER_FILES = 200  # that a worker may have open beside them
+
 settings = Settings.from_environment()
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_wanted = MAX_CONNECTIONS + OTHER_FILES if _hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + OTHER_FILES, _hard)
+if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems give 1,024
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 metrics.share()
 gunicornSockets.Connection.seconds = settings.REQUEST_TIMEOUT
 modelPredict.import_runtime()  # here, so that the workers share it too
@@ -30,7 +38,7 @@ worker_class = "gunicornWorker.Worker"
 timeout = 60
 graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
 keepalive = 30  # seconds for the next request's head to arrive
-worker_connections = 1000
+worker_connections = MAX_CONNECTIONS
 forwarded_allow_ips = ""  # no header tells where a request comes from, but for those of TRUSTED_PROXIES: see app.py
 control_socket_disable = True  # else gunicorn writes to the home folder
 worker_tmp_dir = None

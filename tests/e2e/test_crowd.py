@@ -65,6 +65,12 @@ def test_a_thousand_connections_at_once_are_all_answered(start):
     assert collections.Counter(status for status, _ in asyncio.run(crowd())) == {200: 1000}
 
 
+def test_a_low_limit_of_open_files_is_raised_as_far_as_allowed(start):
+    service = start(command=["sh", "-c", f"ulimit -Sn 256; ulimit -Hn 4096; exec {sys.executable} app.py"])
+    for worker in ready_workers(service):
+        assert worker.rlimit(psutil.RLIMIT_NOFILE) == (1200, 4096)
+
+
 def test_others_are_answered_while_500_clients_send_a_byte_a_second(start):
     service = start()
     command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "slowClients.py"), str(service.port), "500"]
