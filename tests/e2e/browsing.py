@@ -35,6 +35,22 @@ COUNT_PIXELS = """canvas => {
   return [dark, outer, inner, blueLine];
 }"""
 
+# Lets each canvas keep the texts of its last drawing, each with its box.
+KEEP_LABELS = """
+const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+  this.canvas.labels = [];
+  clearRect.apply(this, box);
+};
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const { e, f } = this.getTransform();
+  const { width } = this.measureText(text);
+  const left = e + x - { center: width / 2, right: width }[this.textAlign] ?? 0;
+  this.canvas.labels?.push({ text, left, right: left + width, y: Math.round(f + y), align: this.textAlign });
+  fillText.call(this, text, x, y);
+};
+"""
+
 
 def serve(log: Path, **settings: str) -> Iterator[str]:
     """A gunicorn on a free port, once it answers; its address."""
