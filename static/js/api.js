@@ -4,7 +4,7 @@
  * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
- *   model_version: string, response_time_sec: number}} Answer
+ *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: not of the example
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest

@@ -4,6 +4,7 @@ import { asCurl, asPython, copyText } from "./calls.js";
 import { createChart } from "./chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
 import { fan } from "./fan.js";
+import { write } from "./prose.js";
 import { showAnswer } from "./result.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
@@ -14,6 +15,7 @@ import { showAnswer } from "./result.js";
  * @property {number[]} closes that the chart shows, oldest first
  * @property {string[]} dates of the closes; none where they are not known
  * @property {string} symbol empty where it is not known
+ * @property {boolean} [isExample] nobody has asked for it
  * @property {string} origin where the closes come from, in a sentence; empty where the user brought them
  * @property {import("./calls.js").Call} call
  */
@@ -37,16 +39,26 @@ export function newQuestion() {
 
 /** @param {Output} output */
 export function showOutput(output) {
-  const { answer, closes, dates, symbol, origin } = output;
+  const { answer, closes, dates, symbol, isExample = false, origin } = output;
   shown = output;
   panel.hidden = false;
   byId("placeholder").hidden = true;
-  byId("result-title").textContent = symbol ? `Forecast of ${symbol}` : "Forecast";
-  byId("origin").textContent = origin;
+  byId("result-title").textContent = isExample ? `Example: forecast of ${symbol}` : symbol ? `Forecast of ${symbol}` : "Forecast";
+  write(byId("origin"), origin);
   showAnswer(answer);
   chart.show(fan(closes, answer.path, dates));
   showCall();
-  panel.scrollIntoView({ block: "nearest" });
+  if (!isExample) {
+    showPanel();
+  }
+}
+
+/** Bring the panel's top into sight, unless it is. */
+function showPanel() {
+  const { top } = panel.getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) {
+    panel.scrollIntoView();
+  }
 }
 
 /** Show no answer, as the newest question has none. */

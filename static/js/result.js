@@ -1,6 +1,7 @@
 /** An answer of /predict as sentences, warnings and table. */
 
 import { milliseconds, priceFormat } from "./format.js";
+import { write } from "./prose.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
 /** @typedef {import("./api.js").Step} Step */
@@ -21,7 +22,8 @@ export function showAnswer(answer) {
   put("finalLow95", final.intervals["95"][0], format);
   put("finalHigh95", final.intervals["95"][1], format);
   put("version", answer.model_version, String);
-  put("time", answer.response_time_sec, milliseconds);
+  put("time", answer.response_time_sec ?? 0, milliseconds);
+  find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
@@ -67,7 +69,7 @@ function tableRow(step, format) {
  */
 function element(name, text) {
   const made = document.createElement(name);
-  made.textContent = text;
+  write(made, text);
   return made;
 }
 

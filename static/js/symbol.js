@@ -66,7 +66,7 @@ function failure({ error, details, retryAfter }) {
 }
 
 /** How new the closes are, and whose. @param {SymbolAnswer} answer */
-function origin({ symbol, as_of, source }) {
+export function origin({ symbol, as_of, source }) {
   return `The last close of ${symbol} is of ${as_of}, from ${SOURCES[source] ?? source}.`;
 }
 
