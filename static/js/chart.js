@@ -14,7 +14,7 @@ import { priceFormat } from "./format.js";
  * @property {object} axis uPlot's options of the x axis, but for its colours
  * @property {object} [scale] uPlot's options of the x scale
  * @property {object} [priceScale] uPlot's options of the y scale
- * @property {boolean} [zoom] whether dragging zooms in
+ * @property {number} [shortest] the closest that dragging zooms in, in units of x; without it, dragging does not zoom
  * @property {(row: (number | null)[], format: Format) => string} tell the values of one x, in words
  * @property {(format: Format) => string} describe the chart in a sentence
  */
@@ -69,7 +69,7 @@ export function createChart(host, readout, onRange) {
  * @param {HTMLElement} host
  * @param {Content} content
  */
-function options(host, { size, lines, axis, scale, priceScale = {}, zoom = false }) {
+function options(host, { size, lines, axis, scale, priceScale = {}, shortest }) {
   const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   const font = `12px ${style.fontFamily}`;
@@ -79,14 +79,25 @@ function options(host, { size, lines, axis, scale, priceScale = {}, zoom = false
   return {
     legend: { show: false },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
-    cursor: { y: false, drag: { x: zoom, y: false, dist: 8 }, points: { show: false } },
-    scales: { x: { time: false, ...scale }, y: priceScale },
+    cursor: { y: false, drag: { x: shortest !== undefined, y: false, dist: 8 }, points: { show: false } },
+    scales: { x: { time: false, ...(shortest && { range: atLeast(shortest) }), ...scale }, y: priceScale },
     axes: [
       { ...axes, size: 28, ...axis },
       { ...axes, size: widest, values: (/** @type {any} */ _, /** @type {number[]} */ prices) => prices.map(format) },
     ],
     series: [{}, ...series],
     bands,
+  };
+}
+
+/**
+ * The range of x that is shown, for one that was asked for.
+ * @param {number} shortest
+ */
+function atLeast(shortest) {
+  return (/** @type {any} */ _, /** @type {number} */ min, /** @type {number} */ max) => {
+    const missing = Math.max(0, shortest - (max - min));
+    return [min - missing / 2, max + missing / 2];
   };
 }
 

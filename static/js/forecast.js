@@ -60,7 +60,7 @@ async function ask() {
   if (waiting) {
     return;
   }
-  const { closes, problems } = parseCloses(field.value);
+  const { closes, dates, problems } = parseCloses(field.value);
   tell(problems);
   tellFailure([]);
   if (problems.length) {
@@ -73,7 +73,7 @@ async function ask() {
     showBusy,
     again: ask,
     succeed: ({ answer }, headers) =>
-      showOutput({ answer, closes, dates: [], symbol: "", origin: "", call: { url: form.action, body, headers } }),
+      showOutput({ answer, closes, dates, symbol: "", origin: "", call: { url: form.action, body, headers } }),
     fail: (reply) => tellFailure([reply.error, ...reply.details]),
   });
 }

@@ -3,7 +3,8 @@
 import { asCurl, asPython, copyText } from "./calls.js";
 import { createChart } from "./chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
-import { fan } from "./fan.js";
+import { daysOf, fan } from "./fan.js";
+import { startPeriods } from "./periods.js";
 import { write } from "./prose.js";
 import { showAnswer } from "./result.js";
 
@@ -23,7 +24,9 @@ import { showAnswer } from "./result.js";
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const panel = byId("result");
-const chart = createChart(byId("chart"), byId("readout"));
+const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#periods button")]);
+const markPeriod = startPeriods(periods, bounds, (min, max) => chart.zoom(min, max));
+const chart = createChart(byId("chart"), byId("readout"), markPeriod);
 const languages = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-language]")]);
 let questions = 0;
 let shown = /** @type {Output | null} */ (null);
@@ -46,6 +49,9 @@ export function showOutput(output) {
   byId("result-title").textContent = isExample ? `Example: forecast of ${symbol}` : symbol ? `Forecast of ${symbol}` : "Forecast";
   write(byId("origin"), origin);
   showAnswer(answer);
+  for (const button of periods) {
+    button.hidden = bounds(button.dataset.period ?? "") === null;
+  }
   chart.show(fan(closes, answer.path, dates));
   showCall();
   if (!isExample) {
@@ -59,6 +65,11 @@ function showPanel() {
   if (top < 0 || top > innerHeight / 2) {
     panel.scrollIntoView();
   }
+}
+
+/** The days of a period in what is shown. @param {string} period */
+function bounds(period) {
+  return shown && daysOf(period, shown.closes.length, shown.answer.path.length);
 }
 
 /** Show no answer, as the newest question has none. */

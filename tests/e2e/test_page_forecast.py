@@ -121,6 +121,7 @@ BAD_PASTES = {
     "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
     "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
     "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
+    "a day that is none": ("2022-02-28,7\n2022-13-01,7", "Line 2: 2022-13-01 is no date."),
     "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
 }
 
