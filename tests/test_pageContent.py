@@ -95,6 +95,14 @@ def test_page_tells_whether_a_call_needs_a_key_but_not_which(settings):
     assert "key-of-the-test" not in client.get("/").text
 
 
+def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
+    assert 'id="comparison"' in client.get("/").text
+    client.application.extensions["service"].models.current().metadata["metrics"].pop("naive_mape")
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert 'id="comparison"' not in answer.text
+
+
 def test_every_module_of_the_page_is_fetched_at_once(client):
     page = client.get("/").text
     preloaded = re.findall(r'<link rel="modulepreload" href="/static/js/(.*?)">', page)

@@ -25,6 +25,7 @@ export function showAnswer(answer) {
   put("time", answer.response_time_sec ?? 0, milliseconds);
   find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
+  showComparison(answer.model_version);
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
 }
@@ -40,6 +41,14 @@ function put(name, value, format) {
   const element = /** @type {HTMLDataElement} */ (find(`[data-out="${name}"]`));
   element.value = String(value);
   element.textContent = format(value);
+}
+
+/** How its test went is told of an answer only where the same model gave it. @param {string} version */
+function showComparison(version) {
+  const comparison = document.getElementById("comparison"); // null where the page has no model, or one without these figures
+  if (comparison) {
+    comparison.hidden = comparison.dataset.version !== version;
+  }
 }
 
 /** @param {string[]} warnings */

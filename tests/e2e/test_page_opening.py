@@ -12,6 +12,7 @@ from browsing import (
     ask,
     example_closes,
     forecast,
+    metadata,
     serve,
     shown,
 )
@@ -129,6 +130,29 @@ def test_answer_is_brought_into_sight_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
     forecast(page)  # its form lies below the answer
     assert 0 <= page.locator("#result").bounding_box()["y"] < 844 / 2
+
+
+def test_answer_is_compared_with_repeating_the_last_close(page):
+    model = metadata()
+    result = model["metrics"]
+    expect(page.locator("#comparison")).to_have_text(
+        f"On the {result['n_days']:,} days of {model['symbol']} that the model was tested on, repeating the last close was wrong by "
+        f"{result['naive_mape']:.2%} of the close on average, the model by {result['mape']:.2%}."
+    )
+
+
+def test_answer_of_another_model_is_not_compared_with_the_pages(page, server):
+    def give_another(route):
+        answer = route.fetch().json()
+        route.fulfill(json=answer | {"model_version": "20990101-000000-abcdef"})
+
+    page.route("**/predict", give_another)
+    forecast(page)
+    expect(page.locator(".words")).to_contain_text("20990101-000000-abcdef")
+    expect(page.locator("#comparison")).to_be_hidden()
+    page.unroute("**/predict")
+    forecast(page)
+    expect(page.locator("#comparison")).to_be_visible()
 
 
 def test_symbol_chosen_from_the_list_takes_one_click(page):
