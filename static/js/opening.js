@@ -1,19 +1,23 @@
-/** What the page opens with: the forecast of the embedded example. */
+/** What the page opens with: the forecast of the symbol in its address, else that of the embedded example. */
 
+import { symbolInAddress } from "./address.js";
 import { KEY_HEADER } from "./apiKey.js";
 import { withoutKey } from "./calls.js";
 import { WINDOW } from "./closes.js";
 import { showOutput } from "./output.js";
-import { origin } from "./symbol.js";
+import { askFor, origin } from "./symbol.js";
 
 /** @typedef {import("./api.js").SymbolAnswer & {key_needed: boolean}} Opening */
 
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
-/** Show the example; without a model there is none. */
+/** Ask for the symbol in the address, or show the example; without a model there is none. */
 export function open() {
+  const symbol = symbolInAddress();
   const example = /** @type {Opening | null} */ (JSON.parse(byId("opening").textContent));
-  if (example) {
+  if (symbol) {
+    askFor(symbol);
+  } else if (example) {
     show(example);
   }
 }

@@ -1,5 +1,6 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
+import { putIntoAddress } from "./address.js";
 import { asCurl, asPython, copyText } from "./calls.js";
 import { createChart } from "./chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
@@ -55,6 +56,7 @@ export function showOutput(output) {
   chart.show(fan(closes, answer.path, dates));
   showCall();
   if (!isExample) {
+    putIntoAddress(symbol);
     showPanel();
   }
 }

@@ -28,6 +28,12 @@ function showProgress(text) {
   form.setAttribute("aria-busy", String(waiting));
 }
 
+/** Ask for a symbol as if it were written into the field. @param {string} symbol */
+export function askFor(symbol) {
+  field.value = symbol;
+  ask();
+}
+
 async function ask() {
   if (waiting) {
     return;

@@ -1,4 +1,4 @@
-"""What the page opens with, in a real Chromium: the example's forecast."""
+"""What the page opens with, in a real Chromium: the example's forecast, or that of the symbol in its address."""
 
 import json
 import re
@@ -12,11 +12,14 @@ from browsing import (
     ask,
     example_closes,
     forecast,
+    forecast_symbol,
     metadata,
+    open_backtest,
     serve,
     shown,
+    violations,
 )
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from processData import read_snapshot
 
@@ -153,6 +156,75 @@ def test_answer_of_another_model_is_not_compared_with_the_pages(page, server):
     page.unroute("**/predict")
     forecast(page)
     expect(page.locator("#comparison")).to_be_visible()
+
+
+def test_forecast_of_a_symbol_is_in_the_address(page, server):
+    open_at(page, f"{server}/#forecast")
+    entries = page.evaluate("history.length")
+    forecast_symbol(page, "jnj")
+    assert page.url == f"{server}/?symbol=JNJ#forecast"
+    assert page.evaluate("history.length") == entries
+    open_backtest(page)
+    page.go_back()
+    assert page.url == f"{server}/?symbol=JNJ#forecast"
+    forecast(page)
+    assert page.url == f"{server}/#forecast", "closes of one's own are in no address"
+
+
+@pytest.mark.parametrize("path", ["/?symbol=JNJ", "/?symbol=%20jnj#forecast", "/predict?symbol=jnj"])
+def test_address_with_a_symbol_asks_for_it_once(page, watch, server, path):
+    watch.requests.clear()
+    open_at(page, server + path)
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+    assert len(watch.asked("/forecast/JNJ")) == 1
+    expect(page.get_by_label("Stock symbol")).to_have_value(re.compile("jnj", re.IGNORECASE))
+    assert "symbol=JNJ" in page.url
+    assert watch.complaints == []
+
+
+def test_example_is_not_shown_while_the_symbol_of_the_address_is_asked_for(page, server):
+    held: list[Route] = []
+    page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    open_at(page, f"{server}/?symbol=JNJ")
+    expect(page.locator("#symbol-progress")).to_contain_text("Asking for the newest closes of JNJ")
+    expect(page.locator("#result")).to_be_hidden()
+    expect(page.locator("#placeholder")).to_be_visible()
+    held[0].continue_()
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [
+        ("..", "“..” is not a symbol"),
+        ("%3Cb%3EX%3C/b%3E", "“<B>X</B>” is not a symbol"),
+        ("X" * 500, f"“{'X' * 30}” is not a symbol"),
+        ("ACME", "No source has closes of ACME now."),
+    ],
+)
+def test_wrong_symbol_in_the_address_is_told_at_the_field(page, server, symbol, message):
+    open_at(page, f"{server}/?symbol={symbol}")
+    expect(page.locator("#symbol-error")).to_contain_text(message, timeout=60_000)
+    expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#result")).to_be_hidden()
+    assert violations(page) == []
+
+
+def test_address_with_an_empty_symbol_is_as_one_without(page, server):
+    open_at(page, f"{server}/?symbol=")
+    expect_example(page)
+    expect(page.locator("#symbol-error")).to_be_empty()
+
+
+def test_address_with_a_symbol_asks_for_the_api_key(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
+        page = browser.new_page()
+        page.goto(f"{url}/?symbol=JNJ")
+        expect(page.get_by_label("API key")).to_be_focused()
+        page.get_by_label("API key").fill("key-of-the-test")
+        page.get_by_label("API key").press("Enter")
+        expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+        page.close()
 
 
 def test_symbol_chosen_from_the_list_takes_one_click(page):
