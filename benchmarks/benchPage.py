@@ -11,6 +11,7 @@ with exit code 1.
 
 import argparse
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -123,4 +124,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is ended
     sys.exit(main())
