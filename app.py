@@ -39,7 +39,8 @@ from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
-from processData import WINDOW, read_snapshot, snapshot_symbols
+from pageContent import OpeningForecast, embedded
+from processData import WINDOW
 from rawAnswer import SECURITY_HEADERS, raw_answer
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, read_body
 from requestLog import SUMMARY_ROWS, summarise
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     service = ForecastService(settings)
     app.extensions["service"] = service
     app.extensions["room"] = Room()
+    app.extensions["openingForecast"] = OpeningForecast()
     if not service.gate.has_limit:
         app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
     app.extensions["refuse"] = partial(refuse, service)  # and this where it can make out no request
@@ -132,12 +134,14 @@ def forecast(symbol: str) -> Response:
 
 
 def page() -> str:
-    """The web page."""
+    """The web page, with the forecast that it opens with."""
+    service, opening = _service(), current_app.extensions["openingForecast"]
     try:
-        model = _service().models.current().metadata
+        forecaster = service.models.current()
     except ModelUnavailableError:
-        model = None
-    return render_template("index.html", model=model, **_embedded())
+        return render_template("index.html", model=None, opening=None, **embedded())
+    shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
+    return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
 
 
 def backtest() -> Response:
@@ -237,14 +241,6 @@ def _mlflow_advice(settings: Settings) -> list[str]:
     if settings.MLFLOW_UI == "off":
         return ["MLFLOW_UI is off: start it with python mlflowUI.py, or set MLFLOW_UI_URL to a running one."]
     return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
-
-
-@lru_cache(maxsize=1)
-def _embedded() -> dict[str, Any]:
-    """What the page has of the embedded snapshot: its symbols, and the last 60 closes of one as an example."""
-    closes = read_snapshot("MSFT")
-    example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
-    return {"symbols": snapshot_symbols(), "example": example}
 
 
 def _service() -> ForecastService:
