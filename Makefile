@@ -17,7 +17,7 @@ endif
 BYTECODE := --compile-bytecode
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint format bench bench-quick bench-forecast lock clean chromium prometheus wrk screenshot notebook
+.PHONY: help run train test lint format bench bench-quick bench-page bench-forecast soak lock clean chromium prometheus wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ bench: $(VENV)/requirements-dev $(PEERS)/requirements wrk  ## measure serving, b
 
 bench-quick: $(VENV)/requirements-dev $(PEERS)/requirements wrk  ## the same in short, written nowhere (under 2 minutes)
 	@$(BIN)/python benchmarks/benchServing.py --quick
+
+bench-page: $(VENV)/requirements-dev chromium  ## measure the page's weight and the time to its first chart (half a minute)
+	@$(BIN)/python benchmarks/benchPage.py
+
+soak: $(VENV)/requirements-dev  ## half an hour of mixed good and bad load: does anything fail or grow?
+	@$(BIN)/python benchmarks/soak.py
 
 notebook: $(VENV)/requirements-dev  ## run the notebook anew
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -39,16 +39,18 @@ from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES, RETRY_SECONDS
-from processData import WINDOW, read_snapshot, snapshot_symbols, split_warnings
-from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, read_body
+from pageContent import OpeningForecast, embedded
+from processData import WINDOW, split_warnings
+from rawAnswer import SECURITY_HEADERS, raw_answer
+from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
 
 log = logging.getLogger(__name__)
 
-MAX_MONITOR_ROWS = 10_000
+MAX_MONITOR_ROWS = 1000
 NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
-SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>", "/oauth2-redirect.html")
+SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -63,9 +65,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
-    app.extensions["fastPredict"] = FastPredict(service)
+    app.extensions["room"] = Room()
+    app.extensions["openingForecast"] = OpeningForecast()
+    if not service.gate.has_limit:
+        app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
+    app.extensions["refuse"] = partial(refuse, service)  # and this where it can make out no request
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_give_back)
     for error in (HTTPException, RequestError, ForecastError, Exception):
         app.register_error_handler(error, _answer_error)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
@@ -82,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     for route in SWAGGER_ROUTES:
         app.add_url_rule(route, view_func=documentation)
     _add_compression(app)
+    _open_to_others(app, settings)
     return app
 
 
@@ -128,12 +136,14 @@ def forecast(symbol: str) -> Response:
 
 
 def page() -> str:
-    """The web page."""
+    """The web page, with the forecast that it opens with."""
+    service, opening = _service(), current_app.extensions["openingForecast"]
     try:
-        model = _service().models.current().metadata
+        forecaster = service.models.current()
     except ModelUnavailableError:
-        model = None
-    return render_template("index.html", model=model, **_embedded())
+        return render_template("index.html", model=None, opening=None, **embedded())
+    shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
+    return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
 
 
 def backtest() -> Response:
@@ -197,7 +207,11 @@ def notebook() -> Response:
 
 def documentation(**_: str) -> ResponseReturnValue:
     """Swagger UI, its files and the contract that it shows."""
-    return Response.from_app(beside(_swagger_app), request.environ)
+    response = Response.from_app(beside(_swagger_app), request.environ)
+    if response.status_code >= 400:  # in its own words, for its own page
+        response.close()
+        raise RequestError(response.status_code, HTTP_ERRORS.get(response.status_code, response.status))
+    return response
 
 
 def health() -> Response:
@@ -231,14 +245,6 @@ def _mlflow_advice(settings: Settings) -> list[str]:
     return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
 
 
-@lru_cache(maxsize=1)
-def _embedded() -> dict[str, Any]:
-    """What the page has of the embedded snapshot: its symbols, and the last 60 closes of one as an example."""
-    closes = read_snapshot("MSFT")
-    example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
-    return {"symbols": snapshot_symbols(), "example": example}
-
-
 def _service() -> ForecastService:
     """What this worker answers with."""
     service: ForecastService = current_app.extensions["service"]
@@ -251,25 +257,37 @@ def _json(content: dict[str, Any], status: int = 200) -> Response:
 
 
 def _begin() -> None:
-    """Start the clock, name the request, and ask for the API key where one is set.
+    """Start the clock, name the request, and see whether it may be made.
 
     :raise 401: the header X-API-Key is missing or wrong.
+    :raise 429: this client has asked too often.
     """
     g.started = time.perf_counter()
     request_id = _service().access_log.id_for(request.headers.get(ID_HEADER, ""))
     g.asked = Asked(request_id, request.remote_addr or "", request.method, request.path)
-    if request.endpoint in NEEDS_KEY and not _service().admits(request.headers.get("X-API-Key", "")):
+    if request.endpoint not in NEEDS_KEY or request.method == "OPTIONS":
+        return
+    gate = _service().gate
+    if seconds := gate.seconds_to_wait(g.asked.client):  # first, so that keys cannot be guessed quickly
+        raise RequestError(429, f"Too many requests; ask again in {seconds} s.", retry_after=seconds)
+    if not gate.admits(request.headers.get("X-API-Key", "")):
         raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
 
 
 def _finish(response: Response) -> Response:
     """Count every request, and log those to /predict whatever came of them."""
     service, rule = _service(), request.url_rule
-    if rule is not None and rule.endpoint == "predict":
+    if rule is not None and rule.endpoint == "predict" and request.method == "POST":
         service.log(response.status_code, g.started, g.get("logged", {}))
     service.record(rule.rule if rule else "unmatched", g.asked, response.status_code, g.started)
-    response.headers[ID_HEADER] = g.asked.id
+    response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.asked.id})
     return response
+
+
+def _give_back(_: BaseException | None) -> None:
+    """The request's body is not needed any more."""
+    room: Room = current_app.extensions["room"]
+    room.give_back(g.pop("held", 0))
 
 
 def _answer_error(error: Exception) -> ResponseReturnValue:
@@ -277,6 +295,7 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
     headers: list[tuple[str, str]] = []
     if isinstance(error, RequestError):
         status, details = error.status, error.details
+        headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
     elif isinstance(error, InvalidClosesError | InvalidSymbolError):
         status, details = 422, error.details
     elif isinstance(error, UnknownSymbolError):
@@ -293,16 +312,30 @@ def _answer_error(error: Exception) -> ResponseReturnValue:
         error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
     else:
         log.exception("Request %s failed", g.asked.id)
-        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, "The server failed; its log has the reason.")
+        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, HTTP_ERRORS[500])
     response = _json({"error": str(error), "details": details}, status)
     response.headers.extend(headers)
     return response
 
 
+def refuse(service: ForecastService, status: int, client: str) -> bytes:
+    """The whole answer to what is no sound request in HTTP, counted and with a line on stderr."""
+    asked = Asked(service.access_log.id_for(), client, "", "")
+    service.record("unmatched", asked, status, time.perf_counter())
+    content = to_json({"error": HTTP_ERRORS[status], "details": [f"request {asked.id}"] if status == 500 else []})
+    return raw_answer(status, content, asked.id, is_last=True)
+
+
 HTTP_ERRORS = {
+    400: "The request is not sound HTTP.",
     404: "There is nothing at this address; the calls are listed at /apidocs.",
     405: "This address does not take this method; the calls are listed at /apidocs.",
+    408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
+    417: "Expectations other than 100-continue are not met.",
+    431: "The headers are too many or too long.",
+    500: "The server failed; its log has the reason.",
+    501: "This transfer coding is not supported.",
 }
 
 
@@ -325,6 +358,22 @@ def _add_compression(app: Flask) -> None:
     Compress(app).compress_mimetypes_set.add("text/csv")
 
 
+def _open_to_others(app: Flask, settings: Settings) -> None:
+    """Let pages of other hosts call, and proxies say whom they ask for, where the settings allow it."""
+    if settings.CORS_ORIGINS:
+        from flask_cors import CORS
+
+        exposed = [ID_HEADER, "Retry-After"]
+        CORS(
+            app, origins=settings.CORS_ORIGINS.split(","), allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600
+        )
+    if settings.TRUSTED_PROXIES:
+        from werkzeug.middleware.proxy_fix import ProxyFix
+
+        n = settings.TRUSTED_PROXIES
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as Flask's documentation has it
+
+
 def _check_start(settings: Settings) -> None:
     """End with one line that names the setting where the service could not start."""
     try:
@@ -332,10 +381,10 @@ def _check_start(settings: Settings) -> None:
             pass
     except OSError as error:
         sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
-    try:
-        open_request_log(settings).close()
-    except OSError as error:
-        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {error.strerror}; choose a file that can be written.")
+    request_log = open_request_log(settings)
+    request_log.close()
+    if request_log.problem:
+        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {request_log.problem}; choose a file that can be written.")
 
 
 def _run_gunicorn() -> None:

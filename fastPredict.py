@@ -10,15 +10,14 @@ error says. Both roads give the same answer and the same line in the log (tests/
 """
 
 import re
-import time
 from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic_core import to_json
-from werkzeug.http import http_date
 
-from accessLog import ID_HEADER, Asked
+from accessLog import Asked
 from forecastService import ForecastService
+from rawAnswer import raw_answer
 from requestBody import PredictOne
 
 REQUEST_LINE = b"POST /predict HTTP/1.1"
@@ -28,10 +27,6 @@ KNOWN = frozenset({
     b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
     b"content-type", b"content-length", b"x-api-key",
 })  # fmt: skip
-ANSWER = (
-    b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: %b\r\nConnection: %b\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\nVary: Accept-Encoding\r\n" + ID_HEADER.encode() + b": %b\r\n\r\n%b"
-)
 SMALL_BODY_BYTES = 10_000  # holds one window
 
 
@@ -69,7 +64,6 @@ class FastPredict:
 
     def __init__(self, service: ForecastService) -> None:
         self._service = service
-        self._second, self._date = -1, b""
 
     def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes | None:
         """The whole answer to a usual request; None, with nothing logged or counted, where Flask is to answer.
@@ -82,7 +76,7 @@ class FastPredict:
             started: time.perf_counter() when the request came.
         """
         service = self._service
-        if not service.admits(head.key):
+        if not service.gate.admits(head.key):
             return None
         try:
             window = PredictOne.model_validate_json(body)
@@ -95,11 +89,4 @@ class FastPredict:
         service.log(200, started, answer.logged)
         asked = Asked(service.access_log.id_for(), client, "POST", "/predict")
         service.record("/predict", asked, 200, started)
-        return ANSWER % (self._now(), b"close" if is_last else b"keep-alive", len(content), asked.id.encode(), content)
-
-    def _now(self) -> bytes:
-        """The header Date, written once a second."""
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._date = second, http_date(second).encode()
-        return self._date
+        return raw_answer(200, content, asked.id, is_last=is_last)

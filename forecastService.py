@@ -3,7 +3,7 @@
 app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
 """
 
-import hmac
+import logging
 import math
 import threading
 import time
@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 import psutil
 from gevent import get_hub, monkey
+from gevent.threadpool import ThreadPool
 
 from accessLog import AccessLog, Asked
 from drift import drift
 from errors import ModelUnavailableError
+from gatekeeper import Gatekeeper
 from liveAccuracy import LiveAccuracy
 from metrics import Metrics
 from modelBatch import Batcher
@@ -28,6 +30,9 @@ from processData import Floats
 from requestLog import RequestLog, window_hashes
 from settings import Settings
 
+log = logging.getLogger(__name__)
+
+COMPUTING_THREADS = 2  # in a worker: more batches at a time would only take the small requests' turns
 GAUGE_SECONDS = 1.0  # how old a reading of CPU and memory may be
 
 T = TypeVar("T")
@@ -67,24 +72,24 @@ class ForecastService:
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
         gauge: CPU and memory.
+        gate: who may ask.
         access_log: a line a request on stderr.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.models = ModelHolder(settings.MODEL_DIR)
-        self.newest = NewestCloses(settings, beside)
+        self.newest = NewestCloses(settings, in_threads(1))  # yfinance keeps files open in each thread that it was in
         self.request_log = open_request_log(settings)
+        if self.request_log.problem:
+            log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
+        self._compute = in_threads(COMPUTING_THREADS)
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
         self._batcher = Batcher(self.models) if in_gevent() else None
-        self._key = settings.API_KEY.get_secret_value().encode()
-
-    def admits(self, key: str) -> bool:
-        """Whether someone with this API key, empty for none, may ask; the time it takes tells nothing of the right one."""
-        return not self._key or hmac.compare_digest(key.encode(), self._key)
+        self.gate = Gatekeeper(settings)
 
     def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
         """Forecast one window.
@@ -104,7 +109,7 @@ class ForecastService:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:
             forecaster, row = self.models.current(), 0
-            forecast = beside(forecaster.forecast, window[None], horizon)
+            forecast = self._compute(forecaster.forecast, window[None], horizon)
         content = forecast.as_dict(row)
         logged = _logged(content, window)
         if with_path:
@@ -114,7 +119,7 @@ class ForecastService:
     def answer_many(self, windows: Sequence[Sequence[float]], started: float) -> Answer:
         """Forecast the next close of each window of a batch; arguments and errors as for `answer_one`."""
         forecaster = self.models.current()
-        forecast = beside(forecaster.forecast, np.array(windows, np.float64))
+        forecast = self._compute(forecaster.forecast, np.array(windows, np.float64))
         content = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
         return self._answer(content, {}, len(windows), 1, forecaster.version, started)
 
@@ -174,6 +179,14 @@ def beside(work: Callable[..., T], *arguments: Any) -> T:
         return work(*arguments)  # Flask's own server: this is a thread
     done: T = get_hub().threadpool.apply(work, arguments)
     return done
+
+
+def in_threads(number: int) -> Callable[..., Any]:
+    """The same in so many threads of its own: work beyond that waits."""
+    if not in_gevent():
+        return beside
+    pool = ThreadPool(number)
+    return lambda work, *arguments: pool.apply(work, arguments)
 
 
 def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:

@@ -6,19 +6,28 @@ and shares its memory; only the model is loaded by each. The MLflow UI is a chil
 
 import gc
 import logging
+import resource
 import signal
 from typing import Any
 
 import app
-import gunicornWorker
+import gunicornSockets
 import liveWorkers
 import metrics
 import mlflowUI
 import modelPredict
 from settings import PROJECT_DIR, Settings
 
+MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
+OTHER_FILES = 200  # that a worker may have open beside them
+
 settings = Settings.from_environment()
+_soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+_wanted = MAX_CONNECTIONS + OTHER_FILES if _hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + OTHER_FILES, _hard)
+if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems give 1,024
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
 metrics.share()
+gunicornSockets.Connection.seconds = settings.REQUEST_TIMEOUT
 modelPredict.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
@@ -27,8 +36,10 @@ bind = f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gunicornWorker.Worker"
 timeout = 60
-graceful_timeout = 8  # an idle kept-alive client makes the end wait for all of it; docker stop kills after 10 s
-keepalive = 30
+graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
+keepalive = 30  # seconds for the next request's head to arrive
+worker_connections = MAX_CONNECTIONS
+forwarded_allow_ips = ""  # no header tells where a request comes from, but for those of TRUSTED_PROXIES: see app.py
 control_socket_disable = True  # else gunicorn writes to the home folder
 worker_tmp_dir = None
 
@@ -47,7 +58,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
-    gunicornWorker.taken[worker.slot] = gunicornWorker.ABSENT
+    gunicornSockets.taken[worker.slot] = gunicornSockets.ABSENT
     liveWorkers.forget(worker.slot)
 
 

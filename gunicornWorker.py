@@ -1,85 +1,25 @@
-"""gunicorn's gevent worker, fair to its connections, and with a short road for the usual request.
-
-Spread: a worker that is awake takes new connections faster than one that sleeps, so a few kept-alive clients may all end up with one
-worker, and one core. Here the workers see how many each has taken, and who is ahead lets the others go first.
-
-Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
-waits for the loop to say that there is something, and the loop goes through all connections.
-
-One packet: gunicorn sends the headers, then the body. Each send wakes the client, and on a quick network that is the dearest thing in the
-whole request. Corked, the kernel holds both back until the answer is complete.
+"""gunicorn's gevent worker, with fair sockets (gunicornSockets.py), a short road for the usual request, and errors in our own form.
 
 Short road: as long as the requests of a connection are usual ones, fastPredict.py reads and answers them. The first other request goes to
 gunicorn, byte for byte, and so do all that follow it on that connection, so there is no doubt whose turn it is to read.
 """
 
-import mmap
-import os
-import socket
+import ctypes
 import time
 from contextlib import suppress
 from typing import Any
 
-from gevent.socket import socket as GeventSocket  # noqa: N812
-from gevent.socket import wait_read
 from gunicorn.workers.ggevent import GeventWorker
+from werkzeug.exceptions import RequestTimeout
 
 import liveWorkers
 from fastPredict import FastPredict, Head, read_head
-from liveWorkers import MAX_SLOTS
+from gunicornSockets import ABSENT, Connection, Listener, taken
+from requestBody import MAX_BODY_BYTES
 
-CORK = getattr(socket, "TCP_CORK", None)  # Linux
-ABSENT = -1
 READ_BYTES = 16 * 1024
-PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs
-
-# How many connections each worker has taken, by slot, in memory that the master shares with them all.
-taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
-for _slot in range(MAX_SLOTS):
-    taken[_slot] = ABSENT
-
-
-class Listener(GeventSocket):  # type: ignore[misc]  # gevent has no types
-    """The listening socket, as one worker sees it."""
-
-    slot = 0
-    waits_since: tuple[int, float] | None = None  # how many had been taken by all, and when
-
-    def _accept(self) -> Any:
-        """Take a connection, or say that there is none while it is another worker's turn: gevent asks again in the loop's next round."""
-        own = taken[self.slot] if taken[self.slot] != ABSENT else max(*taken, 0)
-        behind = [slot for slot, number in enumerate(taken) if ABSENT < number < own]
-        if behind:
-            total, now = sum(taken), time.monotonic()
-            if self.waits_since is None or self.waits_since[0] != total:
-                self.waits_since = total, now
-            if now - self.waits_since[1] < PATIENCE_SECONDS:
-                os.sched_yield()  # the other may need this core
-                raise BlockingIOError
-        self.waits_since = None
-        connection = super()._accept()
-        for slot in behind:
-            taken[slot] = ABSENT  # nobody waits for it again until it gives a sign of life
-        taken[self.slot] = own + 1
-        return connection
-
-
-class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
-    """A client's socket.
-
-    Attributes:
-        unread: what was read and put back, to be read again first.
-    """
-
-    unread = b""
-
-    def recv(self, *args: Any) -> bytes:
-        """Read what has come, once the loop says that something has."""
-        if self.unread:
-            received, self.unread = self.unread, b""
-            return received
-        wait_read(self.fileno())
-        return super().recv(*args)  # type: ignore[no-any-return]
+GIVE_BACK_SECONDS = 30.0
+MAX_REST_BYTES = 2 * MAX_BODY_BYTES
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -87,6 +27,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     slot: int
     sockets: list[Any]
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Have no connection yet, and all memory still to use."""
+        super().__init__(*args, **options)
+        self.connections: set[Connection] = set()
+        self.gave_back_at = time.monotonic()
 
     def patch(self) -> None:
         """Make our listeners of gunicorn's."""
@@ -99,10 +45,16 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.sockets = listeners
 
     def notify(self) -> None:
-        """Tell the master once a second that this worker lives, and the others that it takes connections."""
+        """Once a second: tell the master that this worker lives and the others that it takes connections, or hang up on the idle."""
         super().notify()
         liveWorkers.show_life(self.slot)
         self._show_up()
+        if time.monotonic() - self.gave_back_at >= GIVE_BACK_SECONDS:
+            self.gave_back_at = time.monotonic()
+            _give_back_memory()
+        if not self.alive:
+            for connection in self.connections:
+                connection.hang_up_if_idle()
 
     def _show_up(self) -> None:
         """Take turns again."""
@@ -113,8 +65,13 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer the requests of a connection."""
         fast = getattr(self.wsgi, "extensions", {}).get("fastPredict")  # another application has none
         with Connection(client.family, client.type, client.proto, fileno=client.detach()) as connection:
-            if fast is None or self._answer_usual(connection, addr[0] if addr else "", fast):
-                super().handle(listener, connection, addr)
+            connection.setblocking(True)
+            self.connections.add(connection)
+            try:
+                if fast is None or self._answer_usual(connection, addr[0] if addr else "", fast):
+                    super().handle(listener, connection, addr)
+            finally:
+                self.connections.discard(connection)
 
     def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
         """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""
@@ -130,33 +87,93 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 connection.sendall(answer)
                 if is_last:
                     break
+                connection.is_idle = True
         return False
 
     def _read(self, connection: Connection) -> tuple[bytes, Head | None, bytes] | None:
         """All that was read of the next request, with its head and its body where it is usual; None where no whole one comes."""
+        received = b""
         with self.timeout_ctx():
-            if received := connection.recv(READ_BYTES):
-                before, found, body = received.partition(b"\r\n\r\n")
-                head = read_head(before) if found else None
-                while head is not None and len(body) < head.length:
-                    if not (more := connection.recv(READ_BYTES)):
-                        return None
-                    received, body = received + more, body + more
-                return received, head if head is not None and len(body) == head.length else None, body
-        return None
+            received = connection.recv(READ_BYTES)
+        if not received:
+            return None
+        before, found, body = received.partition(b"\r\n\r\n")
+        head = read_head(before) if found else None
+        if head is not None and len(body) < head.length:
+            rest = self._read_rest(connection, head.length - len(body))
+            received, body = received + rest, body + rest
+        return received, head if head is not None and len(body) == head.length else None, body
 
-    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Answer one request."""
-        self._show_up()
-        _cork(sock, on=True)
+    def _read_rest(self, connection: Connection, length: int) -> bytes:
+        """So many further bytes of a body, or fewer where no more come in time: gunicorn is then told the same."""
+        rest = b""
+        connection.ends = time.monotonic() + connection.seconds
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            while len(rest) < length and (more := connection.recv(READ_BYTES)):
+                rest += more
+        except RequestTimeout:
+            connection.is_late = False
+        else:
+            connection.ends = None
+        return rest
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
+        """Answer one request, whose body must come in time.
+
+        Raises:
+            StopIteration: the connection is at its end.
+        """
+        self._show_up()
+        sock.ends = sock.ends or time.monotonic() + sock.seconds
+        sock.cork(on=True)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
         finally:
-            _cork(sock, on=False)
+            sock.cork(on=False)
+        self._pass_over_rest(req)
+        sock.ends, sock.is_idle = None, True
+
+    def _pass_over_rest(self, req: Any) -> None:
+        """Read what is left of a body that was refused unread, so that the next request can be made out, unless it is too long or late."""
+        left = MAX_REST_BYTES
+        try:
+            while rest := req.body.read(READ_BYTES):
+                left -= len(rest)
+                if left < 0:
+                    raise StopIteration
+        except (RequestTimeout, OSError):
+            raise StopIteration from None
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what is no sound HTTP, as app.py answers its errors."""
+        refuse = getattr(self.wsgi, "extensions", {}).get("refuse")
+        if refuse is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        told = StatusOnly()
+        super().handle_error(req, told, addr, exc)
+        with suppress(OSError):  # the client is gone
+            client.sendall(refuse(told.status, addr[0] if addr else ""))
 
 
-def _cork(sock: Any, *, on: bool) -> None:
-    """Hold back what is sent, or let it go."""
-    if CORK is not None:
-        with suppress(OSError):  # closed already, or no TCP
-            sock.setsockopt(socket.IPPROTO_TCP, CORK, on)
+def _give_back_memory() -> None:
+    """Give pages that are free back to the system, in a millisecond or so.
+
+    The C library keeps them, in pieces that the next model does not fit into: with a model a minute a worker grew by 5 MB each.
+    """
+    with suppress(OSError, AttributeError):  # another one than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+class StatusOnly:
+    """In a socket's place when gunicorn answers an error: of that answer only the status is of use."""
+
+    status = 500
+
+    def gettimeout(self) -> float:
+        """As a socket that does not wait."""
+        return 0.0
+
+    def sendall(self, answer: bytes) -> None:
+        """Take gunicorn's answer."""
+        self.status = int(answer.split(None, 2)[1])

@@ -11,9 +11,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -25,20 +26,47 @@ from intervals import LEVELS
 from modelHolder import ModelHolder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+PREFIX = "stock-forecast-"
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # upper bounds of the histogram
 
 _folder: Path | None = None  # where the workers count; None: in memory, in one process
+_lock: TextIO | None = None  # held while they do
 _slot = 0  # this worker's, in the names of its files
 
 
 def share() -> None:
     """Count in files of a folder of its own from now on, before the workers start; a second call, at a reload, changes nothing."""
-    global _folder  # noqa: PLW0603
+    global _folder, _lock  # noqa: PLW0603
     if _folder is None:
-        _folder = Path(tempfile.mkdtemp(prefix="stock-forecast-"))
+        _remove_abandoned()
+        _folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        _lock = _locked(_folder)
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_folder)
         values.ValueClass = values.MultiProcessValue(lambda: _slot)
+
+
+def _locked(folder: Path) -> TextIO | None:
+    """A file that says that somebody counts in a folder, for as long as this process or a fork of it lives; None where another one does."""
+    import fcntl  # gunicorn is there, so this is
+
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of this user's masters that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            is_ours = not folder.is_symlink() and folder.stat().st_uid == os.getuid() and (folder / "lock").exists()
+            if is_ours and (lock := _locked(folder)) is not None:
+                shutil.rmtree(folder)
+                lock.close()
 
 
 def remove_shared() -> None:

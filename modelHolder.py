@@ -1,8 +1,12 @@
-"""The model that a server answers with: taken up when one is published, kept when a new one cannot be trusted."""
+"""The model that a server answers with: taken up when one is published, kept when a new one cannot be trusted.
+
+A worker that starts while the published one cannot be trusted takes the one before, as the others do who had it already.
+"""
 
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from errors import ModelUnavailableError
@@ -56,9 +60,17 @@ class ModelHolder:
             if (str(error), error.details) != (self.problem, self._details):
                 log.error("%s %s", error, "; ".join(error.details))
             self.problem, self._details = str(error), error.details
+            if self._forecaster is None:
+                self._take_previous()
         else:
             self.problem, self._details = None, []
             log.info("Model %s serves.", self._forecaster.version)
+
+    def _take_previous(self) -> None:
+        """Serve the version before the published one, if it is whole."""
+        with suppress(ModelUnavailableError):
+            self._forecaster = load_forecaster(self._model_dir, previous=True)
+            log.warning("Model %s, the one before, serves meanwhile.", self._forecaster.version)
 
     def _identity(self) -> tuple[int, int, int] | None:
         """What changes whenever metadata.json is replaced."""

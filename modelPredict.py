@@ -20,7 +20,7 @@ import numpy as np
 import commandLine
 from errors import InvalidClosesError, ModelUnavailableError
 from intervals import MAX_HORIZON, Calibration, bounds, window_volatility
-from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
+from modelStore import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_previous, read_published
 from processData import (
     MAX_CLOSE,
     MAX_RANGE,
@@ -207,13 +207,13 @@ def check_windows(windows: Floats) -> tuple[Floats, Floats]:
     raise InvalidClosesError("Some closes cannot be those of one stock in one currency.", details)
 
 
-def load_forecaster(model_dir: Path) -> Forecaster:
-    """The published model, once its sums and those that its compiled form was made from are checked.
+def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
+    """The published model, or the one before it, once its sums and those that its compiled form was made from are checked.
 
     Raises:
         ModelUnavailableError: there is none that can be trusted; the message says what to do.
     """
-    published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
+    published = (read_previous if previous else read_published)(model_dir, only=(KERAS_FILE, SCALER_FILE))
     sums = published.metadata["files"]
     try:
         compiled = (published.folder / ONNX_FILE).read_bytes()

@@ -97,6 +97,23 @@ def _not_as_published(version: str, problems: list[str]) -> ModelUnavailableErro
     )
 
 
+def read_previous(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
+    """The version that was published before the published one, its sums checked; of `only` these files where some are named.
+
+    Raises:
+        ModelUnavailableError: there is none, or its files are not those that were published.
+    """
+    try:
+        folder = _version_folder(model_dir, _read_json(model_dir / METADATA_FILE)["previous_version"])
+        metadata = _read_json(folder / METADATA_FILE)
+        problems = problems_of(folder, dict(metadata["files"]), only)
+    except (ValueError, KeyError, TypeError):
+        raise ModelUnavailableError("There is no previously published version.") from None
+    if problems:
+        raise ModelUnavailableError(f"Version {folder.name} is not whole.", problems)
+    return PublishedModel(metadata, folder)
+
+
 def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str | EllipsisType | None = ...) -> PublishedModel:
     """Publish the files of folder `staged` as version `metadata["model_version"]`; `files` is filled in.
 

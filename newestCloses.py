@@ -174,10 +174,13 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
     final = closes.between(closes.first_date, last_final_day())
     final = Closes(closes.symbol, source, final.dates[-MAX_CLOSES:].copy(), final.prices[-MAX_CLOSES:].copy())
     warnings = [f"{problem} These closes are from the {source} and end on {final.last_date}."] if problem else []
-    days = int((np.datetime64(datetime.now(UTC).date()) - final.dates[-1]) // np.timedelta64(1, "D"))
-    if days > OLD_DAYS:
-        warnings.append(f"The last close is of {final.last_date}, {days:,} days ago.")
-    return Newest(final, warnings)
+    return Newest(final, warnings + age_warnings(final))
+
+
+def age_warnings(closes: Closes) -> list[str]:
+    """A sentence on how old the last close is, where that may surprise."""
+    days = int((np.datetime64(datetime.now(UTC).date()) - closes.dates[-1]) // np.timedelta64(1, "D"))
+    return [f"The last close is of {closes.last_date}, {days:,} days ago."] if days > OLD_DAYS else []
 
 
 @contextmanager

@@ -5,7 +5,7 @@ pydantic checks in microseconds what Flask's own JSON lets through: NaN, infinit
 
 from typing import Annotated
 
-from flask import request
+from flask import current_app, g, request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import from_json
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -16,6 +16,9 @@ from processData import WINDOW
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_WINDOWS = 1024
 MAX_DETAILS = 5
+MAX_HELD_BYTES = 16 * 1024 * 1024  # by the bodies of all requests that one worker is answering
+READ_BYTES = 64 * 1024
+RETRY_SECONDS = 1
 
 Close = Annotated[FiniteFloat, Field(gt=0)]
 Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
@@ -38,23 +41,45 @@ class PredictMany(BaseModel):
 
 
 class RequestError(Exception):
-    """A request that cannot be answered: status, sentence, details."""
+    """A request that cannot be answered: status, sentence, details, and after how many seconds it may be sent again."""
 
-    def __init__(self, status: int, message: str, details: list[str] | None = None) -> None:
+    def __init__(self, status: int, message: str, details: list[str] | None = None, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.status, self.details = status, details or []
+        self.status, self.details, self.retry_after = status, details or [], retry_after
+
+
+class Room:
+    """How many bytes the bodies of a worker's requests hold together: each counts from its arrival until it is answered."""
+
+    def __init__(self, max_bytes: int = MAX_HELD_BYTES) -> None:
+        self._max_bytes, self.held = max_bytes, 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that have arrived.
+
+        Raises:
+            RequestError: 503, there are too many; these are not counted.
+        """
+        if self.held + size > self._max_bytes:
+            raise RequestError(503, "The server has too many large requests to answer; try again in a second.", retry_after=RETRY_SECONDS)
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """Count bytes no longer."""
+        self.held -= size
 
 
 def read_body() -> PredictOne | PredictMany:
-    """The checked body of /predict."""
+    """The checked body of /predict; app.py gives back the room that it holds, `g.held` bytes."""
     if request.mimetype != "application/json":
         hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
         raise RequestError(415, "The body must be declared as JSON.", [hint])
-    body = request.get_data(cache=False)
-    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
-        raise RequestEntityTooLarge
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise RequestError(
+            415, "The body is compressed, which this service does not take.", ["Send it as it is, without Content-Encoding."]
+        )
     try:
-        content = from_json(body)
+        content = from_json(_read())
     except ValueError as error:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
@@ -66,6 +91,19 @@ def read_body() -> PredictOne | PredictMany:
     except (ValidationError, OverflowError) as error:
         shape = f'{{"predict": [{WINDOW} closes], "horizon": 1 to {MAX_HORIZON}}}'
         raise RequestError(422, f"The body does not have the form {shape}.", _problems(error)) from None
+
+
+def _read() -> bytes:
+    """The body, which takes up room as it arrives: who sends slowly does not hold more than what has come."""
+    room: Room = current_app.extensions["room"]
+    body = bytearray()
+    while received := request.stream.read(READ_BYTES):
+        room.take(len(received))
+        g.held = g.get("held", 0) + len(received)
+        body += received
+    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
+        raise RequestEntityTooLarge
+    return bytes(body)
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:

@@ -48,10 +48,14 @@ log = logging.getLogger(__name__)
 
 
 class RequestLog:
-    """The log of one worker: a kept descriptor in append mode."""
+    """The log of one worker: a kept descriptor in append mode.
+
+    Attributes:
+        problem: why the last line was not taken, or why none can be; empty while all is well.
+    """
 
     def __init__(self, path: Path, max_bytes: int = 0, parts: int = 5) -> None:
-        """Open the log, with its header if it is new.
+        """Open the log, with its header if it is new; where that fails, `problem` says why, and each line tries again.
 
         Args:
             path: the log; a link to a file stands for that file.
@@ -62,10 +66,13 @@ class RequestLog:
         self.parts = parts
         self._name = str(self.path)  # what os.stat takes fastest
         self._max_bytes = max(max_bytes, len(HEADER) + 1) if max_bytes else math.inf  # a header alone is not full
-        self._line_break = self._problem = ""
+        self._line_break = self.problem = ""
         self._descriptor = -1
         self._looked_at = -LOOK_SECONDS
-        self._open()
+        try:
+            self._open()
+        except OSError as error:
+            self.problem = str(error.strerror)
 
     def append(self, row: Mapping[str, Any]) -> bool:
         """Append one line; columns that `row` does not name stay empty.
@@ -77,19 +84,17 @@ class RequestLog:
         """
         text = ",".join([str(row.get(column, "")) for column in COLUMNS]) + "\n"
         try:
-            if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            if self._descriptor < 0:
+                self._open()
+            elif time.monotonic() - self._looked_at >= LOOK_SECONDS:
                 self._follow()
             line = (self._line_break + text).encode()
             written = os.write(self._descriptor, line)
             problem = "" if written == len(line) else "only half a line was taken"
-            self._line_break = "" if written == len(line) else "\n"  # the next line starts on its own
         except OSError as error:
             problem = str(error.strerror)
-        if problem and not self._problem:
-            log.error("Requests are not logged to %s: %s.", self.path, problem)
-        elif self._problem and not problem:
-            log.warning("Requests are logged to %s again.", self.path)
-        self._problem = problem
+        self._line_break = "\n" if problem else ""  # behind half a line, this worker's or another's, the next starts on its own
+        self._tell(problem)
         return not problem
 
     def tail(self, limit: int) -> list[dict[str, Any]]:
@@ -104,7 +109,16 @@ class RequestLog:
 
     def close(self) -> None:
         """Close the descriptor."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def _tell(self, problem: str) -> None:
+        """Say once that lines are lost, and once that they are not any more."""
+        if problem and not self.problem:
+            log.error("Requests are not logged to %s: %s.", self.path, problem)
+        elif self.problem and not problem:
+            log.warning("Requests are logged to %s again.", self.path)
+        self.problem = problem
 
     def _follow(self) -> None:
         """See that the descriptor is that of the file which the log's name stands for, and that this one is not full."""

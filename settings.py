@@ -5,12 +5,28 @@ with a message that names the variable. README.md lists the same table; tests/te
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 PROJECT_DIR = Path(__file__).resolve().parent
+
+
+def _check_rate(text: str) -> str:
+    """A rate as 600/minute, or nothing."""
+    if text and not re.fullmatch(r"[1-9]\d{0,8} ?/ ?(second|minute|hour|day)", text):
+        raise ValueError("a rate is a number of requests per second, minute, hour or day, for example 600/minute")
+    return text
+
+
+def _check_origins(text: str) -> str:
+    """Origins separated by commas, or nothing."""
+    for origin in filter(None, text.split(",")):
+        if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
+            raise ValueError(f"{origin!r} is not an origin such as https://a.example (no path, no spaces), nor *")
+    return text
 
 
 SettingPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path.expanduser())]
@@ -34,9 +50,30 @@ class Settings(BaseModel):
         description="Worker processes; the default is one a core, at most 4.",
     )
     API_KEY: SecretStr = Field(
-        SecretStr(""), description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; empty: open to everyone."
+        SecretStr(""),
+        description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; several, separated by commas, "
+        "are all taken; empty: open to everyone.",
+    )
+    API_KEY_FILE: str = Field("", description="A file with further API keys, one a line, for example a Docker secret.")
+    RATE_LIMIT: Annotated[str, AfterValidator(_check_rate)] = Field(
+        "",
+        description="How often one client may call what asks for the API key, for example 600/minute; each worker counts on its own; "
+        "empty: as often as it likes.",
+    )
+    CORS_ORIGINS: Annotated[str, AfterValidator(_check_origins)] = Field(
+        "",
+        description="Whose pages may call the service from a browser, such as https://a.example,https://b.example; empty: its own alone.",
+    )
+    TRUSTED_PROXIES: int = Field(
+        0,
+        ge=0,
+        le=9,
+        description="How many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks for what; 0: none is believed.",
     )
     ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is a line of JSON on stderr.")
+    REQUEST_TIMEOUT: float = Field(
+        30.0, gt=0, le=600, description="Seconds within which a body must have arrived, and an answer been taken."
+    )
     MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
     REQUEST_LOG: SettingPath = Field(
         Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
@@ -75,6 +112,31 @@ class Settings(BaseModel):
         """The address of an MLflow UI that is not the service's own child; empty where there is none."""
         return self.MLFLOW_UI_URL or (self.MLFLOW_TRACKING_URI if self.MLFLOW_TRACKING_URI.startswith(("http://", "https://")) else "")
 
+    def api_keys(self) -> list[str]:
+        """The API keys of API_KEY and API_KEY_FILE; none: open to everyone.
+
+        Raises:
+            SettingError: the file cannot be read or has no key, or a key is not what a header can hold.
+        """
+        keys = [key.strip() for key in self.API_KEY.get_secret_value().split(",") if key.strip()]
+        if self.API_KEY_FILE:
+            try:
+                found = [
+                    line.strip() for line in (PROJECT_DIR / Path(self.API_KEY_FILE).expanduser()).read_text().splitlines() if line.strip()
+                ]
+            except (OSError, UnicodeError) as error:
+                raise SettingError(
+                    f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: {getattr(error, 'strerror', None) or 'not a text file'}"
+                ) from None
+            if not found:
+                raise SettingError(f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: there is no key in it")
+            keys += found
+        if not all(re.fullmatch(r"[!-~]+", key) for key in keys):
+            raise SettingError(
+                "Wrong setting. API_KEY: a key has letters, digits and signs of ASCII, no spaces: others do not fit into a header"
+            )
+        return keys
+
     @classmethod
     def from_environment(cls) -> Self:
         """The settings that the environment gives; empty variables count as not set.
@@ -84,7 +146,9 @@ class Settings(BaseModel):
         """
         given = {name: os.environ[name] for name in cls.model_fields if os.environ.get(name)}
         try:
-            return cls.model_validate(given)
+            settings = cls.model_validate(given)
         except ValidationError as error:
             problems = [f"{e['loc'][0]}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)]
             raise SettingError("Wrong setting. " + "; ".join(problems)) from None
+        settings.api_keys()
+        return settings

@@ -163,6 +163,7 @@ def growth_goals(results: Results) -> list[Goal]:
         at_least(
             f"clients that send a byte a second slow nobody: {shown} the requests/s alone", beside.rate / alone.rate, least, "{:.2f} times"
         ),
+        at_most("and the others' p99 at most doubles", beside.p99 / alone.p99, 2, "{:.2f} times"),
     ]
 
 

@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def client(settings: Settings) -> FlaskClient:
     from app import create_app
 
     return create_app(settings).test_client()
+
+
+@pytest.fixture
+def unused_listener() -> Iterator[int]:
+    """The port of a listening socket: stands where the MLflow UI would (a real one is in e2e/)."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
 
 
 @pytest.fixture

@@ -88,15 +88,6 @@ def test_mlflow_redirects_to_the_requesters_own_host(settings, host, unused_list
     assert answer.location == f"http://{re.sub(':8010$', '', host)}:{unused_listener}/"
 
 
-@pytest.fixture
-def unused_listener():
-    """The port of a listening socket: stands where the MLflow UI would (a real one is in e2e/)."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
 def test_an_api_key_is_asked_for_where_one_is_set(settings):
     client = create_app(settings.model_copy(update={"API_KEY": SecretStr("key-1")})).test_client()
     for headers in ({}, {"X-API-Key": "key-2"}, {"X-API-Key": ""}, {"X-API-Key": "schlüssel"}):

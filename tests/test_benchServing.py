@@ -156,7 +156,7 @@ def test_goals_beyond_their_limits_are_not_met():
     fewer = {1: Load(100, 1, 1, 1, 1), 8: Load(90, 1, 1, 1, 1)}
     memory = good.memory | {"ours": servers.Memory([140, 151], [100, 100], 250)}
     logs = dict.fromkeys(good.logs, (1.0, 1.21))
-    alone = (Load(1500, 1, 1, 1, 1), Load(1400, 1, 1, 1, 1))
+    alone = (Load(1500, 1, 1, 1, 1), Load(1400, 1, 1, 1, 2.1))
     bad = results(load=slow, unkept=fewer, starts={"ours": 2.1}, memory=memory, batch_ms=0.11, logs=logs, slow=alone)
     assert all(goal.met is False for goal in servingReport.goals(bad))
 

@@ -7,9 +7,12 @@ import gevent
 import pytest
 from gevent.socket import socket as GeventSocket  # noqa: N812
 from gunicorn.workers.ggevent import GeventWorker
+from werkzeug.exceptions import RequestTimeout
 
-import gunicornWorker
-from gunicornWorker import ABSENT, MAX_SLOTS, Listener, Worker, taken
+import gunicornSockets
+from gunicornSockets import ABSENT, Listener, taken
+from gunicornWorker import Worker
+from liveWorkers import MAX_SLOTS
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def listen():
 
 @pytest.fixture(autouse=True)
 def _nobody_has_taken_any(monkeypatch):
-    monkeypatch.setattr(gunicornWorker, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(gunicornSockets, "PATIENCE_SECONDS", 60)
     for slot in range(MAX_SLOTS):
         taken[slot] = ABSENT
 
@@ -90,9 +93,9 @@ def test_who_does_not_take_its_connection_is_waited_for_once_and_then_left_out(l
     client()
     with pytest.raises(BlockingIOError):
         take(first)
-    monkeypatch.setattr(gunicornWorker, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(gunicornSockets, "PATIENCE_SECONDS", 0)
     take(first)
-    monkeypatch.setattr(gunicornWorker, "PATIENCE_SECONDS", 60)
+    monkeypatch.setattr(gunicornSockets, "PATIENCE_SECONDS", 60)
     client()
     take(first)
     assert (taken[0], taken[1]) == (10, ABSENT)
@@ -100,7 +103,7 @@ def test_who_does_not_take_its_connection_is_waited_for_once_and_then_left_out(l
 
 def test_waiting_begins_anew_with_each_connection(listen, client, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(gunicornWorker.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
     first, second = listen(0), listen(1)
     taken[0], taken[1] = 8, 7
     client()
@@ -136,9 +139,9 @@ class Exchange:
     """A client's end of a connection that a worker handles, and what gunicorn read of it."""
 
     def __init__(self, monkeypatch, fast=True, keepalive=30):
-        self.to_gunicorn = None
+        self.to_gunicorn, self.was_late = None, False
         self.worker = Worker.__new__(Worker)
-        self.worker.alive, self.worker.slot = True, 0
+        self.worker.alive, self.worker.slot, self.worker.connections = True, 0, set()
         self.worker.cfg = SimpleNamespace(keepalive=keepalive)
         self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
         monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)
@@ -150,8 +153,12 @@ class Exchange:
 
     def _gunicorn(self, listener, connection, addr):
         self.to_gunicorn = b""
-        while received := connection.recv(100_000):
-            self.to_gunicorn += received
+        try:
+            while received := connection.recv(100_000):
+                self.to_gunicorn += received
+        except RequestTimeout:
+            self.was_late = True
+            assert connection.recv(100_000) == b""
 
     def send(self, *parts):
         for part in parts:
@@ -209,15 +216,45 @@ def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
     assert one.to_gunicorn == REQUEST + b"1111"
 
 
-def test_a_request_that_stays_incomplete_is_neither_answered_nor_waited_for_longer_than_for_the_next_one(exchange):
+def test_a_request_that_stays_incomplete_is_gunicorns_which_is_told_whether_it_came_too_late(exchange, monkeypatch):
     broken_off = exchange()
     broken_off.send(REQUEST + b"11")
-    assert (broken_off.end(), broken_off.to_gunicorn) == (b"", None)
-    late = exchange(keepalive=0.05)
+    assert (broken_off.end(), broken_off.to_gunicorn, broken_off.was_late) == (b"", REQUEST + b"11", False)
+    monkeypatch.setattr(gunicornSockets.Connection, "seconds", 0.05)
+    late = exchange()
     late.send(REQUEST + b"11")
-    assert (late.rest(), late.to_gunicorn) == (b"", None)
+    assert (late.rest(), late.to_gunicorn, late.was_late) == (b"", REQUEST + b"11", True)
+
+
+def test_a_client_that_sends_nothing_is_not_waited_for_for_ever(exchange):
     idle = exchange(keepalive=0.05)
     assert (idle.rest(), idle.to_gunicorn) == (b"", None)
+
+
+def test_a_client_that_does_not_take_its_answer_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(gunicornSockets.Connection, "seconds", 0.05)
+    ours, theirs = socket.socketpair()
+    with ours, gunicornSockets.Connection(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach()) as connection:
+        connection.setblocking(True)
+        with pytest.raises(ConnectionResetError):
+            connection.sendall(b"x" * 50_000_000)
+
+
+def test_at_its_end_a_worker_hangs_up_on_the_idle_alone(exchange, monkeypatch):
+    monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
+    idle, busy = exchange(), exchange()
+    for one in (idle, busy):
+        one.send(REQUEST + b"1111")
+    busy.send(REQUEST + b"22")
+    idle.worker.notify()
+    gevent.sleep(0.01)
+    assert not idle.done.ready()
+    for one in (idle, busy):
+        one.worker.alive = False
+        one.worker.notify()
+    assert idle.rest() == b"<1111 more>"
+    busy.send(b"22")
+    assert busy.rest() == b"<1111 more><2222 last>"
 
 
 def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_answer(exchange):

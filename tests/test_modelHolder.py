@@ -88,3 +88,16 @@ def test_without_a_model_there_never_was_one_and_the_first_is_taken_up(model_dir
     model_dir.rename(later)
     assert holder.current().version == read_published(later).version
     assert holder.problem is None
+
+
+def test_a_worker_that_starts_while_the_new_model_is_damaged_takes_the_one_before_and_says_so(model_dir, caplog):
+    before = publish_again(model_dir, "whole")
+    damaged = publish_again(model_dir, "damaged")
+    (damaged / ONNX_FILE).write_bytes(b"broken")
+    holder = ModelHolder(model_dir)
+    assert holder.current().version == before.name
+    assert "damaged" in holder.problem
+    assert "whole, the one before, serves meanwhile" in caplog.text
+    (before / SCALER_FILE).write_bytes(b"broken")
+    with pytest.raises(ModelUnavailableError, match="damaged"):
+        ModelHolder(model_dir).current()

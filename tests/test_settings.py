@@ -8,6 +8,12 @@ from settings import PROJECT_DIR, SettingError, Settings
 PROMISED = {
     "HOST": "127.0.0.1",
     "PORT": 8010,
+    "API_KEY_FILE": "",
+    "RATE_LIMIT": "",
+    "CORS_ORIGINS": "",
+    "TRUSTED_PROXIES": 0,
+    "ACCESS_LOG": "on",
+    "REQUEST_TIMEOUT": 30.0,
     "MODEL_DIR": PROJECT_DIR / "modelFiles",
     "REQUEST_LOG": PROJECT_DIR / "log_predictions.csv",
     "REQUEST_LOG_MAX_BYTES": 64 * 2**20,
@@ -42,6 +48,11 @@ def test_there_is_one_worker_a_core_and_four_at_most(monkeypatch, cores, workers
         ("HOST", "0.0.0.0", "0.0.0.0"),
         ("PORT", "65535", 65535),
         ("WEB_CONCURRENCY", "64", 64),
+        ("RATE_LIMIT", "600/minute", "600/minute"),
+        ("RATE_LIMIT", "1 / day", "1 / day"),
+        ("CORS_ORIGINS", "https://a.example,http://[::1]:3000", "https://a.example,http://[::1]:3000"),
+        ("CORS_ORIGINS", "*", "*"),
+        ("TRUSTED_PROXIES", "2", 2),
         ("MLFLOW_UI", "off", "off"),
         ("MLFLOW_UI_URL", "https://mlflow.example/ui", "https://mlflow.example/ui"),
         ("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000", "http://127.0.0.1:5000"),
@@ -88,6 +99,16 @@ def test_empty_variable_counts_as_not_set(monkeypatch, name, value):
         ("PORT", "http"),
         ("WEB_CONCURRENCY", "0"),
         ("WEB_CONCURRENCY", "65"),
+        ("RATE_LIMIT", "0/minute"),
+        ("RATE_LIMIT", "often"),
+        ("RATE_LIMIT", "10/fortnight"),
+        ("CORS_ORIGINS", "a.example"),
+        ("CORS_ORIGINS", "https://a.example/"),
+        ("CORS_ORIGINS", "https://a.example, https://b.example"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "10.0.0.1"),
+        ("ACCESS_LOG", "yes"),
+        ("REQUEST_TIMEOUT", "0"),
         ("MLFLOW_UI", "yes"),
         ("MLFLOW_UI_PORT", "-1"),
         ("MLFLOW_UI_URL", "mlflow.example"),
@@ -112,6 +133,43 @@ def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, n
         Settings.from_environment()
     assert str(caught.value).startswith(f"Wrong setting. {name}={text!r}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path):
+    assert Settings.from_environment().api_keys() == []
+    monkeypatch.setenv("API_KEY", " one,two ,")
+    assert Settings.from_environment().api_keys() == ["one", "two"]
+    (tmp_path / "keys").write_text("three\r\n\n  four\n")
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "keys"))
+    assert Settings.from_environment().api_keys() == ["one", "two", "three", "four"]
+    monkeypatch.delenv("API_KEY")
+    assert Settings.from_environment().api_keys() == ["three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file or directory"), (b" \n", "there is no key in it"), (b"\xff\xfe", "not a text file"), (b"a b\n", "no spaces")],
+)
+def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "keys").write_bytes(content)
+    monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "keys"))
+    with pytest.raises(SettingError, match=message) as caught:
+        Settings.from_environment()
+    assert "API_KEY" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sécret-key", "secret key", "secret\tkey"])
+def test_a_key_that_no_header_can_hold_is_refused_and_not_told(monkeypatch, key):
+    monkeypatch.setenv("API_KEY", key)
+    with pytest.raises(SettingError, match="API_KEY") as caught:
+        Settings.from_environment()
+    assert "cret" not in str(caught.value)
+
+
+def test_keys_are_not_shown_with_the_settings():
+    settings = Settings(API_KEY="secret-key")
+    assert "secret-key" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
 def test_every_wrong_value_is_named_at_once(monkeypatch):

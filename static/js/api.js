@@ -4,13 +4,13 @@
  * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
- *   model_version: string, response_time_sec: number}} Answer
+ *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: not of the example
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
  *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, caught_up: boolean}} LiveAccuracy
- * @typedef {{requests: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
+ * @typedef {{requests: number, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready

@@ -1,6 +1,6 @@
 /** The API key: asked for once a server wants one, kept for as long as the browser's tab, sent as a header, never shown. */
 
-const NAME = "X-API-Key";
+export const KEY_HEADER = "X-API-Key";
 const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can hold
 
 const field = /** @type {HTMLInputElement} */ (document.getElementById("api-key"));
@@ -14,7 +14,7 @@ let retry = () => {};
  */
 export function keyHeader() {
   const key = field.value.trim() || kept();
-  return SENDABLE.test(key) ? { [NAME]: key } : {};
+  return SENDABLE.test(key) ? { [KEY_HEADER]: key } : {};
 }
 
 /**
@@ -33,14 +33,14 @@ export function askForKey(again) {
 
 /** Keep the key that the server took, if it wanted one. */
 export function keepKey() {
-  keep(keyHeader()[NAME] ?? "");
+  keep(keyHeader()[KEY_HEADER] ?? "");
   form.hidden = true;
 }
 
 /** Where storage is blocked, the field alone keeps the key. */
 function kept() {
   try {
-    return sessionStorage.getItem(NAME) ?? "";
+    return sessionStorage.getItem(KEY_HEADER) ?? "";
   } catch {
     return "";
   }
@@ -49,7 +49,7 @@ function kept() {
 /** @param {string} key empty: forget it */
 function keep(key) {
   try {
-    sessionStorage.setItem(NAME, key);
+    sessionStorage.setItem(KEY_HEADER, key);
   } catch {
     // the field has it
   }

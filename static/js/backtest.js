@@ -2,6 +2,7 @@
 
 import { backtest } from "./api.js";
 import { createChart, forecastLines, tellForecast } from "./chart.js";
+import { startPeriods } from "./periods.js";
 
 /** @typedef {import("./chart.js").Content} Content */
 
@@ -16,7 +17,7 @@ const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "shor
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const figure = byId("backtest-figure"); // null where there is no model
-const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-period]")]);
+const markPeriod = startPeriods([...document.querySelectorAll("#backtest-periods button")], bounds, (min, max) => chart.zoom(min, max));
 const chart = figure && createChart(byId("backtest-chart"), byId("backtest-readout"), markPeriod);
 let days = /** @type {number[]} */ ([]); // UTC midnights in seconds, oldest first
 let loading = false;
@@ -72,8 +73,8 @@ function content(columns, symbol) {
     size: closes[closes.length - 1],
     lines: forecastLines([1, 1]),
     axis: { space: 90, incrs: STEPS, values: dateLabels },
-    scale: { time: true, range: atLeastShortest },
-    zoom: true,
+    scale: { time: true },
+    shortest: SHORTEST,
     tell: (row, format) => `${isoDate(Number(row[0]))}: close ${format(Number(row[5]))}, forecast ${tellForecast(row, format)}`,
     describe: () =>
       `Line chart of ${closes.length} closes of ${symbol} from ${isoDate(days[0])} to ${isoDate(days[days.length - 1])}, of the forecast ` +
@@ -98,31 +99,8 @@ function dateLabels(_, splits, __, ___, step) {
   return splits.map((seconds) => (step < MONTH ? isoDate(seconds) : MONTH_NAME.format(seconds * 1000)));
 }
 
-/**
- * The range of x that is shown, for one that was asked for.
- * @param {any} _
- * @param {number} min
- * @param {number} max
- */
-function atLeastShortest(_, min, max) {
-  const missing = Math.max(0, SHORTEST - (max - min));
-  return [min - missing / 2, max + missing / 2];
-}
-
-/** @param {string} period a year; empty: all days @returns {[number, number]} its first and last day, in seconds */
+/** @param {string} period a year; empty: all days @returns {[number, number] | null} its first and last day, in seconds */
 function bounds(period) {
   const shown = period ? days.filter((day) => isoDate(day).startsWith(period)) : days;
-  return [shown[0], shown[shown.length - 1]];
-}
-
-/** Press the button of the period that is shown, if there is one. @param {number} min @param {number} max */
-function markPeriod(min, max) {
-  for (const button of periods) {
-    const [first, last] = bounds(button.dataset.period ?? "");
-    button.setAttribute("aria-pressed", String(first === min && last === max));
-  }
-}
-
-for (const button of periods) {
-  button.addEventListener("click", () => days.length && chart.zoom(...bounds(button.dataset.period ?? "")));
+  return shown.length ? [shown[0], shown[shown.length - 1]] : null;
 }

@@ -1,6 +1,10 @@
 /** What the forecast's chart shows: the closes, and the forecast with its intervals as a fan. */
 
 import { forecastLines, tellForecast } from "./chart.js";
+import { dateAxis } from "./dateAxis.js";
+
+const SHORTEST = 4; // days in the closest zoom
+const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
 
 /** @typedef {import("./api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
@@ -17,10 +21,23 @@ export function fan(closes, path, dates) {
     columns: columns(closes, path),
     size: closes[closes.length - 1],
     lines: forecastLines([1.5, 2]),
-    axis: { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed },
+    axis: dates.length ? dateAxis(dates, path.length) : DAY_AXIS,
+    shortest: SHORTEST,
     tell: (row, format) => tell(row, dates, format),
     describe: (format) => describe(closes, path, format),
   };
+}
+
+/**
+ * The days that are shown for so many before the last close, always with the whole forecast.
+ * @param {string} period empty: all
+ * @param {number} closes how many there are
+ * @param {number} horizon
+ * @returns {[number, number] | null} null: there are not so many
+ */
+export function daysOf(period, closes, horizon) {
+  const past = Number(period) || closes - 1;
+  return past < closes ? [-past, horizon] : null;
 }
 
 /**

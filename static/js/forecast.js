@@ -5,6 +5,7 @@ import { askServer } from "./ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
 import { showMessages, showProblems } from "./messages.js";
 import { showOutput } from "./output.js";
+import { write } from "./prose.js";
 
 const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
 
@@ -35,7 +36,7 @@ function showHorizon() {
 function loadExample() {
   field.value = example.closes.join(", ");
   tell([]);
-  byId("closes-origin").textContent = `The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`;
+  write(byId("closes-origin"), `The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
 }
 
 /** Put the chosen file's text where closes are pasted, and say what is wrong with it. */
@@ -59,7 +60,7 @@ async function ask() {
   if (waiting) {
     return;
   }
-  const { closes, problems } = parseCloses(field.value);
+  const { closes, dates, problems } = parseCloses(field.value);
   tell(problems);
   tellFailure([]);
   if (problems.length) {
@@ -72,7 +73,7 @@ async function ask() {
     showBusy,
     again: ask,
     succeed: ({ answer }, headers) =>
-      showOutput({ answer, closes, dates: [], symbol: "", origin: "", call: { url: form.action, body, headers } }),
+      showOutput({ answer, closes, dates, symbol: "", origin: "", call: { url: form.action, body, headers } }),
     fail: (reply) => tellFailure([reply.error, ...reply.details]),
   });
 }

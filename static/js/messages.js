@@ -1,5 +1,7 @@
 /** What is wrong with an input, told at its field. */
 
+import { write } from "./prose.js";
+
 /**
  * @param {HTMLElement} place with role="alert"
  * @param {string[]} messages each on a line of its own; none where all is well
@@ -26,6 +28,6 @@ export function showProblems(field, place, messages) {
 /** @param {string} text */
 function asLine(text) {
   const line = document.createElement("span");
-  line.textContent = text;
+  write(line, text);
   return line;
 }

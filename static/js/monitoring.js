@@ -61,11 +61,12 @@ function showProblem(message) {
  * @param {Date} now by the server's clock
  */
 function show(content, now) {
-  const { requests, by_status, latency_seconds, live_accuracy, drift } = content.SUMMARY;
+  const { requests, workers, by_status, latency_seconds, live_accuracy, drift } = content.SUMMARY;
   const refused = countStatuses(by_status, 400, 499);
   const failed = countStatuses(by_status, 500, 599);
   put("refreshed", `Refreshed at ${utc(now)} UTC.`);
   put("requests", requests.toLocaleString("en"));
+  put("workers", workers?.toLocaleString("en") ?? NONE);
   put("statuses", Object.entries(by_status).map(([status, count]) => `${status}: ${count.toLocaleString("en")}`).join(", ") || NONE);
   put("errors", `${failed.toLocaleString("en")} failed, ${refused.toLocaleString("en")} refused`);
   put("rate", requestRate(content.RESPONSES, now));

@@ -1,9 +1,12 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
+import { putIntoAddress } from "./address.js";
 import { asCurl, asPython, copyText } from "./calls.js";
 import { createChart } from "./chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
-import { fan } from "./fan.js";
+import { daysOf, fan } from "./fan.js";
+import { startPeriods } from "./periods.js";
+import { write } from "./prose.js";
 import { showAnswer } from "./result.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
@@ -14,6 +17,7 @@ import { showAnswer } from "./result.js";
  * @property {number[]} closes that the chart shows, oldest first
  * @property {string[]} dates of the closes; none where they are not known
  * @property {string} symbol empty where it is not known
+ * @property {boolean} [isExample] nobody has asked for it
  * @property {string} origin where the closes come from, in a sentence; empty where the user brought them
  * @property {import("./calls.js").Call} call
  */
@@ -21,7 +25,9 @@ import { showAnswer } from "./result.js";
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const panel = byId("result");
-const chart = createChart(byId("chart"), byId("readout"));
+const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#periods button")]);
+const markPeriod = startPeriods(periods, bounds, (min, max) => chart.zoom(min, max));
+const chart = createChart(byId("chart"), byId("readout"), markPeriod);
 const languages = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-language]")]);
 let questions = 0;
 let shown = /** @type {Output | null} */ (null);
@@ -37,16 +43,35 @@ export function newQuestion() {
 
 /** @param {Output} output */
 export function showOutput(output) {
-  const { answer, closes, dates, symbol, origin } = output;
+  const { answer, closes, dates, symbol, isExample = false, origin } = output;
   shown = output;
   panel.hidden = false;
   byId("placeholder").hidden = true;
-  byId("result-title").textContent = symbol ? `Forecast of ${symbol}` : "Forecast";
-  byId("origin").textContent = origin;
+  byId("result-title").textContent = isExample ? `Example: forecast of ${symbol}` : symbol ? `Forecast of ${symbol}` : "Forecast";
+  write(byId("origin"), origin);
   showAnswer(answer);
+  for (const button of periods) {
+    button.hidden = bounds(button.dataset.period ?? "") === null;
+  }
   chart.show(fan(closes, answer.path, dates));
   showCall();
-  panel.scrollIntoView({ block: "nearest" });
+  if (!isExample) {
+    putIntoAddress(symbol);
+    showPanel();
+  }
+}
+
+/** Bring the panel's top into sight, unless it is. */
+function showPanel() {
+  const { top } = panel.getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) {
+    panel.scrollIntoView();
+  }
+}
+
+/** The days of a period in what is shown. @param {string} period */
+function bounds(period) {
+  return shown && daysOf(period, shown.closes.length, shown.answer.path.length);
 }
 
 /** Show no answer, as the newest question has none. */

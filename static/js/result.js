@@ -1,6 +1,7 @@
 /** An answer of /predict as sentences, warnings and table. */
 
 import { milliseconds, priceFormat } from "./format.js";
+import { write } from "./prose.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
 /** @typedef {import("./api.js").Step} Step */
@@ -21,8 +22,10 @@ export function showAnswer(answer) {
   put("finalLow95", final.intervals["95"][0], format);
   put("finalHigh95", final.intervals["95"][1], format);
   put("version", answer.model_version, String);
-  put("time", answer.response_time_sec, milliseconds);
+  put("time", answer.response_time_sec ?? 0, milliseconds);
+  find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
+  showComparison(answer.model_version);
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
 }
@@ -38,6 +41,14 @@ function put(name, value, format) {
   const element = /** @type {HTMLDataElement} */ (find(`[data-out="${name}"]`));
   element.value = String(value);
   element.textContent = format(value);
+}
+
+/** How its test went is told of an answer only where the same model gave it. @param {string} version */
+function showComparison(version) {
+  const comparison = document.getElementById("comparison"); // null where the page has no model, or one without these figures
+  if (comparison) {
+    comparison.hidden = comparison.dataset.version !== version;
+  }
 }
 
 /** @param {string[]} warnings */
@@ -67,7 +78,7 @@ function tableRow(step, format) {
  */
 function element(name, text) {
   const made = document.createElement(name);
-  made.textContent = text;
+  write(made, text);
   return made;
 }
 

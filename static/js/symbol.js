@@ -28,6 +28,12 @@ function showProgress(text) {
   form.setAttribute("aria-busy", String(waiting));
 }
 
+/** Ask for a symbol as if it were written into the field. @param {string} symbol */
+export function askFor(symbol) {
+  field.value = symbol;
+  ask();
+}
+
 async function ask() {
   if (waiting) {
     return;
@@ -66,7 +72,7 @@ function failure({ error, details, retryAfter }) {
 }
 
 /** How new the closes are, and whose. @param {SymbolAnswer} answer */
-function origin({ symbol, as_of, source }) {
+export function origin({ symbol, as_of, source }) {
   return `The last close of ${symbol} is of ${as_of}, from ${SOURCES[source] ?? source}.`;
 }
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +35,24 @@ COUNT_PIXELS = """canvas => {
   }
   return [dark, outer, inner, blueLine];
 }"""
+
+DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last drawn anew, in ms
+
+# Lets each canvas keep the texts of its last drawing, each with its box.
+KEEP_LABELS = """
+const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
+CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+  this.canvas.labels = [];
+  clearRect.apply(this, box);
+};
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const { e, f } = this.getTransform();
+  const { width } = this.measureText(text);
+  const left = e + x - { center: width / 2, right: width }[this.textAlign] ?? 0;
+  this.canvas.labels?.push({ text, left, right: left + width, y: Math.round(f + y), align: this.textAlign });
+  fillText.call(this, text, x, y);
+};
+"""
 
 
 def serve(log: Path, **settings: str) -> Iterator[str]:
@@ -88,11 +107,20 @@ def example_closes(page: Page) -> list[float]:
     return json.loads(page.locator("#example").text_content() or "")["closes"]
 
 
+@contextmanager
+def redrawn(page: Page) -> Iterator[None]:
+    """Wait for a new forecast in the chart: the page opens with one."""
+    before = page.evaluate(DRAWN_AT)
+    yield
+    page.wait_for_function(f"before => ({DRAWN_AT}) > before", arg=before)
+
+
 def forecast(page: Page, horizon: int = 5) -> None:
     page.get_by_role("button", name="Load an example").click()
     page.get_by_label("Horizon").fill(str(horizon))
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#result")).to_be_visible()
+    with redrawn(page):
+        page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#result-title")).to_have_text("Forecast")
 
 
 def forecast_symbol(page: Page, symbol: str) -> None:
@@ -106,6 +134,15 @@ def ask(server: str, closes: list[float], horizon: int) -> dict:
     answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon}, timeout=30)
     answer.raise_for_status()
     return answer.json()
+
+
+def point_at(page: Page, share: float, chart: str = "chart") -> str:
+    """What a chart's readout tells at a share of its width."""
+    over = page.locator(f"#{chart} .u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 40)
+    return page.locator(f"#{chart.replace('chart', 'readout')}").inner_text()
 
 
 def open_backtest(page: Page) -> None:

@@ -9,13 +9,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from serving import Service
 
 
-@pytest.fixture
-def start(tmp_path):
+def starting(folder):
     """Start services; whatever is left of them is ended afterwards."""
     services = []
 
     def start_service(**environment):
-        services.append(Service(tmp_path, **environment))
+        services.append(Service(folder, **environment))
         services[-1].wait()
         return services[-1]
 
@@ -26,6 +25,17 @@ def start(tmp_path):
             process.kill()
         service.process.wait()
         service.stderr.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    yield from starting(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def start_module(tmp_path_factory):
+    """Services that the tests of a module share."""
+    yield from starting(tmp_path_factory.mktemp("services"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Makes static/screenshot.png, the README's picture: the real page in a real Chromium, after a forecast of 20 days (make screenshot)."""
+"""Makes static/screenshot.png, the README's picture: the real page in a real Chromium, as it opens (make screenshot)."""
 
 import os
 import socket
@@ -24,13 +24,9 @@ def main():
         wait_for(url)
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1280, "height": 830})
+            page = browser.new_page(viewport={"width": 1280, "height": 965})
             page.goto(url)
-            page.get_by_role("button", name="Load an example").click()
-            page.locator("input[type=range]").fill("20")
-            page.get_by_role("button", name="Forecast", exact=True).click()
-            page.locator("canvas").first.wait_for()
-            page.evaluate("scrollTo(0, 0)")
+            page.locator("#chart canvas").wait_for()
             page.screenshot(path=TARGET)
             browser.close()
     finally:

@@ -38,14 +38,18 @@ def answers(url):
 class Service:
     """`python app.py` in a process group of its own."""
 
-    def __init__(self, folder, **environment):
-        self.port = free_port()
+    def __init__(self, folder, command=(sys.executable, "app.py"), **environment):
+        self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
         self.stderr = (folder / "stderr.txt").open("w+")
         own = {"PORT": str(self.port), "REQUEST_LOG": str(self.log), "MLFLOW_UI": "off", "WEB_CONCURRENCY": "2"}
         self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | own | environment, stderr=self.stderr, start_new_session=True
+            command,
+            cwd=PROJECT_DIR,
+            env=os.environ | own | environment,
+            stderr=self.stderr,
+            start_new_session=True,
         )
 
     def wait(self):

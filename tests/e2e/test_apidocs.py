@@ -18,6 +18,7 @@ def test_a_forecast_can_be_tried_out(start):
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type in {"error", "warning"} else None)
         page.goto(f"{service.url}/apidocs")
         call = page.locator("#operations-forecast-predict")
         call.locator(".opblock-summary").first.click()

@@ -10,6 +10,7 @@ from browsing import (
     PROJECT,
     Watch,
     forecast,
+    forecast_symbol,
     metadata,
     open_backtest,
     open_monitoring,
@@ -20,17 +21,21 @@ from playwright.sync_api import Page, Route, expect
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
-# A picture's first pixel, and how many of its pixels are nearly black.
-READ_PICTURE = """async source => {
-  const image = await createImageBitmap(await (await fetch(source)).blob());
-  const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
-  context.drawImage(image, 0, 0);
-  const { data } = context.getImageData(0, 0, image.width, image.height);
-  let dark = 0;
-  for (let i = 0; i < data.length; i += 4) {
-    dark += data[i] < 60 && data[i + 2] < 60;
+# The dates in sight, and those of them that stand in two lines.
+BROKEN_DATES = r"""() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [], broken = [];
+  while (walker.nextNode()) {
+    for (const { index, 0: text } of walker.currentNode.data.matchAll(/\d{4}-\d{2}-\d{2}/g)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, index);
+      range.setEnd(walker.currentNode, index + text.length);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+      found.push(...(lines.size ? [text] : []));
+      broken.push(...(lines.size > 1 ? [walker.currentNode.data] : []));
+    }
   }
-  return [[...data.subarray(0, 4)], dark];
+  return { dates: found.length, broken };
 }"""
 
 pytestmark = MARKS
@@ -69,9 +74,14 @@ def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
     (tmp_path / "models").mkdir()
     for url in serve(tmp_path / "log.csv", MODEL_DIR=str(tmp_path / "models")):
         page = browser.new_page()
+        watch = Watch(page)
         page.goto(url)
         expect(page.locator("#model")).to_contain_text("There is no model yet")
         expect(page.locator("#model")).to_contain_text("python modelTrain.py")
+        expect(page.locator("#placeholder")).to_be_visible()
+        expect(page.locator("#result")).to_be_hidden()
+        expect(page.locator("canvas")).to_have_count(0)
+        assert watch.complaints == []
         page.get_by_role("button", name="Load an example").click()
         page.get_by_role("button", name="Forecast", exact=True).click()
         error = requests.post(f"{url}/predict", json={"predict": [1.0] * 60}, timeout=30).json()["error"]
@@ -141,9 +151,37 @@ def test_page_does_not_scroll_sideways(page, width):
     assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Show a tab with what it fetches."""
+    {"Forecast": lambda page: None, "Backtest": open_backtest, "Monitoring": open_monitoring}[name](page)
+
+
+@pytest.mark.parametrize("name", ["Forecast", "Backtest", "Monitoring"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_whatever_can_be_pressed_is_large_enough_for_a_finger(page, name, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    open_tab(page, name)
+    for control in page.locator("button, summary, input, textarea, nav a, [role=tab], figure a").all():
+        if control.is_visible():
+            box = control.bounding_box()
+            assert min(box["width"], box["height"]) >= 32, control.evaluate("element => element.outerHTML")
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_no_date_breaks_at_its_hyphens(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    forecast_symbol(page, "JNJ")
+    page.get_by_role("button", name="Load an example").click()
+    for name in ("Forecast", "Backtest"):
+        open_tab(page, name)
+        broken = page.evaluate(BROKEN_DATES)
+        assert broken["dates"] >= 3
+        assert broken["broken"] == []
+
+
 def test_page_is_usable_by_keyboard_alone(page):
     names = []
-    for _ in range(15):
+    for _ in range(30):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         if names[-1] == "load-example":
@@ -153,8 +191,10 @@ def test_page_is_usable_by_keyboard_alone(page):
         elif names[-1] == "submit":
             page.keyboard.press("Enter")
             break
-    fields = ["symbol", "symbol-submit", "load-example", "file", "closes", "horizon", "submit"]
-    assert names[-10:] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
+    answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "Forecast as a table", "as-curl", "python", "copy", "call"]
+    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "horizon", "submit"]
+    assert names[-len(fields) - 3 :] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
+    expect(page.locator("#result-title")).to_have_text("Forecast")
     expect(page.locator("#table tbody tr")).to_have_count(20)
 
 

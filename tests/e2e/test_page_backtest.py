@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import browsing
 import pytest
 import requests
 from browsing import COUNT_PIXELS, MARKS, PROJECT, metadata, open_backtest, shown, violations
@@ -20,11 +21,7 @@ def backtest_rows() -> list[dict[str, str]]:
 
 def point_at(page: Page, share: float) -> str:
     """What the backtest's readout tells at a share of the chart's width."""
-    over = page.locator("#backtest-chart .u-over")
-    over.scroll_into_view_if_needed()
-    box = over.bounding_box()
-    page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 40)
-    return page.locator("#backtest-readout").inner_text()
+    return browsing.point_at(page, share, "backtest-chart")
 
 
 def shown_days(page: Page) -> tuple[str, str]:

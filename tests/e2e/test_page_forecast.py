@@ -14,11 +14,10 @@ from browsing import (
     ask,
     example_closes,
     forecast,
+    point_at,
     shown,
 )
 from playwright.sync_api import expect
-
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'"
 
 # A picture's first pixel, and how many of its pixels are nearly black.
 READ_PICTURE = """async source => {
@@ -78,8 +77,7 @@ def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
 
 def test_chart_tells_the_values_under_the_pointer(page, server):
     forecast(page, horizon=20)
-    box = page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    point_at(page, 1)
     last = ask(server, example_closes(page), horizon=20)["path"][-1]
     expect(page.locator("#readout")).to_contain_text(f"day +20: {shown(last['price'])}, 80% {shown(last['intervals']['80'][0])} to")
 
@@ -123,6 +121,7 @@ BAD_PASTES = {
     "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
     "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
     "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
+    "a day that is none": ("2022-02-28,7\n2022-13-01,7", "Line 2: 2022-13-01 is no date."),
     "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
 }
 

@@ -5,7 +5,19 @@ from email.utils import format_datetime
 
 import pytest
 import requests
-from browsing import COUNT_PIXELS, MARKS, ask, example_closes, forecast, metadata, open_monitoring, serve, shown, violations
+from browsing import (
+    COUNT_PIXELS,
+    KEEP_LABELS,
+    MARKS,
+    ask,
+    example_closes,
+    forecast,
+    metadata,
+    open_monitoring,
+    serve,
+    shown,
+    violations,
+)
 from playwright.sync_api import Page, expect
 
 pytestmark = MARKS
@@ -93,6 +105,16 @@ def test_latency_of_the_last_requests_is_drawn_and_told(page):
     expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:59:59 UTC: 2 ms, status 200")
 
 
+def test_latency_of_a_single_request_has_an_axis_that_ends_with_it(page):
+    page.add_init_script(KEEP_LABELS)
+    page.reload()
+    answer_with(page, state([logged(1)]))
+    open_monitoring(page)
+    texts = page.locator("#latency-chart canvas").evaluate("canvas => canvas.labels.map(({ text }) => text)")
+    assert {"\N{MINUS SIGN}1", "0"} <= set(texts)
+    assert "50" not in texts
+
+
 @pytest.mark.parametrize(
     ("seconds", "rate"),
     [
@@ -136,6 +158,26 @@ def test_figures_of_machine_and_model_are_told(page):
     expect(told(page, "version")).to_have_text(ready["model_version"])
     expect(told(page, "age")).to_have_text("3 days")
     expect(told(page, "model-problem")).to_have_text(ready["problem"])
+
+
+@pytest.mark.parametrize(("summary", "text"), [({"workers": 4}, "4"), ({}, NONE)])
+def test_number_of_workers_is_told_where_the_server_tells_it(page, summary, text):
+    answer_with(page, state([logged(1)], **summary))
+    open_monitoring(page)
+    expect(told(page, "workers")).to_have_text(text)
+
+
+@pytest.mark.parametrize("width", [320, 390, 700, 1000, 1280, 1920])
+def test_figures_leave_no_gap(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    answer_with(page, state([logged(1)]))
+    open_monitoring(page)
+    boxes = [figure.bounding_box() for figure in page.locator(".figures > div").all()]
+    grid = page.locator(".figures").bounding_box()
+    rows: dict[int, float] = {}
+    for box in boxes:
+        rows[round(box["y"])] = max(rows.get(round(box["y"]), 0), box["x"] + box["width"])
+    assert list(rows.values()) == [pytest.approx(grid["x"] + grid["width"], abs=1)] * len(rows)
 
 
 def asked(page: Page) -> list[str]:

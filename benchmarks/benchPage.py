@@ -1,0 +1,128 @@
+"""How heavy the page is and how soon its first chart is drawn: make bench-page (half a minute).
+
+    python benchmarks/benchPage.py                  10 openings
+    python benchmarks/benchPage.py --openings 30
+
+The real service, a real headless Chromium; each opening has a browser context of its own, so nothing is cached, and comes to the page over
+a new connection. Bytes are what the network brought, headers included and compressed, of all requests until the chart; static/js/chart.js
+leaves a mark in the browser's timeline once a chart is drawn. Prints a table in Markdown; where Chromium or the chart is missing it ends
+with exit code 1.
+"""
+
+import argparse
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from playwright.sync_api import Browser, Error, sync_playwright
+
+from load import BenchError
+from servers import Question, Recipe, Server
+
+GOAL_KB, GOAL_MS = 150, 300
+VIEWPORT = {"width": 1280, "height": 900}
+CHART = 'performance.getEntriesByName("chart")[0]'
+TIMES = f'[{CHART}.startTime, {CHART}.startTime - performance.getEntriesByType("navigation")[0].loadEventStart]'
+CHART_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One opening of the page: what it transferred, and milliseconds from its navigation and from its load event to the first chart.
+
+    A chart that is there before the load event has a negative time from it.
+    """
+
+    kilobytes: float
+    requests: int
+    milliseconds: float
+    after_load: float
+
+
+def open_page(browser: Browser, url: str) -> Opening:
+    """Open the page with an empty cache and wait for its chart.
+
+    Raises:
+        BenchError: no chart was drawn.
+    """
+    context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+    try:
+        page = context.new_page()
+        network = context.new_cdp_session(page)
+        sizes: list[float] = []
+        network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        network.send("Network.enable")
+        page.goto(url)
+        page.wait_for_function(CHART, timeout=1000 * CHART_SECONDS)
+        milliseconds, after_load = page.evaluate(TIMES)
+    except Error as error:
+        raise BenchError(f"The page drew no chart: {str(error).partition(chr(10))[0]}") from None
+    finally:
+        context.close()
+    return Opening(sum(sizes) / 1000, len(sizes), milliseconds, after_load)
+
+
+def measure(openings: int, chromium: str) -> list[Opening]:
+    """Open the page of a new service so many times.
+
+    Raises:
+        BenchError: the service does not start, or a chart is missing.
+    """
+    recipe = Recipe("this service", [sys.executable, "app.py"], Question().body, lambda answer: answer["predicted_price"])
+    with tempfile.TemporaryDirectory(prefix="bench-page-") as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"])
+        server = Server("ours", recipe, Path(folder))
+        try:
+            return [open_page(browser, f"http://127.0.0.1:{server.port}/") for _ in range(openings)]
+        finally:
+            server.stop()
+            browser.close()
+
+
+def report(openings: list[Opening]) -> str:
+    """The table."""
+    return "\n".join([
+        f"| the page, {len(openings)} openings with an empty cache | median | max | goal |",
+        "| --- | ---: | ---: | --- |",
+        _row("kB transferred until the first chart", [one.kilobytes for one in openings], GOAL_KB),
+        _row("requests until then", [one.requests for one in openings]),
+        _row("ms from the start of the navigation to the first chart", [one.milliseconds for one in openings]),
+        _row("ms from the load event to the first chart", [one.after_load for one in openings], GOAL_MS),
+    ])  # fmt: skip
+
+
+def _row(name: str, values: list[float] | list[int], goal: float | None = None) -> str:
+    """A line of the table; a goal is met where the largest value is below it."""
+    largest = max(values)
+    verdict = "" if goal is None else f"under {goal}: {'met' if largest < goal else 'not met'}"
+    return f"| {name} | {statistics.median(values):,.0f} | {largest:,.0f} | {verdict} |"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure the page: its weight, and the time to its first chart.")
+    parser.add_argument("--openings", type=int, default=10, help="how often it is opened (default: 10)")
+    options = parser.parse_args(arguments)
+    if options.openings < 1:
+        parser.error("--openings must be at least 1")
+    try:
+        chromium = shutil.which("chromium")
+        if chromium is None:
+            raise BenchError("Chromium is missing: make chromium (Debian's package, needs root).")
+        print(report(measure(options.openings, chromium)))
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the service is ended
+    sys.exit(main())

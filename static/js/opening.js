@@ -1,0 +1,38 @@
+/** What the page opens with: the forecast of the symbol in its address, else that of the embedded example. */
+
+import { symbolInAddress } from "./address.js";
+import { KEY_HEADER } from "./apiKey.js";
+import { withoutKey } from "./calls.js";
+import { WINDOW } from "./closes.js";
+import { showOutput } from "./output.js";
+import { askFor, origin } from "./symbol.js";
+
+/** @typedef {import("./api.js").SymbolAnswer & {key_needed: boolean}} Opening */
+
+const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** Ask for the symbol in the address, or show the example; without a model there is none. */
+export function open() {
+  const symbol = symbolInAddress();
+  const example = /** @type {Opening | null} */ (JSON.parse(byId("opening").textContent));
+  if (symbol) {
+    askFor(symbol);
+  } else if (example) {
+    show(example);
+  }
+}
+
+/** The example, with the POST that gives its forecast. @param {Opening} answer */
+function show(answer) {
+  const { closes, dates, symbol, path, key_needed } = answer;
+  const body = { predict: closes.slice(-WINDOW), horizon: path.length };
+  showOutput({
+    answer,
+    closes,
+    dates,
+    symbol,
+    isExample: true,
+    origin: `This is an example. ${origin(answer)}`,
+    call: { url: byId("form").action, body, headers: key_needed ? withoutKey({ [KEY_HEADER]: "" }) : [] },
+  });
+}

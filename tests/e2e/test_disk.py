@@ -1,0 +1,111 @@
+"""A disk that takes no line of the request log: real file systems, mounted for the test (as root)."""
+
+import json
+import re
+import subprocess
+from contextlib import suppress
+
+import psutil
+import pytest
+import requests
+from serving import wait_until
+
+from processData import read_snapshot
+from requestLog import HEADER
+
+CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A folder of its own file system with 200 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a file system can be mounted by root alone: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def predict(service):
+    answer = requests.post(f"{service.url}/predict", json={"predict": CLOSES}, timeout=30)
+    assert answer.status_code == 200
+    return answer.json()["predicted_price"]
+
+
+def lost(service):
+    text = requests.get(f"{service.url}/metrics", timeout=30).text
+    return float(re.search(r"^request_log_lost_lines_total (\S+)", text, flags=re.M)[1])
+
+
+def rows(log):
+    lines = log.read_bytes().split(b"\n")
+    assert lines[0] + b"\n" == HEADER
+    return [line for line in lines[1:] if line.count(b",") == HEADER.count(b",")]
+
+
+def fill(ballast):
+    """Leave no space on its disk."""
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1000))
+
+
+def kill_workers(service):
+    """Let new workers start while the disk is as it is."""
+    before = {child.pid for child in psutil.Process(service.process.pid).children()}
+    for pid in before:
+        psutil.Process(pid).kill()
+
+    def are_new():
+        children = {child.pid for child in psutil.Process(service.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
+        return len(children) == 2 and not children & before
+
+    wait_until(are_new, 30, "new workers")
+    wait_until(lambda: requests.get(f"{service.url}/ready", timeout=5).ok, 30, "an answer")
+
+
+@pytest.mark.parametrize("workers_die", [False, True])
+def test_a_full_disk_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk, workers_die):
+    log = disk / "log.csv"
+    service = start(REQUEST_LOG=str(log))
+    assert [predict(service) for _ in range(5)]
+    assert (len(rows(log)), lost(service)) == (5, 0)
+    ballast = disk / "ballast"
+    fill(ballast)
+    if workers_die:
+        kill_workers(service)
+    for _ in range(40):  # the rest of the last block is still free
+        predict(service)
+    assert lost(service) > 0
+    assert re.search(r"Requests are not logged to \S+: (No space left on device|only half a line was taken)\.", service.said())
+    ballast.unlink()
+    was_lost = lost(service)
+    for _ in range(10):
+        predict(service)
+    assert lost(service) == was_lost
+    assert len(rows(log)) == 55 - was_lost
+    assert "are logged to" in service.said()
+    assert json.loads(requests.get(f"{service.url}/monitor?limit=1", timeout=30).text)["RESPONSES"][0]["status"] == 200
+
+
+def test_a_folder_that_becomes_read_only_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk):
+    log = disk / "log.csv"
+    service = start(REQUEST_LOG=str(log))
+    predict(service)
+    subprocess.run(["mount", "--bind", str(disk), str(disk)], check=True)  # on top of it, so that open files do not keep it writable
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
+    try:
+        kill_workers(service)
+        for _ in range(5):
+            predict(service)
+        assert lost(service) == 5
+        assert "Read-only file system" in service.said()
+        assert requests.get(f"{service.url}/monitor?limit=9", timeout=30).status_code == 200
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+    for _ in range(10):
+        predict(service)
+    assert lost(service) == 5
+    assert len(rows(log)) == 11

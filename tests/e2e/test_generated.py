@@ -1,0 +1,124 @@
+"""Requests that nobody would think of, generated, to a real gunicorn: no answer is a failure, every one is as documented."""
+
+import json
+
+import pytest
+import requests
+import schemathesis
+import yaml
+from browsing import serve
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from settings import PROJECT_DIR
+
+PATHS = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())["paths"]
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance, response_headers_conformance]
+NEEDS_MORE = {"/mlflow", "/forecast/{symbol}"}  # no MLflow UI runs here, and no Yahoo Finance: they say so with 503
+EXAMPLES = 350  # of each operation that takes anything, right and wrong ones: 2,100 and those of the others
+REFUSED = {400, 413, 415, 422}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    yield from serve(tmp_path_factory.mktemp("generated") / "log.csv", ACCESS_LOG="off")
+
+
+def generated(examples):
+    """Hypothesis' settings: the same examples each time, whatever they take."""
+    return hypothesis_settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize(("path", "method"), [(path, method) for path, item in PATHS.items() for method in item])
+def test_generated_requests_get_documented_answers(server, path, method, mode):
+    operation = schemathesis.openapi.from_path(PROJECT_DIR / "swagger.yaml")[path][method]
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
+        mode = GenerationMode.POSITIVE  # nothing can be wrong with it
+    session = requests.Session()
+
+    @generated(EXAMPLES)
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def check(case):
+        answer = case.call(base_url=server, session=session, headers={"Accept-Encoding": "identity"}, allow_redirects=False, timeout=30)
+        case.validate_response(answer, checks=CHECKS if path in NEEDS_MORE else [not_a_server_error, *CHECKS])
+
+    check()
+
+
+def assert_answered(answer):
+    """A forecast, or a refusal in the promised shape that tells nothing of the inside."""
+    assert answer.headers["Content-Type"] == "application/json"
+    content = answer.json()
+    if answer.status_code == 200:
+        assert "model_version" in content
+    else:
+        assert answer.status_code in REFUSED
+        assert content.keys() == {"error", "details"}
+        assert content["error"]
+        assert len(answer.content) < 2000
+    for word in ("Traceback", ".py", "site-packages", str(PROJECT_DIR)):
+        assert word not in answer.text
+
+
+def post(server, body, session, kind="application/json"):
+    return session.post(f"{server}/predict", data=body, headers={"Content-Type": kind}, timeout=30)
+
+
+numbers = st.one_of(
+    st.floats(),
+    st.integers(),
+    st.sampled_from([0, -0.0, 5e-324, 1e-310, 1e308, 1.7976931348623157e308, 2**63, 2**64, 10**300, float("nan"), float("inf")]),
+)
+anything = st.recursive(st.none() | st.booleans() | numbers | st.text(), lambda part: st.lists(part) | st.dictionaries(st.text(), part))
+closes = st.floats(min_value=1e-300, max_value=1e300)
+windows = st.lists(closes, min_size=59, max_size=61)
+nearly = st.fixed_dictionaries(
+    {"predict": st.one_of(windows, st.lists(windows, max_size=3), st.lists(numbers | st.none() | st.text(), min_size=58, max_size=62))},
+    optional={"horizon": st.one_of(st.integers(-2, 22), anything), "other": anything},
+)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "examples"),
+    [
+        (st.binary(max_size=3000), 300),
+        (anything.map(json.dumps), 300),
+        (nearly.map(json.dumps), 600),
+        (st.tuples(nearly.map(json.dumps), st.integers(0, 4000)).map(lambda cut: cut[0][: cut[1]]), 300),
+    ],
+    ids=["bytes", "any JSON", "nearly right", "cut off"],
+)
+def test_whatever_is_posted_to_predict_gets_a_forecast_or_a_sound_refusal(server, bodies, examples):
+    session = requests.Session()
+
+    @generated(examples)
+    @given(body=bodies)
+    def check(body):
+        assert_answered(post(server, body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass"), session))
+
+    check()
+
+
+def test_whatever_a_body_is_declared_as_is_answered(server):
+    session = requests.Session()
+
+    @generated(200)
+    @given(kind=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40))
+    def check(kind):
+        answer = post(server, b'{"predict": []}', session, kind)
+        assert answer.status_code in {415, 422}
+        assert_answered(answer)
+
+    check()

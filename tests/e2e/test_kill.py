@@ -1,0 +1,184 @@
+"""Workers and masters that are killed, and ends that are asked for, under load: what is lost, and what stays behind."""
+
+import collections
+import csv
+import json
+import random
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+import requests
+from serving import answers, wait_until
+
+from processData import read_snapshot
+from requestLog import COLUMNS
+
+pytestmark = pytest.mark.slow
+
+CLOSES = read_snapshot("MSFT").prices[-60:]
+CONNECTIONS = 8
+
+
+class Load:
+    """Clients that ask without end on kept-alive connections, each question with a last close of its own."""
+
+    def __init__(self, service):
+        self.service = service
+        self.answered, self.broken, self.refused = [], [], 0
+        self._numbers, self._stop = iter(range(1, 10**9)), threading.Event()
+        self._threads = [threading.Thread(target=self._ask_on) for _ in range(CONNECTIONS)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _ask_on(self):
+        while not self._stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", self.service.port), timeout=30) as connection:
+                    while not self._stop.is_set() and self._ask(connection):
+                        pass
+            except ConnectionRefusedError:
+                self.refused += 1
+                time.sleep(0.01)
+            except OSError:
+                pass  # counted where it broke
+
+    def _ask(self, connection):
+        """Whether the connection goes on after a question."""
+        last = float(CLOSES[-1]) + next(self._numbers) / 1e6
+        body = json.dumps({"predict": [*CLOSES[:-1].tolist(), last]}).encode()
+        head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        received = b""
+        try:
+            connection.sendall(head + body)
+            while b'"model_version"' not in received:
+                if not (more := connection.recv(65536)):
+                    raise ConnectionResetError
+                received += more
+        except OSError:
+            self.broken.append(last)
+            raise
+        assert received.startswith(b"HTTP/1.1 200")
+        self.answered.append(last)
+        return b"Connection: close" not in received
+
+
+def workers(service):
+    children = psutil.Process(service.process.pid).children()
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def logged(service):
+    """How often each last close is in the log, whose every line is whole."""
+    with service.log.open() as file:
+        header, *rows = filter(None, csv.reader(file))
+    assert tuple(header) == COLUMNS
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert {row[3] for row in rows} == {"200"}
+    return collections.Counter(float(row[6]) for row in rows)
+
+
+def test_twenty_killed_workers_lose_no_line_of_an_answered_request_and_only_what_they_were_at(start):
+    service = start()
+    chance = random.Random(0)
+    with Load(service) as load:
+        for _ in range(20):
+            wait_until(lambda: len(workers(service)) == 2, 30, "two workers")
+            time.sleep(chance.uniform(0.2, 0.5))
+            chance.choice(workers(service)).send_signal(signal.SIGKILL)
+        time.sleep(0.5)
+    lines = logged(service)
+    assert len(load.answered) > 500
+    assert {last for last in load.answered if lines[last] != 1} == set()
+    assert set(lines) <= {*load.answered, *load.broken}
+    assert 0 < len(load.broken) <= 20 * CONNECTIONS  # of each worker, at most one question a connection
+    assert load.refused == 0
+    assert service.stop() == 0
+
+
+def test_a_killed_master_leaves_no_orphan_that_keeps_the_port_and_the_next_start_is_clean(start, tmp_path):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    service = start(TMPDIR=str(folder))
+    children = service.children()
+    with Load(service):
+        time.sleep(0.5)
+        service.process.kill()
+        service.process.wait()
+        wait_until(lambda: not any(child.is_running() for child in children), 10, "the end of the workers")
+    with socket.create_server(("127.0.0.1", service.port)):
+        pass  # nobody listens there
+    assert len(list(folder.glob("stock-forecast-*"))) == 1
+    again = start(TMPDIR=str(folder), PORT=str(service.port))
+    assert answers(f"{service.url}/ready")
+    assert len(list(folder.glob("stock-forecast-*"))) == 1  # the other one's is gone
+    logged(service)
+    assert again.stop() == 0
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_under_load_answers_every_request_that_was_accepted(start, number):
+    service = start()
+    with Load(service) as load:
+        time.sleep(1)
+        started = time.monotonic()
+        assert service.stop(number) == 0
+        seconds = time.monotonic() - started
+    assert len(load.answered) > 100
+    assert set(logged(service)) == set(load.answered)
+    assert seconds < 8
+    assert not answers(f"{service.url}/health")
+
+
+def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
+    """New connections in a burst, and the end in the middle of it: whoever got a connection gets an answer."""
+    service = start(WEB_CONCURRENCY="1")
+    body = json.dumps({"predict": CLOSES.tolist()}).encode()
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+    connections = []
+    for _ in range(400):
+        connections.append(socket.create_connection(("127.0.0.1", service.port), timeout=30))
+        connections[-1].sendall(request % (len(body), body))
+    service.process.send_signal(signal.SIGTERM)
+
+    def receive(connection):
+        with connection:
+            received = b""
+            while more := connection.recv(65536):
+                received += more
+        return received
+
+    with ThreadPoolExecutor(16) as pool:
+        received = list(pool.map(receive, connections))
+    assert sum(one.startswith(b"HTTP/1.1 200") for one in received) == 400
+    assert service.process.wait(30) == 0
+
+
+def test_idle_connections_do_not_hold_up_the_end(start):
+    service = start()
+    sessions = [requests.Session() for _ in range(4)]
+    for session in sessions[:2]:
+        session.get(f"{service.url}/health", timeout=30)
+    for session in sessions[2:]:
+        session.post(f"{service.url}/predict", json={"predict": CLOSES.tolist()}, timeout=30)
+        session.post(f"{service.url}/predict", data=b"x" * 100_000, timeout=30)  # refused unread
+    with socket.create_connection(("127.0.0.1", service.port)):
+        started = time.monotonic()
+        assert service.stop() == 0
+    assert time.monotonic() - started < 6

@@ -1,0 +1,163 @@
+"""Model files that change under a running service: new ones are taken up without a failed request, damaged ones are not."""
+
+import json
+import re
+import shutil
+import socket
+import threading
+import time
+
+import pytest
+import requests
+from serving import wait_until
+
+from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
+from processData import read_snapshot
+
+pytestmark = pytest.mark.slow
+
+BODY = json.dumps({"predict": read_snapshot("MSFT").prices[-60:].tolist()}).encode()
+REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+TAKEN_UP_SECONDS = 5
+
+
+def publish_again(model_dir, version):
+    """Publish the files of the published version under another name."""
+    published = read_published(model_dir)
+    with staging_folder(model_dir) as staged:
+        for name in published.metadata["files"]:
+            shutil.copy(published.folder / name, staged / name)
+        publish(model_dir, published.metadata | {"model_version": version}, staged)
+
+
+def versions(service):
+    """The version that answers on each of several new connections, which are spread over the workers."""
+    answers = [
+        requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30) for _ in range(6)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    return {answer.json()["model_version"] for answer in answers}
+
+
+def living(service):
+    return requests.get(f"{service.url}/monitor?limit=0", timeout=30).json()["SUMMARY"]["workers"]
+
+
+def state(service):
+    """What /ready says is wrong, and what /metrics says of it."""
+    refused = re.search(r"^forecast_model_refused (\S+)", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M)[1]
+    ready = requests.get(f"{service.url}/ready", timeout=30)
+    return ready.status_code, ready.json().get("problem"), float(refused)
+
+
+class Readers:
+    """Clients that ask without end, and count what is not a forecast."""
+
+    def __init__(self, service):
+        self.answered, self.failed, self._stop = 0, [], threading.Event()
+        self._threads = [threading.Thread(target=self._ask_on, args=(service.port,)) for _ in range(4)]
+
+    def _ask_on(self, port):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            while not self._stop.is_set():
+                connection.sendall(REQUEST)
+                received = b""
+                while b'"model_version"' not in received and (more := connection.recv(65536)):
+                    received += more
+                if received.startswith(b"HTTP/1.1 200"):
+                    self.answered += 1
+                else:
+                    self.failed.append(received)
+                    return
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def test_twenty_publications_under_load_fail_no_request_and_reach_all_workers(start, model_dir):
+    service = start(MODEL_DIR=str(model_dir))
+    wait_until(lambda: living(service) == 2, 30, "two workers")
+    slowest = 0.0
+    with Readers(service) as readers:
+        for number in range(20):
+            version = f"version-{number:02}"
+            publish_again(model_dir, version)
+            started = time.monotonic()
+            wait_until(lambda version=version: versions(service) == {version}, TAKEN_UP_SECONDS, f"{version} in all workers")
+            slowest = max(slowest, time.monotonic() - started)
+    print(f"{readers.answered} answers, taken up within {slowest:.1f} s")
+    assert readers.failed == []
+    assert readers.answered > 200
+    assert state(service) == (200, None, 0)
+
+
+def truncate(folder, name):
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+
+
+def corrupt(folder, name):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+
+
+def swap(folder, name):
+    (folder / name).write_bytes((folder / (SCALER_FILE if name != SCALER_FILE else KERAS_FILE)).read_bytes())
+
+
+def remove(folder, name):
+    (folder / name).unlink()
+
+
+@pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE, ONNX_FILE])
+@pytest.mark.parametrize("damage", [truncate, corrupt, swap, remove])
+def test_a_damaged_file_is_refused_and_told_while_the_old_model_goes_on(start, model_dir, name, damage):
+    service = start(MODEL_DIR=str(model_dir))
+    wait_until(lambda: living(service) == 2, 30, "two workers")
+    (before,) = versions(service)
+    published = read_published(model_dir)
+    with staging_folder(model_dir) as staged:
+        for file in published.metadata["files"]:
+            shutil.copy(published.folder / file, staged / file)
+        damaged = publish(model_dir, published.metadata | {"model_version": "damaged"}, staged)
+        damage(damaged.folder, name)
+    wait_until(lambda: state(service)[2] == 1, TAKEN_UP_SECONDS, "word of the damage")
+    status, problem, _ = state(service)
+    assert status == 200
+    assert "damaged" in problem
+    assert versions(service) == {before}
+    assert service.stop() == 0
+    again = start(MODEL_DIR=str(model_dir))  # workers that never had the old one
+    assert versions(again) == {before}
+    assert (state(again)[0], state(again)[2]) == (200, 1)
+
+
+def test_where_no_whole_model_ever_was_every_call_for_one_says_so(start, model_dir):
+    truncate(read_published(model_dir).folder, ONNX_FILE)
+    service = start(MODEL_DIR=str(model_dir))
+    refused = requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30)
+    assert refused.status_code == 503
+    assert "not as published" in refused.json()["error"]
+    status, _, is_refused = state(service)
+    assert (status, is_refused) == (503, 1)
+    assert requests.get(f"{service.url}/health", timeout=30).status_code == 200
+    assert requests.get(service.url, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"model_version": "../../etc"}', "null"])
+def test_metadata_that_is_no_metadata_is_refused_while_the_old_model_goes_on(start, model_dir, content):
+    service = start(MODEL_DIR=str(model_dir))
+    wait_until(lambda: living(service) == 2, 30, "two workers")
+    before = versions(service)
+    (model_dir / METADATA_FILE).write_text(content)
+    wait_until(lambda: state(service)[2] == 1, TAKEN_UP_SECONDS, "word of the damage")
+    assert versions(service) == before
+    assert state(service)[0] == 200

@@ -1,0 +1,221 @@
+"""The forecast's chart in a real Chromium: its zoom, its periods and the dates on its axis."""
+
+from datetime import date
+from itertools import pairwise
+
+import pytest
+from browsing import KEEP_LABELS, MARKS, forecast, forecast_symbol, point_at, redrawn
+from playwright.sync_api import Page, expect
+
+from processData import read_snapshot
+
+PERIODS = ["All", "120 days", "60 days", "20 days"]
+DATES = [str(day) for day in read_snapshot("MSFT").dates[-250:]]
+
+pytestmark = MARKS
+
+
+@pytest.fixture
+def page(page) -> Page:
+    """The page, whose canvases keep what is written on them."""
+    page.add_init_script(KEEP_LABELS)
+    page.reload()
+    return page
+
+
+def labels(page: Page, align: str) -> list[dict]:
+    """What an axis of the chart says, but for its title: x is centred, y is right-aligned."""
+    every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
+    return [label for label in every if label["align"] == align and "trading days" not in label["text"]]
+
+
+def texts(page: Page) -> list[str]:
+    return [label["text"] for label in labels(page, "center")]
+
+
+def prices(page: Page) -> list[float]:
+    return [float(label["text"].replace(",", "")) for label in labels(page, "right")]
+
+
+def title(page: Page) -> str:
+    every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
+    return next(label["text"] for label in every if "trading days" in label["text"])
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name=name, exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+def shown_days(page: Page) -> tuple[str, str]:
+    """The first and the last day in sight, a date or "day +20"."""
+    first, last = (point_at(page, share).partition(":")[0] for share in (0, 1))
+    page.mouse.move(0, 0)
+    return first, last
+
+
+@pytest.mark.parametrize("name", PERIODS)
+def test_period_is_shown_at_a_press_with_the_whole_forecast(page, name):
+    if name == "All":
+        press(page, "20 days")
+    press(page, name)
+    days = 249 if name == "All" else int(name.split()[0])
+    assert shown_days(page) == (DATES[-1 - days], "day +20")
+    pressed = [button.get_attribute("aria-pressed") for button in page.locator("#periods button").all()]
+    assert pressed == [str(other == name).lower() for other in PERIODS]
+
+
+def test_prices_follow_the_period(page):
+    whole = prices(page)
+    press(page, "20 days")
+    assert max(prices(page)) < max(whole)
+    press(page, "All")
+    assert prices(page) == whole
+
+
+@pytest.mark.parametrize("back", ["double click", "button"])
+def test_chart_zooms_by_drag_and_back(page, back):
+    whole = shown_days(page)
+    assert whole == (DATES[0], "day +20")
+    start, end = (point_at(page, share)[:10] for share in (0.6, 0.4))
+    page.mouse.down()
+    point_at(page, 0.5)
+    point_at(page, 0.6)
+    page.mouse.up()
+    everything = page.get_by_role("button", name="All", exact=True)
+    expect(everything).to_have_attribute("aria-pressed", "false")
+    first, last = shown_days(page)
+    assert whole[0] < end <= first < last <= start
+    if back == "button":
+        everything.click()
+    else:
+        point_at(page, 0.5)
+        page.locator("#chart .u-over").dblclick()
+    expect(everything).to_have_attribute("aria-pressed", "true")
+    assert shown_days(page) == whole
+
+
+def test_closest_zoom_shows_some_days(page):
+    press(page, "20 days")  # a day is 19 pixels wide
+    over = page.locator("#chart .u-over").bounding_box()
+    point_at(page, 0.2)
+    page.mouse.down()
+    page.mouse.move(over["x"] + 0.2 * over["width"] + 12, over["y"] + 40)
+    page.mouse.up()
+    first, last = shown_days(page)
+    assert DATES.index(last) - DATES.index(first) in {3, 4}  # four days' width
+
+
+def test_zoom_stays_when_the_colours_change_and_goes_with_the_next_answer(page):
+    press(page, "60 days")
+    with redrawn(page):
+        page.emulate_media(color_scheme="dark")
+    assert shown_days(page)[0] == DATES[-61]
+    expect(page.get_by_role("button", name="60 days")).to_have_attribute("aria-pressed", "true")
+    forecast_symbol(page, "JNJ")
+    expect(page.get_by_role("button", name="All", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+def test_periods_longer_than_the_closes_are_not_offered(page):
+    forecast(page, horizon=5)
+    offered = page.locator("#periods").get_by_role("button").all_inner_texts()
+    assert offered == ["All", "20 days"]
+    press(page, "20 days")
+    assert shown_days(page) == ("day \N{MINUS SIGN}20", "day +5")
+    forecast_symbol(page, "JNJ")
+    assert page.locator("#periods").get_by_role("button").all_inner_texts() == PERIODS
+
+
+def test_chart_says_how_to_read_and_zoom_it(page):
+    hint = page.locator("#result .told")
+    assert hint.inner_text().strip() == "Point at a day for its values; drag to zoom in, double-click to zoom out."
+    assert point_at(page, 0.2).startswith("2022-")
+    assert "drag" not in hint.inner_text()
+
+
+def test_finger_taps_on_a_day_and_a_period(browser, server):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(server)
+    assert page.locator("#result .told").inner_text().strip() == "Tap on a day for its values."
+    page.get_by_role("button", name="60 days").tap()
+    expect(page.get_by_role("button", name="60 days")).to_have_attribute("aria-pressed", "true")
+    page.locator("#chart .u-over").tap(position={"x": 1, "y": 50})
+    expect(page.locator("#readout")).to_contain_text(f"{DATES[-61]}: close ")
+    context.close()
+
+
+def lines_of(page: Page) -> list[list[dict]]:
+    """The labels of the x axis by their lines, in which none may touch another."""
+    lines: dict[int, list[dict]] = {}
+    for label in labels(page, "center"):
+        lines.setdefault(label["y"], []).append(label)
+    for line in lines.values():
+        assert all(one["right"] + 4 <= other["left"] for one, other in pairwise(line)), texts(page)
+    return [lines[y] for y in sorted(lines)]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_axis_has_dates_behind_and_days_ahead_that_do_not_overlap(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    page.wait_for_function("document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
+    page.wait_for_timeout(100)  # drawn at the new size
+    assert title(page) == "date, then trading days ahead"
+    for name in PERIODS:
+        press(page, name)
+        names, years = lines_of(page)
+        assert names[-1]["text"] == "+20"
+        assert len(names) >= 3, texts(page)
+        assert names[-1]["right"] <= page.locator("#chart canvas").evaluate("canvas => canvas.width")
+        assert years[0]["text"] == "2022"
+        assert years[0]["left"] <= names[0]["right"], "the first date has no year"
+        past = [label["text"] for label in names if not label["text"].startswith("+")]
+        months = {f"{date.fromisoformat(day):%b}" for day in DATES}
+        assert all(text.split()[-1] in months for text in past)
+
+
+def test_axis_has_the_dates_of_the_closes_that_it_marks(page):
+    press(page, "20 days")
+    day = date.fromisoformat(DATES[-1])
+    assert f"{day.day} {day:%b}" in texts(page)
+    assert "+5" in texts(page)
+    box = page.locator("#chart .u-over").bounding_box()
+    middle = next((label["left"] + label["right"]) / 2 for label in labels(page, "center") if label["text"] == f"{day.day} {day:%b}")
+    share = (page.locator("#chart canvas").bounding_box()["x"] + middle - box["x"]) / box["width"]
+    assert point_at(page, share).startswith(DATES[-1])
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 5, 10])
+def test_axis_of_a_short_horizon_has_its_last_day_and_no_overlap(page, horizon):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
+    page.get_by_label("Horizon").fill(str(horizon))
+    with redrawn(page):
+        page.get_by_role("button", name="Forecast", exact=True).click()
+    for name in ("All", "20 days"):
+        if name == "20 days":
+            press(page, name)
+        assert lines_of(page)[0][-1]["text"] == f"+{horizon}"
+
+
+def test_axis_of_closes_without_dates_counts_days(page):
+    forecast(page, horizon=20)
+    assert title(page) == "trading days from the last close"
+    assert {"\N{MINUS SIGN}20", "0", "+20"} <= set(texts(page))
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "expected"),
+    [("2021-11-15", 1, ["2021", "2022"]), ("2012-01-02", 7, ["2012", "2013"]), ("1960-05-01", 365, ["1960"])],
+)
+def test_dates_pasted_with_the_closes_are_on_the_axis(page, first, step, expected):
+    dates = [date.fromordinal(date.fromisoformat(first).toordinal() + step * day) for day in range(60)]
+    page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
+    with redrawn(page):
+        page.get_by_role("button", name="Forecast", exact=True).click()
+    assert title(page) == "date, then trading days ahead"
+    drawn = texts(page)
+    assert drawn[-1].startswith("+")
+    assert [text for text in drawn if text in expected] == expected or len(expected) == 1
+    assert shown_days(page)[0] == str(dates[0])

@@ -1,0 +1,58 @@
+"""The page's benchmark: what it prints, and when it fails. Nothing here is timed."""
+
+import re
+import shutil
+
+import pytest
+
+import benchPage
+from benchPage import Opening, report
+
+
+def test_table_has_medians_and_largest_values_and_judges_by_the_largest():
+    openings = [Opening(76.4, 29, 300, -5), Opening(76.5, 29, 310, 20), Opening(80, 30, 900, 310.2)]
+    lines = report(openings).splitlines()
+    assert lines[0].startswith("| the page, 3 openings")
+    assert lines[2:] == [
+        "| kB transferred until the first chart | 76 | 80 | under 150: met |",
+        "| requests until then | 29 | 30 |  |",
+        "| ms from the start of the navigation to the first chart | 310 | 900 |  |",
+        "| ms from the load event to the first chart | 20 | 310 | under 300: not met |",
+    ]
+
+
+def test_missing_chromium_ends_it(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert benchPage.main([]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "error: Chromium is missing: make chromium (Debian's package, needs root).\n"
+
+
+def test_page_without_a_chart_ends_it(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/chromium")
+
+    def fail(openings, chromium):
+        raise benchPage.BenchError("The page drew no chart: Timeout")
+
+    monkeypatch.setattr(benchPage, "measure", fail)
+    assert benchPage.main(["--openings", "1"]) == 1
+    assert "drew no chart" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is missing: make chromium")
+def test_opening_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(benchPage, "CHART_SECONDS", 60)
+    assert benchPage.main(["--openings", "1"]) == 0
+    printed = capsys.readouterr().out
+    kilobytes, requests = (
+        int(re.search(rf"\| {name} \| (\d+)", printed)[1]) for name in ("kB transferred until the first chart", "requests until then")
+    )
+    assert 10 < kilobytes < 150
+    assert requests > 20
+
+
+def test_negative_number_of_openings_is_refused():
+    with pytest.raises(SystemExit):
+        benchPage.main(["--openings", "0"])
