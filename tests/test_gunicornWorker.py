@@ -1,6 +1,10 @@
 """Whose turn it is to take a connection, and what becomes of the requests that come on it."""
 
+import platform
 import socket
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import gevent
@@ -11,8 +15,9 @@ from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
 from gunicornSockets import ABSENT, Listener, taken
-from gunicornWorker import Worker
+from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from liveWorkers import MAX_SLOTS
+from settings import PROJECT_DIR
 
 
 @pytest.fixture
@@ -142,6 +147,7 @@ class Exchange:
         self.to_gunicorn, self.was_late = None, False
         self.worker = Worker.__new__(Worker)
         self.worker.alive, self.worker.slot, self.worker.connections = True, 0, set()
+        self.worker.gave_back_at = time.monotonic()
         self.worker.cfg = SimpleNamespace(keepalive=keepalive)
         self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
         monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)
@@ -255,6 +261,37 @@ def test_at_its_end_a_worker_hangs_up_on_the_idle_alone(exchange, monkeypatch):
     assert idle.rest() == b"<1111 more>"
     busy.send(b"22")
     assert busy.rest() == b"<1111 more><2222 last>"
+
+
+def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
+    given = []
+    monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
+    monkeypatch.setattr("gunicornWorker._give_back_memory", lambda: given.append(1))
+    worker = exchange().worker
+    worker.notify()
+    assert given == []
+    worker.gave_back_at -= GIVE_BACK_SECONDS
+    worker.notify()
+    worker.notify()
+    assert given == [1]
+
+
+FREED = """
+import psutil
+from gunicornWorker import _give_back_memory
+memory = psutil.Process().memory_info
+many = [bytes(2_000) for _ in range(100_000)]
+many = many[-1:]  # at the heap's end: what is free below it stays with the process
+before = memory().rss
+_give_back_memory()
+print(before - memory().rss)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+def test_memory_that_is_free_goes_back_to_the_system():
+    done = subprocess.run([sys.executable, "-c", FREED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100_000_000
 
 
 def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_answer(exchange):

@@ -1,6 +1,5 @@
 """What Prometheus collects, from one process and from several that come and go."""
 
-import os
 import subprocess
 import sys
 
@@ -157,7 +156,7 @@ def test_workers_are_summed_and_a_killed_one_is_carried_on_in_the_same_files(tmp
     text = run_worker(tmp_path, 1, 5)
     assert requests(text) == 12
     assert samples(text)["http_request_duration_seconds_bucket", ("le", "0.01"), ("route", "/predict")] == 12
-    assert sorted(os.listdir(tmp_path)) == ["counter_0.db", "counter_1.db", "histogram_0.db", "histogram_1.db"]
+    assert sorted(path.name for path in tmp_path.glob("*.db")) == ["counter_0.db", "counter_1.db", "histogram_0.db", "histogram_1.db"]
 
 
 def test_one_process_counts_in_memory(tmp_path):
