@@ -1,8 +1,8 @@
-"""The service over HTTP: routes, one place that maps errors to statuses, create_app().
+"""The service over HTTP: routes, create_app(), and the command that serves.
 
     python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
 
-Only this module, requestBody.py and fastPredict.py know HTTP. Every answer to a program is JSON, every error
+Only this module, requestBody.py, answers.py and fastPredict.py know HTTP. Every answer to a program is JSON, every error
 {"error": "<one sentence>", "details": [...]}.
 """
 
@@ -13,35 +13,26 @@ import socket
 import sys
 import time
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 from flask import Flask, Response, current_app, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
-from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 
 import liveWorkers
 import metrics
 import mlflowUI
 from accessLog import ID_HEADER, Asked
-from errors import (
-    DataUnavailableError,
-    ForecastError,
-    InvalidClosesError,
-    InvalidSymbolError,
-    ModelUnavailableError,
-    UnknownSymbolError,
-)
+from answers import HTTP_ERRORS, SECURITY_HEADERS, error_answer, json_answer, refuse
+from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from fastPredict import FastPredict
 from forecastService import ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
-from newestCloses import MAX_CLOSES, RETRY_SECONDS
+from newestCloses import MAX_CLOSES
 from pageContent import OpeningForecast, embedded
 from processData import WINDOW, split_warnings
-from rawAnswer import SECURITY_HEADERS, raw_answer
 from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
@@ -74,7 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.after_request(_finish)
     app.teardown_request(_give_back)
     for error in (HTTPException, RequestError, ForecastError, Exception):
-        app.register_error_handler(error, _answer_error)
+        app.register_error_handler(error, error_answer)
     app.add_url_rule("/predict", view_func=predict, methods=["POST"])
     app.add_url_rule("/predict", view_func=page, methods=["GET"])
     app.add_url_rule("/forecast/<symbol>", view_func=forecast)
@@ -108,7 +99,7 @@ def predict() -> Response:
     else:
         answer = _service().answer_one(body.predict, body.horizon, "horizon" in body.model_fields_set, g.started)
     g.logged = answer.logged
-    return _json(answer.content)
+    return json_answer(answer.content)
 
 
 def forecast(symbol: str) -> Response:
@@ -132,7 +123,7 @@ def forecast(symbol: str) -> Response:
     answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
     if shown:
         answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
-    return _json(answer)
+    return json_answer(answer)
 
 
 def page() -> str:
@@ -175,7 +166,7 @@ def monitor() -> Response:
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
     summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": liveWorkers.count(), "live_accuracy": accuracy, "drift": drifted}
-    return _json({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
+    return json_answer({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
 def prometheus() -> Response:
@@ -216,7 +207,7 @@ def documentation(**_: str) -> ResponseReturnValue:
 
 def health() -> Response:
     """The process lives."""
-    return _json({"status": "ok"})
+    return json_answer({"status": "ok"})
 
 
 def ready() -> Response:
@@ -225,7 +216,7 @@ def ready() -> Response:
     :raise 503: there is none.
     """
     models = _service().models
-    return _json({"status": "ready", "model_version": models.current().version, "problem": models.problem})
+    return json_answer({"status": "ready", "model_version": models.current().version, "problem": models.problem})
 
 
 def _from_query(name: str, low: int, high: int, default: int) -> int:
@@ -249,11 +240,6 @@ def _service() -> ForecastService:
     """What this worker answers with."""
     service: ForecastService = current_app.extensions["service"]
     return service
-
-
-def _json(content: dict[str, Any], status: int = 200) -> Response:
-    """A JSON answer; floats in full."""
-    return Response(to_json(content), status, content_type="application/json")
 
 
 def _begin() -> None:
@@ -288,55 +274,6 @@ def _give_back(_: BaseException | None) -> None:
     """The request's body is not needed any more."""
     room: Room = current_app.extensions["room"]
     room.give_back(g.pop("held", 0))
-
-
-def _answer_error(error: Exception) -> ResponseReturnValue:
-    """The one place that maps errors to statuses."""
-    headers: list[tuple[str, str]] = []
-    if isinstance(error, RequestError):
-        status, details = error.status, error.details
-        headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
-    elif isinstance(error, InvalidClosesError | InvalidSymbolError):
-        status, details = 422, error.details
-    elif isinstance(error, UnknownSymbolError):
-        status, details = 404, error.details
-    elif isinstance(error, DataUnavailableError):
-        status, details, headers = 503, error.details, [("Retry-After", f"{RETRY_SECONDS:.0f}")]
-    elif isinstance(error, ForecastError):
-        status, details = 503, error.details
-    elif isinstance(error, HTTPException):
-        if error.code is None or error.code < 400:
-            return error
-        status, details = error.code, []
-        headers = [(name, value) for name, value in error.get_headers() if name == "Allow"]
-        error = RequestError(status, HTTP_ERRORS.get(status, error.name + "."))
-    else:
-        log.exception("Request %s failed", g.asked.id)
-        status, details, error = 500, [f"request {g.asked.id}"], RequestError(500, HTTP_ERRORS[500])
-    response = _json({"error": str(error), "details": details}, status)
-    response.headers.extend(headers)
-    return response
-
-
-def refuse(service: ForecastService, status: int, client: str) -> bytes:
-    """The whole answer to what is no sound request in HTTP, counted and with a line on stderr."""
-    asked = Asked(service.access_log.id_for(), client, "", "")
-    service.record("unmatched", asked, status, time.perf_counter())
-    content = to_json({"error": HTTP_ERRORS[status], "details": [f"request {asked.id}"] if status == 500 else []})
-    return raw_answer(status, content, asked.id, is_last=True)
-
-
-HTTP_ERRORS = {
-    400: "The request is not sound HTTP.",
-    404: "There is nothing at this address; the calls are listed at /apidocs.",
-    405: "This address does not take this method; the calls are listed at /apidocs.",
-    408: "The request did not arrive in time.",
-    413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
-    417: "Expectations other than 100-continue are not met.",
-    431: "The headers are too many or too long.",
-    500: "The server failed; its log has the reason.",
-    501: "This transfer coding is not supported.",
-}
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from pydantic_core import to_json
 
 from accessLog import Asked
+from answers import raw_answer
 from forecastService import ForecastService
-from rawAnswer import raw_answer
 from requestBody import PredictOne
 
 REQUEST_LINE = b"POST /predict HTTP/1.1"

@@ -133,6 +133,11 @@ def test_readmes_options_are_the_commands_options(script):
             assert option in given
 
 
+def test_readmes_layout_names_every_module():
+    layout = README[README.index("## Layout") :]
+    assert set(re.findall(r"`([\w.]+\.py)`", layout)) == {path.name for path in PROJECT_DIR.glob("*.py")}
+
+
 def test_readmes_links_lead_somewhere():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (PROJECT_DIR / target).exists(), target

@@ -138,7 +138,7 @@ def test_the_last_answer_says_so(app):
 
 def test_the_date_follows_the_clock(app, monkeypatch):
     for second, date in [(0, "Thu, 01 Jan 1970 00:00:00 GMT"), (86400, "Fri, 02 Jan 1970 00:00:00 GMT")]:
-        monkeypatch.setattr("rawAnswer.time.time", lambda second=second: second + 0.9)
+        monkeypatch.setattr("answers.time.time", lambda second=second: second + 0.9)
         assert ask(app)[0]["Date"] == date
 
 

@@ -22,11 +22,12 @@ export function priceFormat(size, { trailingZeros = true } = {}) {
 }
 
 /**
- * A duration in milliseconds.
+ * A duration in milliseconds, from a second on in seconds.
  * @param {number} seconds
  */
-export function milliseconds(seconds) {
-  return `${new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 2 }).format(seconds * 1000)} ms`;
+export function duration(seconds) {
+  const [value, unit] = seconds < 1 ? [seconds * 1000, "ms"] : [seconds, "s"];
+  return `${new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 2 }).format(value)} ${unit}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** What the chart of latencies shows: the newest requests, one after the other. */
 
-import { milliseconds, utc } from "./format.js";
+import { duration, utc } from "./format.js";
 
 /** @typedef {import("./api.js").LoggedRequest} LoggedRequest */
 
@@ -23,7 +23,7 @@ export function latencies(rows) {
     priceScale: { range: [0, slowest * 1.1] },
     tell: ([index]) => tell(rows[Number(index) + rows.length - 1]),
     describe: () =>
-      `Line chart of the latencies of the last ${rows.length} requests: the slowest took ${milliseconds(slowest / 1000)}. ` +
+      `Line chart of the latencies of the last ${rows.length} requests: the slowest took ${duration(slowest / 1000)}. ` +
       "The table has the newest of them.",
   };
 }
@@ -35,5 +35,5 @@ function withMinus(_, numbers) {
 
 /** @param {LoggedRequest} row */
 function tell({ timestamp, response_time, status }) {
-  return `${utc(new Date(timestamp))} UTC: ${milliseconds(Number(response_time))}, status ${status ?? "unknown"}`;
+  return `${utc(new Date(timestamp))} UTC: ${duration(Number(response_time))}, status ${status ?? "unknown"}`;
 }

@@ -3,7 +3,7 @@
 import { monitor, ready } from "./api.js";
 import { askForKey, keepKey, keyHeader } from "./apiKey.js";
 import { createChart } from "./chart.js";
-import { age, milliseconds, percent, priceFormat, utc } from "./format.js";
+import { age, duration, percent, priceFormat, utc } from "./format.js";
 import { latencies } from "./latencies.js";
 
 /** @typedef {import("./api.js").Monitor} Monitor */
@@ -71,7 +71,7 @@ function show(content, now) {
   put("errors", `${failed.toLocaleString("en")} failed, ${refused.toLocaleString("en")} refused`);
   put("rate", requestRate(content.RESPONSES, now));
   for (const name of /** @type {const} */ (["p50", "p95", "p99"])) {
-    put(name, latency_seconds ? milliseconds(latency_seconds[name]) : NONE);
+    put(name, latency_seconds ? duration(latency_seconds[name]) : NONE);
   }
   put("cpu", percent(content["CURRENT CPU"] / 100));
   put("memory", percent(content["MEMORY %"] / 100));
@@ -168,7 +168,7 @@ function tableRow(row) {
     time,
     ...[
       row.status ?? NONE,
-      row.response_time === null ? NONE : milliseconds(row.response_time),
+      row.response_time === null ? NONE : duration(row.response_time),
       row.windows ?? NONE,
       price(last_close),
       price(predicted_price),

@@ -1,6 +1,6 @@
 /** An answer of /predict as sentences, warnings and table. */
 
-import { milliseconds, priceFormat } from "./format.js";
+import { duration, priceFormat } from "./format.js";
 import { write } from "./prose.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
@@ -22,7 +22,7 @@ export function showAnswer(answer) {
   put("finalLow95", final.intervals["95"][0], format);
   put("finalHigh95", final.intervals["95"][1], format);
   put("version", answer.model_version, String);
-  put("time", answer.response_time_sec ?? 0, milliseconds);
+  put("time", answer.response_time_sec ?? 0, duration);
   find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
   showComparison(answer.model_version);

@@ -8,8 +8,8 @@ import pytest
 import requests
 from serving import wait_until
 
+from answers import SECURITY_HEADERS
 from processData import read_snapshot
-from rawAnswer import SECURITY_HEADERS
 from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow

@@ -105,6 +105,13 @@ def test_latency_of_the_last_requests_is_drawn_and_told(page):
     expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:59:59 UTC: 2 ms, status 200")
 
 
+@pytest.mark.parametrize(("seconds", "words"), [(0.0005, "0.5 ms"), (0.9949, "990 ms"), (1.04, "1 s"), (21.3, "21 s")])
+def test_latency_is_told_in_its_unit(page, seconds, words):
+    answer_with(page, state([logged(1)], latency_seconds={"p50": seconds, "p95": seconds, "p99": seconds}))
+    open_monitoring(page)
+    expect(told(page, "p99")).to_have_text(words)
+
+
 def test_latency_of_a_single_request_has_an_axis_that_ends_with_it(page):
     page.add_init_script(KEEP_LABELS)
     page.reload()
