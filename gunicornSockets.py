@@ -25,6 +25,8 @@ from liveWorkers import MAX_SLOTS
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
 ABSENT = -1
+PARTING_SECONDS = 1.0
+PARTING_BYTES = 64 * 1024
 PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs
 
 # How many connections each worker has taken, by slot, in memory that the master shares with them all.
@@ -111,6 +113,16 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         if CORK is not None:
             with suppress(OSError):  # closed already, or no TCP
                 self.setsockopt(socket.IPPROTO_TCP, CORK, on)
+
+    def see_off(self) -> None:
+        """Say that no more is answered, and read on for a moment: closed on unread bytes, a client may lose the answer too."""
+        ends = time.monotonic() + PARTING_SECONDS
+        with suppress(OSError, RequestTimeout):
+            self.shutdown(socket.SHUT_WR)
+            while (left := ends - time.monotonic()) > 0:
+                wait_read(self.fileno(), left, RequestTimeout)
+                if not super().recv(PARTING_BYTES):
+                    return
 
     def hang_up_if_idle(self) -> None:
         """Take no further request: whoever waits for one reads the end."""

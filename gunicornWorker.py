@@ -126,23 +126,30 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self._show_up()
         sock.ends = sock.ends or time.monotonic() + sock.seconds
         sock.cork(on=True)
+        is_last = False
         try:
             super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:
+            is_last = True
         finally:
             sock.cork(on=False)
-        self._pass_over_rest(req)
+        if not self._pass_over_rest(req) or sock.is_late:
+            sock.see_off()
+            is_last = True
+        if is_last:
+            raise StopIteration
         sock.ends, sock.is_idle = None, True
 
-    def _pass_over_rest(self, req: Any) -> None:
+    def _pass_over_rest(self, req: Any) -> bool:
         """Read what is left of a body that was refused unread, so that the next request can be made out, unless it is too long or late."""
         left = MAX_REST_BYTES
-        try:
-            while rest := req.body.read(READ_BYTES):
+        with suppress(RequestTimeout, OSError):
+            while left >= 0:
+                rest = req.body.read(READ_BYTES)
+                if not rest:
+                    return True
                 left -= len(rest)
-                if left < 0:
-                    raise StopIteration
-        except (RequestTimeout, OSError):
-            raise StopIteration from None
+        return False
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no sound HTTP, as app.py answers its errors."""
@@ -154,6 +161,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         super().handle_error(req, told, addr, exc)
         with suppress(OSError):  # the client is gone
             client.sendall(refuse(told.status, addr[0] if addr else ""))
+            client.see_off()
 
 
 def _give_back_memory() -> None:

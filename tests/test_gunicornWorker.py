@@ -267,13 +267,15 @@ def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
     given = []
     monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
     monkeypatch.setattr("gunicornWorker._give_back_memory", lambda: given.append(1))
-    worker = exchange().worker
+    one = exchange()
+    worker = one.worker
     worker.notify()
     assert given == []
     worker.gave_back_at -= GIVE_BACK_SECONDS
     worker.notify()
     worker.notify()
     assert given == [1]
+    assert one.end() == b""
 
 
 FREED = """

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import psutil
 import pytest
@@ -142,6 +143,34 @@ def test_a_hostile_request_gets_a_sound_answer_in_our_form(service, request_, st
         assert len(content) < 2000
     told = str(headers) + content.decode()
     assert not [word for word in INSIDE if word in told]
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
+@pytest.mark.parametrize("megabytes", [3, 12])  # gunicorn reads on after a refusal, up to 4 MiB
+def test_who_sends_all_of_a_body_that_is_too_large_before_reading_still_gets_the_answer(service, megabytes, more):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(post(b"[" * megabytes * 1024**2, more))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+
+
+def test_who_goes_on_after_what_is_no_request_still_gets_the_answer(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        for _ in range(20):
+            connection.sendall(b"no request\r\n" * 2_000)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+def send_on(connection, seconds):
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        connection.sendall(b"[" * 65536)
+
+
+def test_who_sends_on_for_ever_is_hung_up_on(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(post(b"", length=10**12))
+        with pytest.raises(ConnectionError):
+            send_on(connection, seconds=20)
 
 
 def test_a_smuggled_request_is_not_answered(service):
