@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import yfinance as yf
+from curl_cffi import CurlECode, CurlOpt
 from curl_cffi import requests as curl
 from yfinance.data import YfData
 from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
@@ -23,11 +24,12 @@ from settings import Settings
 
 log = logging.getLogger(__name__)
 
+MAX_ANSWER_BYTES = 16 * 1024**2  # sixty years of a stock take some 2
 NO_SUCH_SYMBOL = (400, 404)  # statuses of a chart that speak of the symbol; others from 400 on speak of Yahoo Finance
 
 
 class BoundedSession(curl.Session):  # type: ignore[type-arg]
-    """A browser-like session whose every call has a time limit, and goes to YAHOO_URL where that is set.
+    """A browser-like session whose every call is bounded in time and size, and goes to YAHOO_URL where that is set.
 
     Attributes:
         status: of the last chart that was asked for.
@@ -35,7 +37,7 @@ class BoundedSession(curl.Session):  # type: ignore[type-arg]
 
     def __init__(self, settings: Settings, seconds: float) -> None:
         """Give each call YAHOO_TIMEOUT, and all calls together `seconds`."""
-        super().__init__(impersonate="chrome")
+        super().__init__(impersonate="chrome", curl_options={CurlOpt.MAXFILESIZE_LARGE: MAX_ANSWER_BYTES})
         self.base_url = settings.YAHOO_URL
         self.limit = settings.YAHOO_TIMEOUT
         self.ends = time.monotonic() + seconds
@@ -88,10 +90,9 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
     session = BoundedSession(settings, seconds)
     unknown = UnknownSymbolError(f"Yahoo Finance has no closes of {symbol} from {start} to {end}.")
     YfData().cache_get.cache_clear()  # it keeps failed answers too
+    ticker = yf.Ticker(symbol, session=session)
     try:
-        frame = yf.Ticker(symbol, session=session).history(
-            start=start, end=day_after, auto_adjust=True, actions=False, timeout=settings.YAHOO_TIMEOUT
-        )
+        frame = ticker.history(start=start, end=day_after, auto_adjust=True, actions=False, timeout=settings.YAHOO_TIMEOUT)
     except YFRateLimitError:
         raise NoAnswerError("it refuses further calls for now (HTTP 429)") from None
     except curl.exceptions.Timeout:
@@ -102,11 +103,16 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
             raise unknown from None  # after a chart that is refused yfinance goes on to other calls, whose failures say less
         if session.status >= 400:
             raise NoAnswerError(f"it answers with HTTP {session.status}") from None
+        if isinstance(error, curl.exceptions.RequestException) and error.code == CurlECode.FILESIZE_EXCEEDED:
+            raise DataUnavailableError(f"an answer of more than {MAX_ANSWER_BYTES // 1024**2} MiB") from None
         if isinstance(error, curl.exceptions.RequestException):
             raise NoAnswerError("it cannot be reached") from None
         raise DataUnavailableError(f"an answer that is not what it should be ({type(error).__name__})") from None
     if "Close" not in frame or frame["Close"].dropna().empty:
         raise unknown
+    answered = str(ticker.history_metadata.get("symbol", symbol))
+    if answered.upper() != symbol.upper():
+        raise DataUnavailableError(f"asked for {symbol} it answers for {answered[:20]!r}")
     closes = frame["Close"].dropna()
     dates = pd.DatetimeIndex(closes.index).tz_localize(None).normalize()
     return pd.DataFrame({"date": dates, "close": closes.to_numpy()})

@@ -146,18 +146,56 @@ def unused_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_day_without_a_close_is_dropped(yahoo, settings):
-    yahoo.behave("null")
+@pytest.mark.parametrize("behaviour", ["null", "not a number"])
+def test_day_without_a_close_is_dropped(yahoo, settings, behaviour):
+    yahoo.behave(behaviour)
     closes = download(settings)
     assert closes.dates.tolist() == yahoo.dates[:ODD_DAY] + yahoo.dates[ODD_DAY + 1 :]
 
 
-def test_price_of_zero_is_refused_naming_the_day(yahoo, settings):
-    yahoo.behave("zero")
+@pytest.mark.parametrize(("behaviour", "price"), [("zero", 0.0), ("negative", -1.0)])
+def test_price_that_is_none_is_refused_naming_the_day(yahoo, settings, behaviour, price):
+    yahoo.behave(behaviour)
     with pytest.raises(InvalidClosesError) as caught:
         download(settings)
-    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close 0.0, which is not a positive finite number"]
+    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close {price}, which is not a positive finite number"]
     assert not settings.DATA_CACHE_DIR.exists()  # and not kept
+
+
+@pytest.mark.parametrize("behaviour", ["twice", "backwards"])
+def test_days_out_of_order_are_put_in_order(yahoo, settings, behaviour):
+    yahoo.behave(behaviour)
+    closes = download(settings)
+    assert closes.dates.tolist() == yahoo.dates
+    np.testing.assert_allclose(closes.prices, yahoo.adjusted, rtol=1e-12)
+
+
+def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplog):
+    yahoo.behave("split")
+    assert len(download(settings)) == len(yahoo.dates)
+    moved = yahoo.adjusted[ODD_DAY] / yahoo.adjusted[ODD_DAY - 1] / 2
+    said = f"The close of {yahoo.dates[ODD_DAY]} is {moved:.3g} times the one before: a split that is not adjusted? Use adjusted closes."
+    assert f"MSFT: {said}" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "message"),
+    [
+        ("uneven", "an answer that is not what it should be (ValueError)"),
+        ("text", "an answer that is not what it should be (ValueError)"),
+        ("other symbol", "asked for MSFT it answers for 'OTHER'"),
+        ("huge", "an answer of more than 16 MiB"),
+    ],
+)
+def test_answer_that_is_no_series_of_the_symbol_is_refused_and_auto_goes_on_and_says_so(yahoo, settings, caplog, behaviour, message):
+    settings = settings.model_copy(update={"YAHOO_TIMEOUT": 10.0, "YAHOO_RETRIES": 0})
+    yahoo.behave(behaviour)
+    with pytest.raises(DataUnavailableError) as caught:
+        download(settings)
+    assert str(caught.value) == f"Yahoo Finance: {message}."
+    assert not settings.DATA_CACHE_DIR.exists()
+    assert load_closes("MSFT", "2022-01-01", LAST, settings=settings).source == "snapshot"
+    assert f"Not used: yahoo: Yahoo Finance: {message}." in caplog.messages
 
 
 def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, settings):

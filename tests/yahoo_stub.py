@@ -31,11 +31,20 @@ BEHAVIOURS = (
     "fail once",  # 500 for the first chart, then normal
     "null",  # one day without a close
     "zero",  # one day with a close of zero
+    "negative",  # one day with a close below zero
+    "not a number",  # one day with a close of NaN, as JSON must not have it
+    "text",  # one day with a word for a close
+    "split",  # nothing is adjusted for a split in two on one day
+    "twice",  # one day comes twice
+    "backwards",  # the newest day first
+    "uneven",  # one close less than days
+    "other symbol",  # the closes of another stock
+    "huge",  # ten thousand times as many days, all the same
 )
 FIRST_DAY = date(2024, 1, 2)
 N_DAYS = 120
 LATE_SECONDS = 0.3
-ODD_DAY = 40  # the day that is null or zero
+ODD_DAY = 40  # the one day that is odd
 ADJUSTMENT = 0.9  # adjusted over plain close before the dividend, which is paid on the last ten days
 
 
@@ -128,15 +137,26 @@ class YahooStub:
         """The closes between two moments."""
         opens_at = [int(datetime(day.year, day.month, day.day, 14, 30, tzinfo=UTC).timestamp()) for day in self.dates]
         rows: list[Any] = list(zip(opens_at, self.closes, self.adjusted, strict=True))
-        if behaviour == "null":
-            rows[ODD_DAY] = (opens_at[ODD_DAY], None, None)
-        if behaviour == "zero":
-            rows[ODD_DAY] = (opens_at[ODD_DAY], self.closes[ODD_DAY], 0.0)
+        odd = {"null": None, "zero": 0.0, "negative": -1.0, "not a number": float("nan"), "text": "n/a"}
+        if behaviour in odd:
+            plain = None if behaviour == "null" else self.closes[ODD_DAY]
+            rows[ODD_DAY] = (opens_at[ODD_DAY], plain, odd[behaviour])
+        if behaviour == "split":
+            rows = [(at, plain, adjusted * (2 if i < ODD_DAY else 1)) for i, (at, plain, adjusted) in enumerate(rows)]
+        if behaviour == "twice":
+            rows.insert(ODD_DAY, rows[ODD_DAY])
+        if behaviour == "backwards":
+            rows.reverse()
+        if behaviour == "huge":
+            rows += rows[-1:] * (10_000 * N_DAYS)
         rows = [row for row in rows if int(query["period1"]) <= row[0] < int(query["period2"])]
         closes = [row[1] for row in rows]
         quote = {"open": closes, "high": closes, "low": closes, "close": closes, "volume": [None if c is None else 1000 for c in closes]}
+        if behaviour == "uneven":
+            closes = closes[1:]
+        quote |= {"close": closes}
         result = {
-            "meta": self._meta(symbol),
+            "meta": self._meta("OTHER" if behaviour == "other symbol" else symbol),
             "timestamp": [row[0] for row in rows],
             "indicators": {"quote": [quote], "adjclose": [{"adjclose": [row[2] for row in rows]}]},
         }
