@@ -2,19 +2,20 @@
 
     {"time":"2026-11-24T21:56:12.123Z","id":"8f3a9c01-1f","client":"127.0.0.1","method":"POST","path":"/predict","status":200,"seconds":0.0005}
 
-Neither body nor query nor headers are in it, so no closes and no API key.
+Neither body nor query nor headers are in it, so no closes and no API key. Lines that stderr has no room for are left out, and the next one
+says how many: {..., "lost": 12}.
 """
 
 import itertools
-import os
 import re
 import secrets
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from pydantic_core import to_json
+
+from errorStream import write_if_ready
 
 ID_HEADER = "X-Request-ID"
 ID = re.compile(r"[A-Za-z0-9._-]{1,64}")  # what a proxy or a client may give as an id
@@ -36,7 +37,7 @@ class AccessLog:
     def __init__(self, is_on: bool, descriptor: int | None = None) -> None:
         """Write to a descriptor, stderr's if none is given, or nothing at all."""
         self._descriptor = (sys.__stderr__.fileno() if sys.__stderr__ else -1) if descriptor is None else descriptor
-        self._is_on = is_on
+        self._is_on, self._lost = is_on, 0
         self._prefix, self._numbers = secrets.token_hex(4), itertools.count(1)
 
     def id_for(self, given: str = "") -> str:
@@ -52,5 +53,6 @@ class AccessLog:
             "id": asked.id, "client": asked.client, "method": asked.method, "path": asked.path[:MAX_PATH],
             "status": status, "seconds": round(seconds, 6),
         }  # fmt: skip
-        with suppress(OSError):  # nobody reads it, or the disk is full: the answer is worth more
-            os.write(self._descriptor, to_json(line) + b"\n")
+        if self._lost:
+            line["lost"] = self._lost
+        self._lost = 0 if write_if_ready(self._descriptor, to_json(line) + b"\n") else self._lost + 1

@@ -21,6 +21,8 @@ from forecastService import ForecastService
 from newestCloses import RETRY_SECONDS
 from requestBody import MAX_BODY_BYTES, RequestError
 
+MODEL_SECONDS = 10  # after which a model may have been published
+
 log = logging.getLogger(__name__)
 
 SECURITY_HEADERS = {
@@ -69,7 +71,7 @@ def error_answer(error: Exception) -> ResponseReturnValue:
     elif isinstance(error, DataUnavailableError):
         status, details, headers = 503, error.details, [("Retry-After", f"{RETRY_SECONDS:.0f}")]
     elif isinstance(error, ForecastError):
-        status, details = 503, error.details
+        status, details, headers = 503, error.details, [("Retry-After", str(MODEL_SECONDS))]
     elif isinstance(error, HTTPException):
         if error.code is None or error.code < 400:
             return error
@@ -88,7 +90,7 @@ def refuse(service: ForecastService, status: int, client: str) -> bytes:
     """The whole answer to what is no sound request in HTTP, counted and with a line on stderr."""
     asked = Asked(service.access_log.id_for(), client, "", "")
     service.record("unmatched", asked, status, time.perf_counter())
-    content = to_json({"error": HTTP_ERRORS[status], "details": [f"request {asked.id}"] if status == 500 else []})
+    content = to_json({"error": HTTP_ERRORS.get(status, HTTP_ERRORS[400]), "details": [f"request {asked.id}"] if status == 500 else []})
     return raw_answer(status, content, asked.id, is_last=True)
 
 

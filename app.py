@@ -9,6 +9,7 @@ Only this module, requestBody.py, answers.py and fastPredict.py know HTTP. Every
 import hashlib
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -40,6 +41,8 @@ from settings import PROJECT_DIR, SettingError, Settings
 log = logging.getLogger(__name__)
 
 MAX_MONITOR_ROWS = 1000
+MLFLOW_SECONDS = 30  # that its UI takes to start
+settings_of_all: Settings | None = None  # of workers that gunicorn.conf.py starts: files that they come from may change meanwhile
 NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
 SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>")
 
@@ -52,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask(__name__)
     app.url_map.strict_slashes = False
-    settings = settings or Settings.from_environment()
+    settings = settings or settings_of_all or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
@@ -184,7 +187,7 @@ def mlflow() -> ResponseReturnValue:
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
     if not mlflowUI.is_answering(settings):
-        raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings))
+        raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings), MLFLOW_SECONDS)
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
 
@@ -301,9 +304,8 @@ def _open_to_others(app: Flask, settings: Settings) -> None:
         from flask_cors import CORS
 
         exposed = [ID_HEADER, "Retry-After"]
-        CORS(
-            app, origins=settings.CORS_ORIGINS.split(","), allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600
-        )
+        origins = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in settings.CORS_ORIGINS.split(",")]
+        CORS(app, origins=origins, allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600)
     if settings.TRUSTED_PROXIES:
         from werkzeug.middleware.proxy_fix import ProxyFix
 

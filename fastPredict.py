@@ -28,6 +28,7 @@ KNOWN = frozenset({
     b"content-type", b"content-length", b"x-api-key",
 })  # fmt: skip
 SMALL_BODY_BYTES = 10_000  # holds one window
+LINE_BYTES = 8190  # of a header, as gunicorn takes them
 
 
 class Head(NamedTuple):
@@ -48,6 +49,7 @@ def read_head(head: bytes) -> Head | None:
     is_usual = (
         line == REQUEST_LINE
         and len(headers) == len(lines)  # each is sound, none comes twice
+        and max(map(len, lines)) <= LINE_BYTES
         and headers.keys() <= KNOWN
         and b"host" in headers
         and headers.get(b"content-type") == b"application/json"

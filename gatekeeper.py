@@ -15,7 +15,7 @@ class Gatekeeper:
     """The gate of one worker."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = [key.encode() for key in settings.api_keys()]
+        self._keys = [key.encode() for key in settings.api_keys]
         self._limit = self._limiter = None
         if settings.RATE_LIMIT:
             from limits import parse

@@ -8,24 +8,35 @@ import gc
 import logging
 import resource
 import signal
+import sys
 from typing import Any
 
 import app
+import errorStream
 import gunicornSockets
+import gunicornWorker
 import liveWorkers
 import metrics
 import mlflowUI
 import modelPredict
-from settings import PROJECT_DIR, Settings
+from settings import PROJECT_DIR, SettingError, Settings
 
 MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
 OTHER_FILES = 200  # that a worker may have open beside them
 
-settings = Settings.from_environment()
+sys.stderr = errorStream.ErrorStream()
+try:
+    app.settings_of_all = Settings.from_environment()
+except SettingError as error:
+    if app.settings_of_all is None:
+        raise
+    logging.getLogger("gunicorn.error").error("%s; the settings stay as they were.", error)  # at a reload
+settings = app.settings_of_all
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _wanted = MAX_CONNECTIONS + OTHER_FILES if _hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + OTHER_FILES, _hard)
 if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems give 1,024
     resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
+gunicornWorker.keep_memory_together()
 metrics.share()
 gunicornSockets.Connection.seconds = settings.REQUEST_TIMEOUT
 modelPredict.import_runtime()  # here, so that the workers share it too

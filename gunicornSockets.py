@@ -1,12 +1,13 @@
 """The sockets of gunicornWorker.py: connections are spread evenly, take turns, and are bounded in time.
 
 Spread: a worker that is awake takes new connections faster than one that sleeps, so a few kept-alive clients may all end up with one
-worker, and one core. Here the workers see how many each has taken, and who is ahead lets the others go first.
+worker, and one core. Here the workers see how many each has taken, and who is ahead lets the others go first, for a moment.
 
 Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
 waits for the loop to say that there is something, and the loop goes through all connections.
 
-Time: a body that trickles in and an answer that nobody takes end after a while, and with them what they hold in memory.
+Bounds: a body that trickles in, a request without end and an answer that nobody takes end after a while, and with them what they hold in
+memory.
 """
 
 import errno
@@ -17,17 +18,19 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket  # noqa: N812
 from gevent.socket import wait_read
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from liveWorkers import MAX_SLOTS
 
 CORK = getattr(socket, "TCP_CORK", None)  # Linux
 ABSENT = -1
+HEAD_BYTES = 64 * 1024  # and what comes along with it
 PARTING_SECONDS = 1.0
 PARTING_BYTES = 64 * 1024
-PATIENCE_SECONDS = 0.05  # a worker that does not take its connection within it hangs
+ROUNDS = 16  # of its loop that a worker lets the others go first
 
 # How many connections each worker has taken, by slot, in memory that the master shares with them all.
 taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
@@ -35,29 +38,34 @@ for _slot in range(MAX_SLOTS):
     taken[_slot] = ABSENT
 
 
-class Listener(GeventSocket):  # type: ignore[misc]  # gevent has no types
-    """The listening socket, as one worker sees it."""
+class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
+    """gevent's server, as one worker has it: takes connections in turn with the other workers', and at its end all that still wait.
+
+    Attributes:
+        slot: the worker's.
+        waited: for how many rounds of the loop it has let the others go first.
+    """
 
     slot = 0
-    waits_since: tuple[int, float] | None = None  # how many had been taken by all, and when
+    waited = 0
 
-    def _accept(self) -> Any:
-        """Take a connection, or say that there is none while it is another worker's turn: gevent asks again in the loop's next round."""
-        own = taken[self.slot] if taken[self.slot] != ABSENT else max(*taken, 0)
-        behind = [slot for slot, number in enumerate(taken) if ABSENT < number < own]
-        if behind:
-            total, now = sum(taken), time.monotonic()
-            if self.waits_since is None or self.waits_since[0] != total:
-                self.waits_since = total, now
-            if now - self.waits_since[1] < PATIENCE_SECONDS:
-                os.sched_yield()  # the other may need this core
-                raise BlockingIOError
-        self.waits_since = None
-        connection = super()._accept()
-        for slot in behind:
-            taken[slot] = ABSENT  # nobody waits for it again until it gives a sign of life
-        taken[self.slot] = own + 1
-        return connection
+    def do_read(self) -> Any:
+        """A connection and its client's address; None where there is none, or where another worker should take it: gevent asks again."""
+        own = taken[self.slot]
+        if self.waited < ROUNDS and any(ABSENT < number < own for number in taken):
+            self.waited += 1
+            os.sched_yield()  # the other may need this core
+            return None
+        waiting, self.waited = super().do_read(), 0
+        if waiting:
+            taken[self.slot] = own + 1
+        return waiting
+
+    def close(self) -> None:
+        """Take what waits, since it would be reset, and nothing more."""
+        while not self.closed and not self.full() and (waiting := super().do_read()):
+            self.do_handle(*waiting)
+        super().close()
 
 
 class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
@@ -67,14 +75,17 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         seconds: how long an answer may take to be sent.
         ends: when the request that is being read must have come, time.monotonic(); None: somebody else sees to it.
         is_late: whether it had not.
-        is_idle: whether the next thing to come is the first byte of a request.
+        left: how many bytes of it may still come.
+        is_idle: whether the next thing to come is the first byte of a request; was_idle: the same when the end was last at hand.
         unread: what was read and put back, to be read again first.
     """
 
     seconds = 30.0
     ends: float | None = None
     is_late = False
+    left = HEAD_BYTES
     is_idle = True
+    was_idle = False
     unread = b""
 
     def recv(self, *args: Any) -> bytes:
@@ -82,18 +93,25 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
 
         Raises:
             RequestTimeout: the request has not come in time; from then on nothing more comes.
+            RequestEntityTooLarge: more has come than may.
         """
         if self.unread:
             again, self.unread = self.unread, b""
             return again
         if self.is_late:
             return b""
+        if self.left <= 0:
+            raise RequestEntityTooLarge
+        seconds = None if self.ends is None else self.ends - time.monotonic()
         try:
-            wait_read(self.fileno(), None if self.ends is None else max(0, self.ends - time.monotonic()), RequestTimeout)
+            if seconds is not None and seconds <= 0:  # also where something has come
+                raise RequestTimeout
+            wait_read(self.fileno(), seconds, RequestTimeout)
         except RequestTimeout:
             self.is_late = True
             raise
         received: bytes = super().recv(*args)
+        self.left -= len(received)
         self.is_idle = False
         return received
 
@@ -125,7 +143,8 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
                     return
 
     def hang_up_if_idle(self) -> None:
-        """Take no further request: whoever waits for one reads the end."""
-        if self.is_idle:
+        """Take no further request if none has begun since the last call, a second ago: who reads on then reads the end."""
+        if self.is_idle and self.was_idle:
             with suppress(OSError):
                 self.shutdown(socket.SHUT_RD)
+        self.was_idle = self.is_idle

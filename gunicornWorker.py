@@ -9,24 +9,70 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseException, UnsupportedTransferCoding
+from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
 
 import liveWorkers
 from fastPredict import FastPredict, Head, read_head
-from gunicornSockets import ABSENT, Connection, Listener, taken
+from gunicornSockets import HEAD_BYTES, Connection, Server, taken
 from requestBody import MAX_BODY_BYTES
 
 READ_BYTES = 16 * 1024
-GIVE_BACK_SECONDS = 30.0
-MAX_REST_BYTES = 2 * MAX_BODY_BYTES
+GIVE_BACK_SECONDS = 10.0
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
+MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # with what chunks have about them; a body that is refused is passed over up to there
+
+# Statuses of what is no sound request; a subclass comes before its class.
+STATUSES: dict[type[Exception], int] = {
+    LimitRequestHeaders: 431,
+    RequestEntityTooLarge: 431,  # the head, as a body's is answered by app.py
+    UnsupportedTransferCoding: 501,
+    ExpectationFailed: 417,
+    RequestTimeout: 408,
+    ParseException: 400,
+}
+
+
+ggevent.StreamServer = Server  # GeventWorker.run makes one, with no way to say of which class
+
+
+class CheckedBody:
+    """Reads a request's body as far as it is sound; what follows one that is not may be part of it, so the connection ends then.
+
+    Attributes:
+        is_sound: whether it was so far.
+    """
+
+    def __init__(self, request: Any) -> None:
+        """Stand between gunicorn's body and its reader."""
+        self._request, self._reader, self.is_sound = request, request.body.reader, True
+        request.body.reader = self
+        if getattr(self._reader, "length", 0) > MAX_REQUEST_BYTES:  # it will be refused, and not be passed over
+            request.force_close()
+
+    def read(self, size: int) -> bytes:
+        """As gunicorn's readers.
+
+        Raises:
+            HTTPException: it is not sound, too late or too long.
+        """
+        try:
+            content: bytes = self._reader.read(size)
+        except Exception as error:
+            self.is_sound = False
+            self._request.force_close()
+            if isinstance(error, HTTPException):
+                raise
+            raise BadRequest from None
+        return content
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     """One process, one loop, many connections; gunicorn.conf.py sets its slot before the fork."""
 
     slot: int
-    sockets: list[Any]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         """Have no connection yet, and all memory still to use."""
@@ -34,32 +80,22 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.connections: set[Connection] = set()
         self.gave_back_at = time.monotonic()
 
-    def patch(self) -> None:
-        """Make our listeners of gunicorn's."""
-        super().patch()
-        listeners = []
-        for plain in self.sockets:
-            listener = Listener(plain.family, plain.type, plain.proto, fileno=plain.detach())
-            listener.slot = self.slot
-            listeners.append(listener)
-        self.sockets = listeners
+    def run(self) -> None:
+        """Serve until the end."""
+        Server.slot = self.slot
+        taken[self.slot] = max(*taken, 0)
+        super().run()
 
     def notify(self) -> None:
-        """Once a second: tell the master that this worker lives and the others that it takes connections, or hang up on the idle."""
+        """Once a second: show that this worker lives, give memory back, and at its end hang up on the idle."""
         super().notify()
         liveWorkers.show_life(self.slot)
-        self._show_up()
         if time.monotonic() - self.gave_back_at >= GIVE_BACK_SECONDS:
             self.gave_back_at = time.monotonic()
             _give_back_memory()
         if not self.alive:
             for connection in self.connections:
                 connection.hang_up_if_idle()
-
-    def _show_up(self) -> None:
-        """Take turns again."""
-        if self.alive and taken[self.slot] == ABSENT:
-            taken[self.slot] = max(*taken, 0)
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer the requests of a connection."""
@@ -77,7 +113,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""
         with suppress(OSError):  # the client is gone
             while (request := self._read(connection)) is not None:
-                self._show_up()
                 received, head, body = request
                 is_last = head is None or head.is_last or not self.alive
                 answer = None if head is None else fast.answer(head, body, client, is_last, time.perf_counter())
@@ -87,7 +122,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 connection.sendall(answer)
                 if is_last:
                     break
-                connection.is_idle = True
+                connection.is_idle, connection.left = True, HEAD_BYTES
         return False
 
     def _read(self, connection: Connection) -> tuple[bytes, Head | None, bytes] | None:
@@ -123,9 +158,9 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         Raises:
             StopIteration: the connection is at its end.
         """
-        self._show_up()
-        sock.ends = sock.ends or time.monotonic() + sock.seconds
-        sock.cork(on=True)
+        sock.ends, sock.left = sock.ends or time.monotonic() + sock.seconds, MAX_REQUEST_BYTES
+        body = CheckedBody(req)
+        sock.cork(on="EXPECT" not in dict(req.headers))  # whoever sends that waits for a first word
         is_last = False
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -133,55 +168,42 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             is_last = True
         finally:
             sock.cork(on=False)
-        if not self._pass_over_rest(req) or sock.is_late:
+        with suppress(HTTPException):  # a body that was refused unread, up to the next request
+            while req.body.read(READ_BYTES):
+                pass
+        if sock.is_late or not body.is_sound:
             sock.see_off()
             is_last = True
         if is_last:
             raise StopIteration
-        sock.ends, sock.is_idle = None, True
-
-    def _pass_over_rest(self, req: Any) -> bool:
-        """Read what is left of a body that was refused unread, so that the next request can be made out, unless it is too long or late."""
-        left = MAX_REST_BYTES
-        with suppress(RequestTimeout, OSError):
-            while left >= 0:
-                rest = req.body.read(READ_BYTES)
-                if not rest:
-                    return True
-                left -= len(rest)
-        return False
+        sock.ends, sock.left, sock.is_idle = None, HEAD_BYTES, True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no sound HTTP, as app.py answers its errors."""
+        """Answer what is no sound HTTP, as app.py answers its errors. gunicorn would quote it in its log: keys and closes may be in it."""
         refuse = getattr(self.wsgi, "extensions", {}).get("refuse")
         if refuse is None:
             super().handle_error(req, client, addr, exc)
             return
-        told = StatusOnly()
-        super().handle_error(req, told, addr, exc)
+        status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), 500)
+        if status == 500:
+            self.log.exception("A connection failed")
         with suppress(OSError):  # the client is gone
-            client.sendall(refuse(told.status, addr[0] if addr else ""))
+            client.sendall(refuse(status, addr[0] if addr else ""))
             client.see_off()
 
 
-def _give_back_memory() -> None:
-    """Give pages that are free back to the system, in a millisecond or so.
+def keep_memory_together() -> None:
+    """Let the C library have one heap for all threads, and large blocks for themselves: it would keep what is freed, in pieces.
 
-    The C library keeps them, in pieces that the next model does not fit into: with a model a minute a worker grew by 5 MB each.
+    A heap a thread, with pieces that the next model does not fit into, grew by 5 MB a worker and model. To be called before threads start.
     """
     with suppress(OSError, AttributeError):  # another one than glibc
+        library = ctypes.CDLL(None)
+        library.mallopt(M_ARENA_MAX, 1)
+        library.mallopt(M_MMAP_THRESHOLD, 256 * 1024)
+
+
+def _give_back_memory() -> None:
+    """Give pages that are free back to the system, in a millisecond or so."""
+    with suppress(OSError, AttributeError):  # another one than glibc
         ctypes.CDLL(None).malloc_trim(0)
-
-
-class StatusOnly:
-    """In a socket's place when gunicorn answers an error: of that answer only the status is of use."""
-
-    status = 500
-
-    def gettimeout(self) -> float:
-        """As a socket that does not wait."""
-        return 0.0
-
-    def sendall(self, answer: bytes) -> None:
-        """Take gunicorn's answer."""
-        self.status = int(answer.split(None, 2)[1])

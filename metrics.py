@@ -3,9 +3,10 @@
 Every worker counts into files of one shared folder (prometheus_client's multiprocess mode), and whichever worker is asked adds them up. The
 files are named by the worker's slot, not by its process: a worker that takes a dead one's place counts on in its files, so nothing counted
 is lost and the folder does not grow. gunicorn.conf.py makes the folder and gives out the slots; without it there is one process, which
-counts in memory.
+counts in memory. So does a worker whose files find no room: on a full disk, writing to a mapped file that is not there in full is death.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -27,8 +28,11 @@ from modelHolder import ModelHolder
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 PREFIX = "stock-forecast-"
+FILE_BYTES = 256 * 1024  # more than all routes, methods and statuses take
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # upper bounds of the histogram
+
+log = logging.getLogger(__name__)
 
 _folder: Path | None = None  # where the workers count; None: in memory, in one process
 _lock: TextIO | None = None  # held while they do
@@ -81,6 +85,23 @@ def use_slot(slot: int) -> None:
     _slot = slot
 
 
+def _reserve() -> bool:
+    """Make this worker's files, on the disk in full; whether there is room for them."""
+    files = [Path(f"{_folder}/{kind}_{_slot}.db") for kind in ("counter", "histogram")]
+    try:
+        for file in files:
+            with file.open("ab") as descriptor:
+                os.posix_fallocate(descriptor.fileno(), 0, FILE_BYTES)
+    except OSError as error:
+        log.error("This worker's requests are not counted in /metrics: no room in %s (%s).", _folder, error.strerror)
+        for file in files:
+            with suppress(OSError):
+                if file.stat().st_size < FILE_BYTES:  # else a dead worker's, which counts on
+                    file.unlink()
+        return False
+    return True
+
+
 def free_slot(taken: Iterable[int]) -> int:
     """The lowest slot that no living worker has."""
     taken = set(taken)
@@ -92,6 +113,8 @@ class Metrics:
 
     def __init__(self, models: ModelHolder) -> None:
         """Begin to count; `models` tells what serves."""
+        if not (_folder is None or _reserve()):
+            values.ValueClass = values.MutexValue
         self._own = CollectorRegistry()
         self._requests = Counter("http_requests", "Answered requests.", ("route", "method", "status"), registry=self._own)
         self._seconds = Histogram(

@@ -11,11 +11,13 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 import commandLine
 from errors import InvalidClosesError, ModelUnavailableError
@@ -136,17 +138,51 @@ def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
     return onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])
 
 
+class _Trained(BaseModel):
+    """What forecasting needs to know of a model's training: the ranges that closes and volatility had."""
+
+    relative_close_range: tuple[FiniteFloat, FiniteFloat]
+    volatility_range: tuple[FiniteFloat, FiniteFloat]
+
+
+class _Tested(BaseModel):
+    """What is told of a model's test."""
+
+    n_days: int
+    rmse_ratio: FiniteFloat
+    coverage_80: FiniteFloat
+    coverage_95: FiniteFloat
+
+
+class Description(BaseModel):
+    """What metadata.json must say of a model that serves; it says more."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    symbol: str
+    source: str
+    first_date: date
+    last_date: date
+    created_at: AwareDatetime
+    metrics: _Tested
+
+
 class Forecaster:
     """A published model in memory: windows of closes in, forecasts with intervals and warnings out."""
 
     def __init__(self, network: Network, metadata: dict[str, Any]) -> None:
-        """Take a network and what metadata.json says of it."""
+        """Take a network and what metadata.json says of it.
+
+        Raises:
+            KeyError, TypeError, ValueError: it does not say all that forecasting takes.
+        """
         self.metadata = metadata
         self.version = str(metadata["model_version"])
         self._network = network
         self.calibration = Calibration.from_dict(metadata["calibration"])
-        self._trained_range = metadata["training"]["relative_close_range"]
-        self._trained_volatility = metadata["training"]["volatility_range"]
+        trained = _Trained.model_validate(metadata["training"])
+        self._trained_range, self._trained_volatility = trained.relative_close_range, trained.volatility_range
 
     def forecast(self, windows: Floats, horizon: int = 1) -> Forecast:
         """Forecast `horizon` closes after each window (n, 60), float64, oldest first, any currency.
@@ -240,12 +276,15 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
             f"The compiled form of model {published.version} was made from other files. Make it anew: python modelCompile.py"
         )
     try:
+        Description.model_validate(published.metadata)
         return Forecaster(network, published.metadata)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors(include_input=False)[:5]]
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelUnavailableError(
-            f"metadata.json of the published model {published.version} lacks what serving needs. Publish anew: python modelTrain.py",
-            [f"{type(error).__name__}: {error}"],
-        ) from None
+        problems = [f"{type(error).__name__}: {error}"]
+    raise ModelUnavailableError(
+        f"metadata.json of the published model {published.version} lacks what serving needs. Publish anew: python modelTrain.py", problems
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -25,12 +25,14 @@ from modelStore import (
     VERSION,
     flush_folder,
     problems_of,
+    remove_left_behind,
     sha256,
 )
 from processData import Floats
 
 MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)
 PLOTS, RUN_FILE = "plots", "run.json"
+PREFIX = ".keeping-"  # of a folder that is not whole yet
 
 
 class UnfitRecordError(ForecastError):
@@ -68,7 +70,8 @@ def keep(record: RunRecord, place: Path) -> Path:
         OSError: a full disk, a folder that may not be written.
     """
     place.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=place, prefix="."))
+    remove_left_behind(place, PREFIX)
+    temporary = Path(tempfile.mkdtemp(dir=place, prefix=PREFIX))
     try:
         temporary.chmod(0o755)  # mkdtemp gives 0700; another user may log it
         (temporary / PLOTS).mkdir()

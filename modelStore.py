@@ -11,6 +11,7 @@ A kill at any moment leaves the old model or the new one: a version is written u
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -32,6 +33,8 @@ KEPT_VERSIONS = 5
 STAGING_PREFIX = ".staging-"
 STAGING_SECONDS = 86400  # older ones were left behind by a kill
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder
+
+log = logging.getLogger(__name__)
 
 
 class PublishedMeanwhileError(ForecastError):
@@ -80,7 +83,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
             f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
-            [f"{type(error).__name__}: {error}"],
+            [f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"],
         ) from None
     problems = problems_of(folder, sums, only)
     if problems:
@@ -140,7 +143,10 @@ def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str 
         os.rename(staged, target)
         flush_folder(target.parent)
         _switch_to(model_dir, target)
-        _remove_old(model_dir)
+        try:
+            _remove_old(model_dir)
+        except OSError as error:  # what is published is published
+            log.warning("Old versions are not removed: %s.", error)
     return PublishedModel(metadata, target)
 
 
@@ -265,10 +271,15 @@ def _remove_old(model_dir: Path) -> None:
     """Keep the newest versions, the published one and the one before it among them."""
     current = _read_json(model_dir / METADATA_FILE)
     kept = {current["model_version"], current.get("previous_version")}
-    folders = sorted((path for path in (model_dir / "versions").iterdir() if path.name[0] != "."), reverse=True)
+    folders = sorted((path for path in (model_dir / "versions").iterdir() if path.is_dir() and path.name[0] != "."), reverse=True)
     for folder in [path for path in folders if path.name not in kept][KEPT_VERSIONS - len(kept) :]:
         shutil.rmtree(folder)
-    for folder in (model_dir / "versions").glob(f"{STAGING_PREFIX}*"):
+    remove_left_behind(model_dir / "versions", STAGING_PREFIX)
+
+
+def remove_left_behind(place: Path, prefix: str) -> None:
+    """Remove the folders whose names begin so and that a kill left behind, a day ago or more."""
+    for folder in place.glob(f"{prefix}*"):
         with suppress(FileNotFoundError):  # a training that ends just now
             if time.time() - folder.stat().st_mtime > STAGING_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

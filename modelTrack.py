@@ -106,7 +106,8 @@ def _keep_somewhere(record: RunRecord, places: list[Path]) -> tuple[Path | None,
 def _later_command(kept: Path, model_dir: Path, settings: Settings) -> str:
     """The command that logs a kept run, with those settings that are not the defaults."""
     given, usual = settings.model_dump(), Settings.model_validate({}).model_dump()
-    words = [f"{name}={shlex.quote(str(given[name]))}" for name in ("MLFLOW_TRACKING_URI", "MODEL_DIR") if given[name] != usual[name]]
+    named = ["MODEL_DIR"] if settings.mlflow_shown != settings.MLFLOW_TRACKING_URI else ["MLFLOW_TRACKING_URI", "MODEL_DIR"]  # no password
+    words = [f"{name}={shlex.quote(str(given[name]))}" for name in named if given[name] != usual[name]]
     words.append(f"python modelTrack.py {shlex.quote(_shown(kept))}")
     if model_dir.resolve() != settings.MODEL_DIR.resolve():
         words.append(f"--model-dir {shlex.quote(str(model_dir))}")
@@ -340,7 +341,7 @@ def _one_sentence(settings: Settings, what: str, remedy: str = "") -> Iterator[N
     except Exception as error:
         log.debug("MLflow failed", exc_info=True)
         said = next((line.strip(" .") for line in str(_origin(error)).splitlines() if line.strip()), type(error).__name__)
-        raise TrackingError(f"MLflow at {settings.MLFLOW_TRACKING_URI} {what}: {said[:300]}. {remedy}".strip()) from None
+        raise TrackingError(f"MLflow at {settings.mlflow_shown} {what}: {said[:300]}. {remedy}".strip()) from None
 
 
 def _origin(error: BaseException) -> BaseException:

@@ -138,7 +138,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         write_json(folder / METADATA_FILE, metadata)
         title = f"{closes.symbol}: unseen closes and their forecasts"
         record = RunRecord(metadata, fitted.losses, plots_of(result, fitted.losses, title), folder, example=result.windows[-1:])
-        log.info("Logging to MLflow at %s ...", settings.MLFLOW_TRACKING_URI)
+        log.info("Logging to MLflow at %s ...", settings.mlflow_shown)
         metadata["mlflow_run_id"] = log_or_keep(record, options.model_dir, settings)
         log.info("MLflow run: %s. Repeat it: %s", metadata["mlflow_run_id"] or "none yet", repeat_command(closes, options))
         log.info("%s", verdict.reason)

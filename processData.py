@@ -276,9 +276,9 @@ def read_cache(symbol: str, settings: Settings) -> Closes:
     except FileNotFoundError:
         raise DataUnavailableError(f"No cached download of {symbol} in {settings.DATA_CACHE_DIR.name}/.") from None
     except OSError as error:
-        raise DataUnavailableError(f"{path}: {error.strerror}.") from None
+        raise DataUnavailableError(f"{settings.DATA_CACHE_DIR.name}/{path.name}: {error.strerror}.") from None
     except ValueError:
-        raise InvalidClosesError(f"{path} is not as it was written; remove it.") from None
+        raise InvalidClosesError(f"{settings.DATA_CACHE_DIR.name}/{path.name} is not as it was written; remove it.") from None
     return closes
 
 

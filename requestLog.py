@@ -91,9 +91,9 @@ class RequestLog:
             line = (self._line_break + text).encode()
             written = os.write(self._descriptor, line)
             problem = "" if written == len(line) else "only half a line was taken"
+            self._line_break = "\n" if problem and not self._take_back(written) else ""  # behind half a line the next starts on its own
         except OSError as error:
             problem = str(error.strerror)
-        self._line_break = "\n" if problem else ""  # behind half a line, this worker's or another's, the next starts on its own
         self._tell(problem)
         return not problem
 
@@ -111,6 +111,15 @@ class RequestLog:
         """Close the descriptor."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
+
+    def _take_back(self, written: int) -> bool:
+        """Cut half a line off the log again, before another worker's follows it; whether that could be done."""
+        with suppress(OSError):
+            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+            if os.fstat(self._descriptor).st_size == end:
+                os.ftruncate(self._descriptor, end - written)
+                return True
+        return False
 
     def _tell(self, problem: str) -> None:
         """Say once that lines are lost, and once that they are not any more."""

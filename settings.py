@@ -6,6 +6,7 @@ with a message that names the variable. README.md lists the same table; tests/te
 
 import os
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -110,15 +111,23 @@ class Settings(BaseModel):
     @property
     def mlflow_ui_url(self) -> str:
         """The address of an MLflow UI that is not the service's own child; empty where there is none."""
-        return self.MLFLOW_UI_URL or (self.MLFLOW_TRACKING_URI if self.MLFLOW_TRACKING_URI.startswith(("http://", "https://")) else "")
+        return self.MLFLOW_UI_URL or (self.mlflow_shown if self.mlflow_shown.startswith(("http://", "https://")) else "")
 
+    @property
+    def mlflow_shown(self) -> str:
+        """MLFLOW_TRACKING_URI without a password, to be shown to others."""
+        return re.sub(r"//[^/@]*@", "//", self.MLFLOW_TRACKING_URI)
+
+    @cached_property
     def api_keys(self) -> list[str]:
-        """The API keys of API_KEY and API_KEY_FILE; none: open to everyone.
+        """The API keys of API_KEY and API_KEY_FILE, whose file is read once; none: open to everyone.
 
         Raises:
-            SettingError: the file cannot be read or has no key, or a key is not what a header can hold.
+            SettingError: one of the two is set but has no key, the file cannot be read, or a key is not what a header can hold.
         """
         keys = [key.strip() for key in self.API_KEY.get_secret_value().split(",") if key.strip()]
+        if self.API_KEY.get_secret_value() and not keys:
+            raise SettingError("Wrong setting. API_KEY: there is no key in it, only commas and spaces")
         if self.API_KEY_FILE:
             try:
                 found = [
@@ -150,5 +159,5 @@ class Settings(BaseModel):
         except ValidationError as error:
             problems = [f"{e['loc'][0]}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)]
             raise SettingError("Wrong setting. " + "; ".join(problems)) from None
-        settings.api_keys()
+        settings.api_keys  # noqa: B018  # read now
         return settings

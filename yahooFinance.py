@@ -90,8 +90,8 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
     session = BoundedSession(settings, seconds)
     unknown = UnknownSymbolError(f"Yahoo Finance has no closes of {symbol} from {start} to {end}.")
     YfData().cache_get.cache_clear()  # it keeps failed answers too
-    ticker = yf.Ticker(symbol, session=session)
     try:
+        ticker = yf.Ticker(symbol, session=session)
         frame = ticker.history(start=start, end=day_after, auto_adjust=True, actions=False, timeout=settings.YAHOO_TIMEOUT)
     except YFRateLimitError:
         raise NoAnswerError("it refuses further calls for now (HTTP 429)") from None
@@ -108,6 +108,8 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
         if isinstance(error, curl.exceptions.RequestException):
             raise NoAnswerError("it cannot be reached") from None
         raise DataUnavailableError(f"an answer that is not what it should be ({type(error).__name__})") from None
+    finally:
+        session.close()
     if "Close" not in frame or frame["Close"].dropna().empty:
         raise unknown
     answered = str(ticker.history_metadata.get("symbol", symbol))

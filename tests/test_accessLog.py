@@ -64,6 +64,24 @@ def test_a_stderr_that_takes_nothing_does_no_harm():
     AccessLog(True, -1).write(ASKED, 200, 0.1)
 
 
+@pytest.mark.timeout(20)
+def test_a_stderr_that_nobody_reads_makes_no_request_wait_and_the_next_line_says_how_many_were_left_out():
+    reader, writer = os.pipe()
+    log = AccessLog(True, writer)
+    for _ in range(2000):
+        log.write(ASKED, 200, 0.1)
+    text = b""
+    while text.count(b"\n") < 2 or not text.endswith(b"\n"):
+        text += os.read(reader, 2**20)
+    log.write(ASKED, 200, 0.1)
+    log.write(ASKED, 200, 0.1)
+    first, second = os.read(reader, 2**20).splitlines()
+    assert json.loads(first)["lost"] == 2000 - text.count(b"\n") > 0
+    assert "lost" not in json.loads(second)
+    os.close(reader)
+    os.close(writer)
+
+
 @pytest.fixture
 def asked(settings, tmp_path):
     """A client of a service whose lines go to a file, and what it has been told so far."""

@@ -127,3 +127,17 @@ def test_other_pages_are_let_in_by_setting_only(settings):
     refused = open_.post("/predict", json={"predict": CLOSES}, headers=origin)
     assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, "https://a.example")
     assert "Access-Control-Allow-Origin" not in open_.get("/ready", headers={"Origin": "https://evil.example"}).headers
+
+
+def test_an_origin_is_taken_to_the_letter(settings):
+    open_ = client(settings, CORS_ORIGINS="http://[::1]:3000,https://a.example")
+    for origin, admitted in (
+        ("http://[::1]:3000", True),
+        ("https://a.example", True),
+        ("http://1:3000", False),
+        ("https://aXexample", False),
+        ("https://a.example.evil.example", False),
+        ("https://a.example:444", False),
+    ):
+        headers = open_.get("/ready", headers={"Origin": origin}).headers
+        assert headers.get("Access-Control-Allow-Origin") == (origin if admitted else None)

@@ -229,6 +229,35 @@ def test_metadata_without_what_serving_needs_is_refused_naming_it(model_dir, nam
     assert name in caught.value.details[0]
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("training.relative_close_range", None),
+        ("training.volatility_range", [0.1]),
+        ("metrics", None),
+        ("metrics.rmse_ratio", "good"),
+        ("symbol", None),
+        ("created_at", "yesterday"),
+        ("last_date", "2022-13-01"),
+        ("calibration.quantiles", {}),
+    ],
+)
+def test_metadata_that_is_wrong_inside_is_refused_naming_the_place(model_dir, place, value):
+    published = read_published(model_dir)
+    metadata = json.loads(json.dumps(published.metadata))
+    *way, last = place.split(".")
+    part = metadata
+    for name in way:
+        part = part[name]
+    part[last] = value
+    for folder in (model_dir, published.folder):
+        (folder / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(ModelUnavailableError, match="lacks what serving needs") as caught:
+        load_forecaster(model_dir)
+    assert len(caught.value.details) == 1
+    assert last in caught.value.details[0] or place == "calibration.quantiles"
+
+
 # The command
 
 

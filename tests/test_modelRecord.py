@@ -107,3 +107,11 @@ def test_a_run_whose_version_leads_elsewhere_is_refused(record, tmp_path):
     (kept / "metadata.json").write_text(json.dumps(record.metadata | {"model_version": "../../elsewhere"}))
     with pytest.raises(UnfitRecordError, match="is not as it was kept"):
         read_kept(keep(other, tmp_path / "again"))
+
+
+def test_what_a_kill_left_behind_is_removed_after_a_day(record, tmp_path):
+    for name, age in ((".keeping-old", 2 * 86400), (".keeping-new", 3600), ("kept", 2 * 86400)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    keep(record, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} - {"modelFiles"} == {".keeping-new", "kept", record.version}

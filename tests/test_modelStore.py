@@ -239,6 +239,32 @@ def test_failed_publication_leaves_the_old_version_and_no_staging_folder(tmp_pat
     assert versions(tmp_path) == {"v1"}
 
 
+def test_what_else_lies_beside_the_versions_does_not_make_a_publication_fail(tmp_path):
+    (tmp_path / "versions").mkdir()
+    for name in ("0-notes.txt", "zz-notes.txt"):
+        (tmp_path / "versions" / name).write_text("mine")
+    for number in range(8):
+        publish_version(tmp_path, f"v{number}")
+    assert versions(tmp_path) == {"0-notes.txt", "zz-notes.txt", *(f"v{number}" for number in range(3, 8))}
+
+
+def test_old_versions_that_cannot_be_removed_are_said_and_the_publication_stands(tmp_path, monkeypatch, caplog):
+    for number in range(5):
+        publish_version(tmp_path, f"v{number}")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with staging_folder(tmp_path) as staged:
+        for name in (KERAS_FILE, SCALER_FILE):
+            (staged / name).write_bytes(b"new")
+        with monkeypatch.context() as patch:
+            patch.setattr("modelStore.shutil.rmtree", refuse)
+            publish(tmp_path, {"model_version": "v5"}, staged)
+    assert read_published(tmp_path).version == "v5"
+    assert "Old versions are not removed" in caplog.text
+
+
 def test_staging_folders_that_a_kill_left_behind_are_removed_after_a_day(tmp_path):
     (tmp_path / "versions").mkdir()
     for name, age in (("old", 2 * 86400), ("new", 3600)):

@@ -223,15 +223,16 @@ import resource, sys
 from pathlib import Path
 from requestLog import RequestLog
 path = Path(sys.argv[1])
-log = RequestLog(path)
+log, other = RequestLog(path), RequestLog(path)
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
-log.append({"timestamp": "2026-01-01T00:00:00+00:00"})
+assert not log.append({"timestamp": "2026-01-01T00:00:00+00:00"})
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-log.append({"timestamp": "whole"})
-print(log.tail(2)[-1]["timestamp"], path.read_text().count("\\nwhole,"))
+for worker in (RequestLog(path), other, log):
+    assert worker.append({"timestamp": "whole"})
+print(*[row["timestamp"] for row in log.tail(9)], path.read_text().count("\\n"))
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "log.csv")], cwd=PROJECT_DIR, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["whole", "1"]
+    assert done.stdout.split() == ["whole", "whole", "whole", "4"]

@@ -136,14 +136,14 @@ def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, n
 
 
 def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path):
-    assert Settings.from_environment().api_keys() == []
+    assert Settings.from_environment().api_keys == []
     monkeypatch.setenv("API_KEY", " one,two ,")
-    assert Settings.from_environment().api_keys() == ["one", "two"]
+    assert Settings.from_environment().api_keys == ["one", "two"]
     (tmp_path / "keys").write_text("three\r\n\n  four\n")
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "keys"))
-    assert Settings.from_environment().api_keys() == ["one", "two", "three", "four"]
+    assert Settings.from_environment().api_keys == ["one", "two", "three", "four"]
     monkeypatch.delenv("API_KEY")
-    assert Settings.from_environment().api_keys() == ["three", "four"]
+    assert Settings.from_environment().api_keys == ["three", "four"]
 
 
 @pytest.mark.parametrize(
@@ -157,6 +157,28 @@ def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, conte
     with pytest.raises(SettingError, match=message) as caught:
         Settings.from_environment()
     assert "API_KEY" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [",", " , "])
+def test_keys_of_which_none_is_left_do_not_open_the_service_to_everyone(monkeypatch, text):
+    monkeypatch.setenv("API_KEY", text)
+    with pytest.raises(SettingError, match=r"API_KEY: there is no key in it"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://user:password@host:8020/x", "http://host:8020/x"),
+        ("https://token@host", "https://host"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
+    ],
+)
+def test_a_password_of_the_tracking_server_is_not_shown(uri, shown):
+    settings = Settings(MLFLOW_TRACKING_URI=uri)
+    assert settings.mlflow_shown == shown
+    assert settings.mlflow_ui_url == (shown if shown.startswith("http") else "")
 
 
 @pytest.mark.parametrize("key", ["sécret-key", "secret key", "secret\tkey"])

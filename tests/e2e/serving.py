@@ -38,7 +38,7 @@ def answers(url):
 class Service:
     """`python app.py` in a process group of its own."""
 
-    def __init__(self, folder, command=(sys.executable, "app.py"), **environment):
+    def __init__(self, folder, command=(sys.executable, "app.py"), stderr=None, **environment):
         self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
@@ -48,7 +48,7 @@ class Service:
             command,
             cwd=PROJECT_DIR,
             env=os.environ | own | environment,
-            stderr=self.stderr,
+            stderr=self.stderr if stderr is None else stderr,
             start_new_session=True,
         )
 

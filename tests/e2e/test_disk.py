@@ -90,6 +90,41 @@ def test_a_full_disk_costs_lines_and_no_answers_and_logging_resumes_by_itself(st
     assert json.loads(requests.get(f"{service.url}/monitor?limit=1", timeout=30).text)["RESPONSES"][0]["status"] == 200
 
 
+def test_a_disk_that_is_too_small_for_the_counts_costs_counts_and_no_answers(start, disk):
+    service = start(TMPDIR=str(disk))  # of 200 kB, less than the files for counts take
+    prices = {predict(service) for _ in range(20)}
+    assert len(prices) == 1
+    assert "not counted in /metrics: no room in" in service.said()
+    assert "SIGBUS" not in service.said()
+    assert len(rows(service.log)) == 20
+    text = requests.get(f"{service.url}/metrics", timeout=30).text
+    assert "forecast_model_ready 1.0" in text
+    kill_workers(service)
+    predict(service)
+    assert service.stop() == 0
+
+
+def test_a_disk_that_fills_up_under_the_counts_costs_no_answers(tmp_path, start):
+    """With room for the files of one worker."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("a file system can be mounted by root alone")
+    try:
+        service = start(TMPDIR=str(folder))
+        fill(folder / "ballast")
+        for path in ("/", "/health", "/nothing", "/metrics", "/monitor", "/backtest", "/static/icon.svg", "/apispec_1.json"):
+            for method in ("GET", "HEAD", "PUT"):
+                assert requests.request(method, service.url + path, timeout=30).status_code in {200, 404, 405}
+        predict(service)
+        assert "SIGBUS" not in service.said()
+        assert service.said().count("not counted in /metrics") == 1
+        assert service.stop() == 0
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def test_a_folder_that_becomes_read_only_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk):
     log = disk / "log.csv"
     service = start(REQUEST_LOG=str(log))

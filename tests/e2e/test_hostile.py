@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -158,6 +159,82 @@ def test_who_goes_on_after_what_is_no_request_still_gets_the_answer(service):
         for _ in range(20):
             connection.sendall(b"no request\r\n" * 2_000)
         assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+CHUNKED = b"POST /predict HTTP/1.1\r\n" + JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+UNREAD = CHUNKED.replace(b"application/json", b"text/plain")
+BROKEN = {
+    "a chunk without an end": (CHUNKED, b"2\r\n{}XX", 400),
+    "a size that is none": (CHUNKED, b"zz\r\n", 400),
+    "an end that is none": (CHUNKED, b"2\r\n{}\r\n0\r\nbad trailer\r\n\r\n", 400),
+    "a trailer that must not be one": (CHUNKED, b"2\r\n{}\r\n0\r\nHost: x\r\n\r\n", 400),
+    "a chunk without an end, unread": (UNREAD, b"2\r\n{}XX", 415),
+    "a trailer that is none, unread": (UNREAD, b"0\r\nbad trailer\r\n\r\n", 415),
+}
+
+
+@pytest.mark.parametrize(("head", "body", "status"), BROKEN.values(), ids=BROKEN)
+def test_what_follows_a_broken_body_is_no_request(service, head, body, status):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(head + body)
+        time.sleep(0.1)
+        with suppress(ConnectionError):
+            connection.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+        received = b""
+        while more := receive(connection):
+            received += more
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 %d" % status)
+    if status == 400:
+        assert b"Connection: close" in received
+
+
+@pytest.mark.parametrize(("piece", "seconds"), [(b"1\r\n \r\n" * 1000, 0.0), (b";" + b"x" * 100, 0.05)], ids=["much", "slowly"])
+def test_chunks_are_bounded_with_all_that_is_about_them(service, piece, seconds):
+    """`service` waits for a body for a second."""
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(CHUNKED + b"1")
+        with suppress(ConnectionError):
+            while time.monotonic() - started < 10:
+                connection.sendall(piece)
+                time.sleep(seconds)
+    assert time.monotonic() - started < 6
+
+
+def test_who_asks_to_continue_is_told_so_at_once(service):
+    head = post(b"", b"Expect: 100-continue\r\n", length=len(BODY))
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        seconds = []
+        for _ in range(5):
+            started = time.monotonic()
+            connection.sendall(head)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 100")
+            seconds.append(time.monotonic() - started)
+            connection.sendall(BODY)
+            received = b""
+            while b'"model_version"' not in received:
+                received += connection.recv(65536)
+            assert received.startswith(b"HTTP/1.1 200")
+    assert min(seconds) < 0.15  # a held back packet takes 0.2
+
+
+SECRETS = {
+    "a key without a colon": b"GET /health HTTP/1.1\r\n" + HOST + b"X-API-Key=topsecret\r\n\r\n",
+    "a key with a space": b"GET /health HTTP/1.1\r\n" + HOST + b"X-API-Key : topsecret\r\n\r\n",
+    "closes behind a short length": post(b"topsecret, 123.456]}", length=2),
+    "a query": b"GET /health?topsecret HTTP/9.9\r\n" + HOST + b"\r\n",
+    "closes as a chunk's size": CHUNKED + b"topsecret\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", SECRETS.values(), ids=SECRETS)
+def test_what_a_broken_request_holds_is_in_no_log(service, request_):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(request_)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 4")
+        time.sleep(0.1)
+    assert "topsecret" not in service.said() + service.log.read_text()
 
 
 def send_on(connection, seconds):

@@ -3,6 +3,7 @@
 import collections
 import csv
 import json
+import os
 import random
 import signal
 import socket
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 import requests
-from serving import answers, wait_until
+from serving import Service, answers, wait_until
 
 from processData import read_snapshot
 from requestLog import COLUMNS
@@ -168,6 +169,73 @@ def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
         received = list(pool.map(receive, connections))
     assert sum(one.startswith(b"HTTP/1.1 200") for one in received) == 400
     assert service.process.wait(30) == 0
+
+
+def test_new_connections_are_served_to_the_end(start):
+    """Clients that open a connection for each request: whoever has one gets an answer, and the others are refused."""
+    service, answered, broken = start(), [], []
+    body = json.dumps({"predict": CLOSES.tolist()}).encode()
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+    def ask_on():
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+            except ConnectionRefusedError:
+                return
+            with connection:
+                try:
+                    connection.sendall(request)
+                    answered.append(connection.recv(65536))
+                except ConnectionError as error:
+                    broken.append(repr(error))
+
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(12):
+            pool.submit(ask_on)
+        time.sleep(1)
+        assert service.stop() == 0
+    assert len(answered) > 200
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answered)
+    assert len(broken) <= 1, broken  # between the last look for connections and the end of the port
+
+
+def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_the_start(start, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("one\n")
+    service = start(API_KEY_FILE=str(keys))
+    keys.write_text("")  # a secret that is being written anew
+    before = workers(service)
+    for worker in before:
+        worker.kill()
+    wait_until(lambda: len({*workers(service)} - {*before}) == 2 and answers(f"{service.url}/ready"), 30, "new workers")
+    asked = [requests.get(f"{service.url}/monitor", headers={"X-API-Key": key}, timeout=30).status_code for key in ("one", "two", "")]
+    assert asked == [200, 401, 401]
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "the settings stay as they were" in service.said(), 30, "word of the broken file")
+    wait_until(lambda: answers(f"{service.url}/ready"), 30, "an answer")
+    keys.write_text("two\n")
+    service.process.send_signal(signal.SIGHUP)
+    asked = {"X-API-Key": "two"}
+    wait_until(lambda: requests.get(f"{service.url}/monitor", headers=asked, timeout=30).ok, 30, "the new key")
+    assert service.stop() == 0
+
+
+def test_a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_path):
+    reader, writer = os.pipe()
+    service = Service(tmp_path, stderr=writer)
+    try:
+        wait_until(lambda: answers(f"{service.url}/health"), 60, "an answer")
+        with requests.Session() as session:
+            for _ in range(3000):
+                assert session.get(f"{service.url}/health", timeout=10).ok
+        assert service.stop() == 0
+    finally:
+        if service.process.poll() is None:
+            os.killpg(service.process.pid, signal.SIGKILL)
+        service.stderr.close()
+        os.close(reader)
+        os.close(writer)
 
 
 def test_idle_connections_do_not_hold_up_the_end(start):
