@@ -6,6 +6,7 @@ Only this module, requestBody.py, answers.py and fastPredict.py know HTTP. Every
 {"error": "<one sentence>", "details": [...]}.
 """
 
+import argparse
 import hashlib
 import logging
 import os
@@ -337,6 +338,12 @@ def _run_gunicorn() -> None:
 
 def main() -> None:
     """Serve: gunicorn where it runs, else Flask's threaded server."""
+    about = "\n".join(f"  {name:22} {field.description}" for name, field in Settings.model_fields.items())
+    argparse.ArgumentParser(
+        description="Serve the forecasts until it is interrupted. It takes no arguments; its settings are environment variables:",
+        epilog=about,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
     try:
         settings = Settings.from_environment()
     except SettingError as error:

@@ -1,10 +1,11 @@
 """The MLflow UI as a child of the API: started after it, at a low priority, restarted if it dies, ended with it.
 
-    python mlflowUI.py      runs the UI alone, until it is interrupted
+    python mlflowUI.py      runs the UI alone, until it is interrupted; its port and its database are settings
 
 The API's master process starts this module; it watches its parent and ends the UI when the parent is gone, however that ended.
 """
 
+import argparse
 import importlib.util
 import logging
 import os
@@ -50,7 +51,10 @@ def start(settings: Settings) -> "subprocess.Popen[bytes] | None":
     if not is_installed():
         log.warning("No MLflow UI: MLflow is not installed. pip install -r requirements.txt, or set MLFLOW_UI=off.")
         return None
-    return subprocess.Popen([sys.executable, str(Path(__file__)), str(os.getpid())], stdin=subprocess.DEVNULL)
+    # MLflow counts with prometheus_client too; in a folder of its own, or not at all.
+    environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    command = [sys.executable, str(Path(__file__)), "--parent", str(os.getpid())]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
 
 
 def stop(child: "subprocess.Popen[bytes] | None") -> None:
@@ -118,12 +122,15 @@ def _end_group(server: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    """Supervise the UI; the one argument, if any, is the process id of the parent."""
+    """Supervise the UI."""
+    parser = argparse.ArgumentParser(description="Run the MLflow UI until it is interrupted. Its settings are environment variables.")
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the process whose end is the UI's too
+    parent = parser.parse_args().parent
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     settings = Settings.from_environment()
     os.nice(LOW_PRIORITY)
     log.info("The MLflow UI will answer on http://%s:%d in half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
-    supervise(settings, int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    supervise(settings, parent)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,10 @@ import itertools
 import logging
 import math
 import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,7 +93,7 @@ def walk_forward_splits(n_closes: int, folds: int) -> list[Split]:
 
 
 def check_backend() -> None:
-    """Check, before Keras is imported, that it will run on TensorFlow: blockLstm.py knows no other backend.
+    """Check that Keras runs on TensorFlow, since blockLstm.py knows no other backend, and import it without what TensorFlow says meanwhile.
 
     Raises:
         BackendError: KERAS_BACKEND says otherwise.
@@ -99,6 +102,22 @@ def check_backend() -> None:
         raise BackendError(
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
         )
+    with _without_stderr():
+        import keras  # noqa: F401
+
+
+@contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Let nothing reach stderr, from C++ neither: that there is no GPU is said there before any setting counts."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def build_network(

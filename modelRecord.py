@@ -100,8 +100,11 @@ def read_kept(folder: Path) -> RunRecord:
         run = json.loads((folder / RUN_FILE).read_bytes())
         problems = problems_of(folder, run["files"], only=sorted({*MODEL_FILES, *run["files"]}))
         losses, example = dict(run["losses"]), np.array(run["example"], np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnfitRecordError(f"{folder} holds no run that was kept for MLflow.", [f"{type(error).__name__}: {error}"]) from None
+    except OSError as error:
+        reason = f"{RUN_FILE}: {error.strerror}; a run that was logged is removed"
+        raise UnfitRecordError(f"{folder} holds no run that was kept for MLflow.", [reason]) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnfitRecordError(f"{folder} holds no run that was kept for MLflow.", [f"{RUN_FILE}: {error}"]) from None
     if problems:
         raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", problems)
     plots = {path.name: path.read_bytes() for path in sorted((folder / PLOTS).glob("*.png"))}

@@ -156,9 +156,9 @@ def rollback(model_dir: Path) -> PublishedModel:
     Raises:
         ModelUnavailableError: there is none, or its files are not as published; nothing is changed.
     """
+    if not (model_dir / METADATA_FILE).is_file():
+        raise ModelUnavailableError("No model is published yet, so there is none to go back to.", [MISSING])
     with locked(model_dir):
-        if not (model_dir / METADATA_FILE).is_file():
-            raise ModelUnavailableError("No model is published yet, so there is none to go back to.", [MISSING])
         current = _read_json(model_dir / METADATA_FILE)
         previous = current.get("previous_version")
         if not previous:

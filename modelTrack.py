@@ -364,8 +364,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     settings = Settings.from_environment()
     model_dir = options.model_dir or settings.MODEL_DIR
+    serves = model_dir.resolve() == settings.MODEL_DIR.resolve()
+    if not (options.folder or serves):
+        parser.error("the alias follows the model in MODEL_DIR alone: set that, or name the folder of a run")
     is_published = log_later(options.folder, model_dir, settings) if options.folder else True
-    if is_published and model_dir.resolve() == settings.MODEL_DIR.resolve():  # it serves
+    if is_published and serves:
         log.info("The alias %r points at version %s.", CHAMPION, set_champion(model_dir, settings))
 
 

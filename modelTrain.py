@@ -143,6 +143,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         log.info("MLflow run: %s. Repeat it: %s", metadata["mlflow_run_id"] or "none yet", repeat_command(closes, options))
         log.info("%s", verdict.reason)
         if options.promote == "never":
+            log.info("Not published (--promote never).")
             return
         if not verdict.publish:
             raise NotPromotedError(f"Not published. {verdict.reason}")
@@ -236,27 +237,26 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train on a symbol's closes, evaluate, log to MLflow and publish. "
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
-    parser.add_argument("--start", type=commandLine.iso_date, default="2010-01-01", help="first day")
-    parser.add_argument("--end", type=commandLine.iso_date, help="last day; yesterday if not given")
+    parser.add_argument("--start", type=commandLine.iso_date, default="2010-01-01", help="first day (default: %(default)s)")
+    parser.add_argument("--end", type=commandLine.iso_date, help="last day (default: yesterday)")
     parser.add_argument(
         "--source",
         choices=["auto", "yahoo", "cache", "snapshot", "csv"],
         default="auto",
-        help="auto: Yahoo Finance, then its cache, then the embedded snapshot",
+        help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
     )
     parser.add_argument("--csv", type=Path, help="file with a header and the columns date, close")
-    parser.add_argument("--epochs", type=commandLine.positive_int, default=15, help="passes over the data")
-    parser.add_argument("--batch-size", type=commandLine.positive_int, default=32, help="windows in a step")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model; MODEL_DIR if not given")
+    parser.add_argument("--epochs", type=commandLine.positive_int, default=15, help="passes over the data (default: %(default)s)")
+    parser.add_argument("--batch-size", type=commandLine.positive_int, default=32, help="windows in a step (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: %(default)s)")
+    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     parser.add_argument(
         "--promote",
         choices=["if-better", "always", "never"],
         default="if-better",
-        help="publish if not worse than the published model on days that neither has seen, always, or never",
+        help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
     )
     parser.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
     parser.add_argument("--walk-forward", type=commandLine.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")

@@ -90,6 +90,8 @@ def read_body() -> PredictOne | PredictMany:
         return kind.model_validate(content)
     except (ValidationError, OverflowError) as error:
         shape = f'{{"predict": [{WINDOW} closes], "horizon": 1 to {MAX_HORIZON}}}'
+        if kind is PredictMany:
+            shape = f'{{"predict": [[{WINDOW} closes], ...]}}, of up to {MAX_WINDOWS} windows and without a horizon'
         raise RequestError(422, f"The body does not have the form {shape}.", _problems(error)) from None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 PROJECT_DIR = Path(__file__).resolve().parent
 
@@ -31,6 +32,13 @@ def _check_origins(text: str) -> str:
 
 
 SettingPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path.expanduser())]
+
+
+def _said(problem: ErrorDetails) -> str:
+    """What is wrong with a value, in words that need no knowledge of pydantic."""
+    if problem["type"] == "string_pattern_mismatch":
+        return "not an address such as http://host:8020"
+    return problem["msg"].removeprefix("Value error, ")
 
 
 class SettingError(ValueError):
@@ -142,7 +150,7 @@ class Settings(BaseModel):
             keys += found
         if not all(re.fullmatch(r"[!-~]+", key) for key in keys):
             raise SettingError(
-                "Wrong setting. API_KEY: a key has letters, digits and signs of ASCII, no spaces: others do not fit into a header"
+                "Wrong setting. API_KEY or API_KEY_FILE: a key has letters, digits and signs of ASCII, no spaces, to fit into a header"
             )
         return keys
 
@@ -157,7 +165,7 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
-            problems = [f"{e['loc'][0]}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)]
+            problems = [f"{e['loc'][0]}={e['input']!r}: {_said(e)}" for e in error.errors(include_url=False)]
             raise SettingError("Wrong setting. " + "; ".join(problems)) from None
         settings.api_keys  # noqa: B018  # read now
         return settings

@@ -90,7 +90,7 @@ def with_close(close):
         ({"predict": CLOSES, "symbol": "MSFT"}, "symbol"),
         ({"predict": [CLOSES, CLOSES[:59]]}, "predict[1]"),
         ({"predict": [CLOSES, 1.0]}, "predict[1]"),
-        ({"predict": [CLOSES], "horizon": 2}, "horizon"),
+        ({"predict": [CLOSES], "horizon": 2}, "up to 1024 windows and without a horizon"),
         ({"predict": [CLOSES] * 1025}, "at most 1024"),
     ],
 )
@@ -98,7 +98,7 @@ def test_predict_refuses_wrong_values_and_names_their_place(client, body, named)
     answer = client.post("/predict", json=body)
     assert answer.status_code == 422
     assert set(answer.json) == {"error", "details"}
-    assert named in " ".join(answer.json["details"])
+    assert named in " ".join([answer.json["error"], *answer.json["details"]])
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 4000])

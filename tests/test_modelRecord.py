@@ -97,8 +97,9 @@ def test_a_folder_without_a_kept_run_is_refused_in_one_sentence(record, tmp_path
         read_kept(kept)
     assert str(kept) in str(caught.value)
     shutil.rmtree(kept)
-    with pytest.raises(UnfitRecordError, match="holds no run that was kept for MLflow"):
+    with pytest.raises(UnfitRecordError, match="holds no run that was kept for MLflow") as caught:
         read_kept(kept)
+    assert caught.value.details == ["run.json: No such file or directory; a run that was logged is removed"]
 
 
 def test_a_run_whose_version_leads_elsewhere_is_refused(record, tmp_path):

@@ -161,6 +161,12 @@ def test_rollback_puts_the_previous_version_back(tmp_path):
     assert (tmp_path / KERAS_FILE).read_text().startswith("v1")
 
 
+def test_rollback_in_a_folder_that_is_not_there_makes_none(tmp_path):
+    with pytest.raises(ModelUnavailableError, match="none to go back to"):
+        rollback(tmp_path / "mistyped")
+    assert not (tmp_path / "mistyped").exists()
+
+
 def test_rollback_twice_goes_two_versions_back_and_then_no_further(tmp_path):
     for version in ("v1", "v2", "v3"):
         publish_version(tmp_path, version)

@@ -342,3 +342,9 @@ def test_a_database_that_cannot_be_used_ends_a_training_before_it_begins_in_one_
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"error: MLflow at {settings.MLFLOW_TRACKING_URI} does not answer: {said}. Set MLFLOW_TRACKING_URI")
     assert "epoch" not in done.stderr
+
+
+def test_the_alias_is_not_said_to_follow_a_folder_that_does_not_serve(settings):
+    done = run("modelTrack.py", "--model-dir", "elsewhere")
+    assert done.returncode == 2
+    assert "the alias follows the model in MODEL_DIR alone" in done.stderr

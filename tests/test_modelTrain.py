@@ -176,6 +176,8 @@ def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metad
 def test_never_logs_and_ends_with_code_0_without_publishing(tmp_path):
     done = train(tmp_path, *SHORT, "--promote", "never")
     assert "MLflow run" in done.stderr
+    assert done.stderr.splitlines()[-1] == "Not published (--promote never)."
+    assert "oneDNN" not in done.stderr  # nor what else TensorFlow says
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()
 
 

@@ -213,3 +213,15 @@ def test_unknown_setting_is_refused():
 
 def test_every_setting_says_what_it_is():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("RATE_LIMIT", "10", "a rate is a number"), ("YAHOO_URL", "foo", "not an address such as"), ("CORS_ORIGINS", "x", "is not an origin")],
+)
+def test_what_is_wrong_is_said_in_plain_words(monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match=said) as caught:
+        Settings.from_environment()
+    assert "Value error" not in str(caught.value)
+    assert "pattern" not in str(caught.value)

@@ -106,6 +106,19 @@ def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
     wait_until(lambda: versions() == {("20990101-000000-000000", False)}, 30, "the old model and the problem")
 
 
+def test_the_command_says_its_settings_and_takes_no_arguments():
+    for script in ("app.py", "mlflowUI.py"):
+        told = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60)
+        assert "environment variables" in " ".join(told.stdout.split())
+        wrong = subprocess.run([sys.executable, script, "--port", "9"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2
+        assert "unrecognized arguments: --port 9" in wrong.stderr
+    assert (
+        "WEB_CONCURRENCY"
+        in subprocess.run([sys.executable, "app.py", "-h"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60).stdout
+    )
+
+
 @pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("PORT", "0"), ("MLFLOW_UI", "maybe"), ("WEB_CONCURRENCY", "0")])
 def test_a_wrong_setting_stops_the_start_and_is_named(name, value):
     done = subprocess.run(
@@ -156,6 +169,8 @@ def test_the_mlflow_ui_is_a_child_that_is_restarted_and_ends_with_the_service(st
     redirect = requests.get(f"{service.url}/mlflow", allow_redirects=False, timeout=5)
     assert (redirect.status_code, redirect.headers["Location"]) == (302, f"{ui}/")
     assert "MLflow" in requests.get(f"{service.url}/mlflow", timeout=30).text
+    counted = set(re.findall(r"^([a-z]+)_", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M))
+    assert counted == {"http", "request", "forecast"}  # MLflow counts too, but not here
 
     def servers():
         return [child for child in service.children() if "mlflow" in child.cmdline()]
