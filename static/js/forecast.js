@@ -23,6 +23,11 @@ function tell(problems) {
   showProblems(field, byId("closes-error"), problems);
 }
 
+/** Which closes those in the field are. @param {string} text */
+function tellOrigin(text) {
+  write(byId("closes-origin"), text.trim());
+}
+
 /** @param {string[]} messages why a request failed */
 function tellFailure(messages) {
   showMessages(byId("request-error"), messages);
@@ -36,7 +41,7 @@ function showHorizon() {
 function loadExample() {
   field.value = example.closes.join(", ");
   tell([]);
-  write(byId("closes-origin"), `The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
+  tellOrigin(`The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
 }
 
 /** Put the chosen file's text where closes are pasted, and say what is wrong with it. */
@@ -48,11 +53,13 @@ async function loadFile() {
   const text = chosen.size > MAX_FILE_BYTES ? null : await chosen.text().catch(() => null);
   file.value = ""; // so that the same file can be chosen again, once it is mended
   field.value = text ?? "";
-  byId("closes-origin").textContent = text === null ? "" : `From the file ${chosen.name}.`;
   if (text === null) {
+    tellOrigin("");
     tell([chosen.size > MAX_FILE_BYTES ? `${chosen.name} is larger than 1 MB.` : `${chosen.name} cannot be read.`]);
   } else {
-    tell(parseCloses(text).problems);
+    const { problems, note } = parseCloses(text);
+    tellOrigin(`From the file ${chosen.name}. ${note}`);
+    tell(problems);
   }
 }
 
@@ -93,6 +100,6 @@ file.addEventListener("change", loadFile);
 horizon.addEventListener("input", showHorizon);
 field.addEventListener("input", () => {
   tell([]);
-  byId("closes-origin").textContent = "";
+  tellOrigin(parseCloses(field.value).note);
 });
 showHorizon();

@@ -17,7 +17,7 @@ from browsing import (
     shown,
 )
 from matplotlib.image import imread
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 pytestmark = MARKS
 
@@ -96,6 +96,51 @@ def test_two_columns_of_date_and_close_are_read(page, header):
     assert sent.value.post_data_json["predict"] == closes
 
 
+def dated(closes: list[float]) -> list[tuple[str, float]]:
+    return [(f"2022-{1 + day // 28:02}-{1 + day % 28:02}", close) for day, close in enumerate(closes)]
+
+
+def paste(page: Page, text: str) -> dict:
+    """What is sent of a pasted text."""
+    with page.expect_request("**/predict") as sent:
+        page.get_by_label("60 closes, oldest first").fill(text)
+        page.get_by_role("button", name="Forecast", exact=True).click()
+    return sent.value.post_data_json
+
+
+HUNDRED = [100.5 + day for day in range(100)]
+FILES = {
+    "Yahoo's export": ("Date,Open,High,Low,Close,Adj Close,Volume", "{date},1,2,3,4,{close},1000"),
+    "no adjusted closes, the date last": ("volume;CLOSE;DATE", "1000;{close};{date}"),
+    "quoted, with commas inside": ('"Date","Close","Volume"', '"{date}","{close}","1,000"'),
+    "with a time of day": ("Date,Close", "{date} 00:00:00-05:00,{close}"),
+    "without a header": ("", "{date},{close}"),
+}
+
+
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize(("header", "row"), FILES.values(), ids=FILES)
+def test_newest_60_of_dated_closes_are_taken_by_the_names_of_their_columns(page, header, row, newest_first):
+    rows = [row.format(date=date, close=close) for date, close in dated(HUNDRED)]
+    text = "\n".join([header, *(rows[::-1] if newest_first else rows), "", ""])
+    assert paste(page, text)["predict"] == HUNDRED[-60:]
+    expect(page.locator("#closes-origin")).to_have_text("The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16.")
+
+
+def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
+    page.get_by_label("Load a CSV file").set_input_files(csv_file(HUNDRED))
+    expect(page.locator("#closes-origin")).to_have_text(
+        "From the file prices.csv. The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16."
+    )
+    expect(page.locator("#closes-error")).to_be_hidden()
+
+
+@pytest.mark.parametrize("text", ["{}", " {}\n", '{{"horizon": 3, "predict": {}}}'])
+def test_closes_are_read_from_json(page, text):
+    closes = [100.5 + day for day in range(60)]
+    assert paste(page, text.format(json.dumps(closes, indent=1)))["predict"] == closes
+
+
 BAD_PASTES = {
     "nothing": ("  \n", "Paste 60 closes"),
     "59 closes": (" ".join(["7"] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
@@ -106,17 +151,31 @@ BAD_PASTES = {
     "zero": (" ".join(["0"] + ["7"] * 59), "Item 1, “0”, is not above zero."),
     "infinity": (" ".join(["1e999"] + ["7"] * 59), "Item 1, “1e999”, is no number."),
     "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
-    "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
+    "out of order": ("2022-01-03,7\n2022-01-05,7\n2022-01-04,7\n2022-01-06,7", "Line 3: 2022-01-04 does not come after 2022-01-05"),
+    "out of order, newest first": ("2022-01-05,7\n2022-01-06,7\n2022-01-03,7", "Line 2: 2022-01-06 does not come before 2022-01-05"),
+    "a day twice": ("2022-01-03,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-03"),
     "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
+    "too few dated closes": ("2022-01-03,7\n2022-01-04,7", "Found 2 closes; a forecast takes 60: 58 missing."),
+    "a header without close": ("Date,Open\n2022-01-03,7", "a column “close” (or “Adj Close”); it has: “Date”, “Open”."),
+    "a header without date": ("Close,Day\n7,2022-01-03", "Line 1 needs a column “date”"),
+    "more fields than the header": ("Date,Close\n2022-01-03,7,8", "Line 2 has 3 fields, the header 2."),
+    "another form of date": ("Date,Close\n03.01.2022,7", "Line 2: “03.01.2022” is no date like 2022-12-28."),
+    "no close in a column": ("Date,Open,Close\n2022-01-03,7,null", "Line 2, “null”, is no number."),
+    "a day that no calendar has": ("2022-02-28,7\n2022-02-30,7", "Line 2: 2022-02-30 is no date."),
+    "JSON that is cut off": ("[7, 7", "The text begins as JSON does, but is not sound JSON."),
+    "JSON of something else": ('{"closes": [7]}', "The JSON is neither a list of closes nor has one as “predict”."),
+    "59 closes in JSON": (json.dumps([7] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
+    "61 closes in JSON": (json.dumps([7] * 61), "Found 61 closes; a forecast takes 60: keep the newest 60."),
+    "a text in JSON": (json.dumps([7] * 59 + ["7"]), 'Item 60, “"7"”, is no number.'),
     "a day that is none": ("2022-02-28,7\n2022-13-01,7", "Line 2: 2022-13-01 is no date."),
     "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
 }
 
 
-@pytest.mark.parametrize(("paste", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
-def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, paste, message):
+@pytest.mark.parametrize(("text", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
+def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, text, message):
     field = page.get_by_label("60 closes, oldest first")
-    field.fill(paste)
+    field.fill(text)
     page.get_by_role("button", name="Forecast", exact=True).click()
     error = page.locator("#closes-error")
     expect(error).to_contain_text(message)
@@ -136,7 +195,7 @@ def test_message_at_the_field_goes_when_it_is_mended(page):
 
 
 def csv_file(closes: list[float]) -> dict:
-    rows = [f"2022-{1 + day // 28:02}-{1 + day % 28:02},{close}" for day, close in enumerate(closes)]
+    rows = [f"{date},{close}" for date, close in dated(closes)]
     return {"name": "prices.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close", *rows]).encode()}
 
 
