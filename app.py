@@ -134,8 +134,8 @@ def page() -> str:
     service, opening = _service(), current_app.extensions["openingForecast"]
     try:
         forecaster = service.models.current()
-    except ModelUnavailableError:
-        return render_template("index.html", model=None, opening=None, **embedded())
+    except ModelUnavailableError as error:
+        return render_template("index.html", model=None, problem=str(error), opening=None, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
     return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import unescape
 
 import numpy as np
 import pytest
@@ -63,6 +64,22 @@ def test_monitor_refuses_an_absurd_limit(client, limit):
     answer = client.get("/monitor", query_string={"limit": limit})
     assert answer.status_code == 422
     assert "limit" in answer.json["error"]
+
+
+@pytest.mark.parametrize("damage", ["none", "a byte", "a file"])
+def test_page_says_why_there_is_no_model_as_ready_does(settings, model_dir, damage):
+    for version in (model_dir / "versions").iterdir():
+        for file in version.glob("*.onnx") if damage != "none" else ():
+            file.write_bytes(file.read_bytes()[:-1]) if damage == "a byte" else file.unlink()
+    if damage == "none":
+        (model_dir / "metadata.json").unlink()
+    client = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client()
+    refusal = client.get("/ready")
+    assert refusal.status_code == 503
+    page = unescape(client.get("/").text)
+    assert f"No forecast can be made: {refusal.json['error']}" in page
+    assert f"There is no backtest: {refusal.json['error']}" in page
+    assert ("No model is published yet" in page) == (damage == "none")
 
 
 def test_mlflow_says_how_to_start_the_ui_where_none_runs(client):

@@ -76,7 +76,7 @@ def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
         page = browser.new_page()
         watch = Watch(page)
         page.goto(url)
-        expect(page.locator("#model")).to_contain_text("There is no model yet")
+        expect(page.locator("#model")).to_contain_text("No model is published yet.")
         expect(page.locator("#model")).to_contain_text("python modelTrain.py")
         expect(page.locator("#placeholder")).to_be_visible()
         expect(page.locator("#result")).to_be_hidden()
