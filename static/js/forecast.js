@@ -4,7 +4,7 @@ import { predict } from "./api.js";
 import { askServer } from "./ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
 import { showMessages, showProblems } from "./messages.js";
-import { showOutput } from "./output.js";
+import { hideOutput, showOutput } from "./output.js";
 import { write } from "./prose.js";
 
 const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
@@ -18,9 +18,12 @@ const file = byId("file");
 const example = JSON.parse(byId("example").textContent);
 let waiting = false;
 
-/** @param {string[]} problems */
+/** Tell what is wrong with the closes; a forecast of others would look like theirs. @param {string[]} problems */
 function tell(problems) {
   showProblems(field, byId("closes-error"), problems);
+  if (problems.length) {
+    hideOutput();
+  }
 }
 
 /** Which closes those in the field are. @param {string} text */

@@ -74,8 +74,9 @@ function bounds(period) {
   return shown && daysOf(period, shown.closes.length, shown.answer.path.length);
 }
 
-/** Show no answer, as the newest question has none. */
+/** Show no answer, as the newest question has none, nor one to an older question that comes late. */
 export function hideOutput() {
+  newQuestion();
   panel.hidden = true;
   byId("placeholder").hidden = false;
 }

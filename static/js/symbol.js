@@ -3,7 +3,7 @@
 import { forecastSymbol } from "./api.js";
 import { askServer } from "./ask.js";
 import { showProblems } from "./messages.js";
-import { showOutput } from "./output.js";
+import { hideOutput, showOutput } from "./output.js";
 
 /** @typedef {import("./api.js").SymbolAnswer} SymbolAnswer */
 
@@ -42,6 +42,7 @@ async function ask() {
   const problem = symbolProblem(symbol);
   tell(problem ? [problem] : []);
   if (problem) {
+    hideOutput();
     field.focus();
     return;
   }

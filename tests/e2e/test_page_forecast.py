@@ -1,6 +1,7 @@
 """The form for closes and the panel of an answer, in a real Chromium."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from browsing import (
     shown,
 )
 from matplotlib.image import imread
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = MARKS
 
@@ -221,6 +222,45 @@ def test_wrong_file_is_told_at_the_field_and_can_be_chosen_again_when_mended(pag
     expect(page.locator("#closes-error")).to_have_text("film.csv is larger than 1 MB.")
     expect(page.get_by_label("60 closes, oldest first")).to_have_value("")
     assert watch.predictions == []
+
+
+def fill_and_ask(page: Page, label: str, text: str, button: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+REFUSED = {
+    "a paste": lambda page: fill_and_ask(page, "60 closes, oldest first", "7 8 9", "Forecast"),
+    "a file": lambda page: page.get_by_label("Load a CSV file").set_input_files(csv_file([7.0] * 59)),
+    "a large file": lambda page: page.get_by_label("Load a CSV file").set_input_files(
+        {"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 1_000_001}
+    ),
+    "what is no symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
+    "a symbol without closes": lambda page: fill_and_ask(page, "Stock symbol", "ACME", "Forecast 20 days"),
+    "what the server refuses": lambda page: fill_and_ask(page, "60 closes, oldest first", "1 " * 59 + "1000000000", "Forecast"),
+}
+
+
+@pytest.mark.parametrize("refuse", REFUSED.values(), ids=REFUSED)
+def test_no_older_forecast_stays_beside_what_is_refused(page, refuse):
+    forecast(page)
+    refuse(page)
+    expect(page.locator("#result")).to_be_hidden(timeout=60_000)
+    expect(page.locator("#placeholder")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
+    forecast(page)
+    expect(page.locator("#result")).to_be_visible()
+
+
+def test_late_answer_is_not_shown_beside_what_is_refused(page):
+    held: list[Route] = []
+    page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    fill_and_ask(page, "Stock symbol", "JNJ", "Forecast 20 days")
+    expect(page.locator("#symbol-progress")).to_contain_text("JNJ")
+    fill_and_ask(page, "60 closes, oldest first", "7 8 9", "Forecast")
+    held[0].continue_()
+    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+    expect(page.locator("#result")).to_be_hidden()
 
 
 def test_error_of_the_server_is_shown_with_its_details(page, server):
