@@ -4,6 +4,7 @@ import { predict } from "./api.js";
 import { askServer } from "./ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
 import { showMessages, showProblems } from "./messages.js";
+import { ownOrigin } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
 import { write } from "./prose.js";
 
@@ -83,7 +84,7 @@ async function ask() {
     showBusy,
     again: ask,
     succeed: ({ answer }, headers) =>
-      showOutput({ answer, closes, dates, symbol: "", origin: "", call: { url: form.action, body, headers } }),
+      showOutput({ answer, closes, dates, symbol: "", ...ownOrigin(dates), call: { url: form.action, body, headers } }),
     fail: (reply) => tellFailure([reply.error, ...reply.details]),
   });
 }

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,15 @@ def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
         "From the file prices.csv. The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16."
     )
     expect(page.locator("#closes-error")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("age", "told"), [(-3, ""), (0, ", today"), (1, ", 1 day ago"), (1234, ", 1,234 days ago")])
+def test_own_dated_closes_tell_the_last_date_and_its_age(page, age, told):
+    last = datetime.now(UTC).date() - timedelta(days=age)
+    paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
+    expect(page.locator("#origin")).to_have_text(f"Your closes, the last of {last}{told}.")
+    forecast(page)
+    expect(page.locator("#origin")).to_be_empty()
 
 
 @pytest.mark.parametrize("text", ["{}", " {}\n", '{{"horizon": 3, "predict": {}}}'])
