@@ -89,6 +89,23 @@ def test_mlflow_says_how_to_start_the_ui_where_none_runs(client):
     assert answer.json["details"]
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"), [(None, "json"), ("*/*", "json"), ("application/json", "json"), (BROWSER, "html"), ("text/html", "html")]
+)
+def test_mlflow_is_refused_as_a_page_to_a_browser_alone(client, accept, kind):
+    answer = client.get("/mlflow", headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert answer.content_type == {"json": "application/json", "html": "text/html; charset=utf-8"}[kind]
+    assert "Accept" in [name.strip() for name in answer.headers["Vary"].split(",")]
+    error = client.get("/mlflow").json
+    for sentence in (error["error"], *error["details"]):
+        assert sentence in answer.text
+    assert ("<h2" in answer.text) == (kind == "html")
+
+
 @pytest.mark.parametrize("name", ["MLFLOW_UI_URL", "MLFLOW_TRACKING_URI"])
 def test_mlflow_redirects_to_the_set_url_or_to_the_tracking_servers_own_ui(settings, name):
     own = settings.model_copy(update={name: "https://mlflow.example.org/ui"})
