@@ -21,12 +21,10 @@ export function parseCloses(text) {
   if (!text.trim()) {
     return { closes: [], dates: [], problems: [`Paste ${WINDOW} closes, or load the example.`], note: "" };
   }
-  const { items, dates, problems } = read(text);
-  if (!problems.length) {
-    problems.push(...items.map(itemProblem).filter((problem) => problem !== null));
-    if (items.length < WINDOW || (items.length > WINDOW && !dates.length)) {
-      problems.unshift(countProblem(items.length));
-    }
+  const { items, dates, problems: misread } = read(text);
+  const problems = misread.length ? misread : items.map(itemProblem).filter((problem) => problem !== null);
+  if (!misread.length && (items.length < WINDOW || (items.length > WINDOW && !dates.length))) {
+    problems.unshift(countProblem(items.length));
   }
   const used = dates.slice(-WINDOW);
   return {
@@ -62,7 +60,15 @@ function readJson(text) {
   if (!Array.isArray(list)) {
     return { items: [], dates: [], problems: ["The JSON is neither a list of closes nor has one as “predict”."] };
   }
-  return { items: list.map((value, index) => ({ text: JSON.stringify(value), place: `Item ${index + 1}` })), dates: [], problems: [] };
+  return { items: list.map((value, index) => ({ text: asText(value), place: `Item ${index + 1}` })), dates: [], problems: [] };
+}
+
+/** A value of a list in JSON, as it is told. @param {unknown} value */
+function asText(value) {
+  if (Array.isArray(value)) {
+    return "[…]";
+  }
+  return value !== null && typeof value === "object" ? "{…}" : JSON.stringify(value);
 }
 
 /**

@@ -152,6 +152,21 @@ def test_closes_are_read_from_json(page, text):
     assert paste(page, text.format(json.dumps(closes, indent=1)))["predict"] == closes
 
 
+LARGE = {
+    "words": ("x " * 400_000, "Item 1, “x”, is no number."),
+    "rows out of order": ("2022-01-04,7\n2022-01-03,7\n" * 30_000, "Line 3: 2022-01-04 does not come before 2022-01-03"),
+    "nested JSON": ("[" * 400_000 + "]" * 400_000, "Item 1, “[…]”, is no number."),
+    "quotes": ('"' * 800_000, "is no number."),
+    "commas": ("," * 800_000 + "7", "Found 1 close; a forecast takes 60: 59 missing."),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), LARGE.values(), ids=LARGE)
+def test_large_file_of_something_else_is_told_as_a_small_one(page, text, message):
+    page.get_by_label("Load a CSV file").set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": text.encode()})
+    expect(page.locator("#closes-error")).to_contain_text(message)
+
+
 BAD_PASTES = {
     "nothing": ("  \n", "Paste 60 closes"),
     "59 closes": (" ".join(["7"] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
