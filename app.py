@@ -135,8 +135,8 @@ def page() -> str:
     service, opening = _service(), current_app.extensions["openingForecast"]
     try:
         forecaster = service.models.current()
-    except ModelUnavailableError:
-        return render_template("index.html", model=None, opening=None, **embedded())
+    except ModelUnavailableError as error:
+        return render_template("index.html", model=None, problem=str(error), opening=None, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
     return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
 
@@ -182,13 +182,13 @@ def prometheus() -> Response:
 def mlflow() -> ResponseReturnValue:
     """Redirect to the MLflow UI.
 
-    :raise 503: none runs; the answer says how to start it.
+    :raise 503: none runs; the answer says how to start it, to a browser as a page.
     """
     settings = _service().settings
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
     if not mlflowUI.is_answering(settings):
-        raise RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings), MLFLOW_SECONDS)
+        return _no_mlflow(RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings), MLFLOW_SECONDS))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
 
@@ -229,6 +229,16 @@ def _from_query(name: str, low: int, high: int, default: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise RequestError(422, f"{name} must be a whole number from {low} to {high}.")
     return int(text)
+
+
+def _no_mlflow(error: RequestError) -> ResponseReturnValue:
+    """The error as any other, but as a page for who would rather read HTML."""
+    response = current_app.make_response(error_answer(error))
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        response.set_data(render_template("noMlflow.html", error=error, details=error.details))
+        response.mimetype = "text/html"
+    response.vary.add("Accept")
+    return response
 
 
 def _mlflow_advice(settings: Settings) -> list[str]:

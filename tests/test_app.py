@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import unescape
 
 import numpy as np
 import pytest
@@ -65,11 +66,44 @@ def test_monitor_refuses_an_absurd_limit(client, limit):
     assert "limit" in answer.json["error"]
 
 
+@pytest.mark.parametrize("damage", ["none", "a byte", "a file"])
+def test_page_says_why_there_is_no_model_as_ready_does(settings, model_dir, damage):
+    for version in (model_dir / "versions").iterdir():
+        for file in version.glob("*.onnx") if damage != "none" else ():
+            file.write_bytes(file.read_bytes()[:-1]) if damage == "a byte" else file.unlink()
+    if damage == "none":
+        (model_dir / "metadata.json").unlink()
+    client = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client()
+    refusal = client.get("/ready")
+    assert refusal.status_code == 503
+    page = unescape(client.get("/").text)
+    assert f"No forecast can be made: {refusal.json['error']}" in page
+    assert f"There is no backtest: {refusal.json['error']}" in page
+    assert ("No model is published yet" in page) == (damage == "none")
+
+
 def test_mlflow_says_how_to_start_the_ui_where_none_runs(client):
     answer = client.get("/mlflow")
     assert answer.status_code == 503
     assert "does not answer" in answer.json["error"]
     assert answer.json["details"]
+
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"), [(None, "json"), ("*/*", "json"), ("application/json", "json"), (BROWSER, "html"), ("text/html", "html")]
+)
+def test_mlflow_is_refused_as_a_page_to_a_browser_alone(client, accept, kind):
+    answer = client.get("/mlflow", headers={"Accept": accept} if accept else {})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert answer.content_type == {"json": "application/json", "html": "text/html; charset=utf-8"}[kind]
+    assert "Accept" in [name.strip() for name in answer.headers["Vary"].split(",")]
+    error = client.get("/mlflow").json
+    for sentence in (error["error"], *error["details"]):
+        assert sentence in answer.text
+    assert ("<h2" in answer.text) == (kind == "html")
 
 
 @pytest.mark.parametrize("name", ["MLFLOW_UI_URL", "MLFLOW_TRACKING_URI"])

@@ -1,78 +1,80 @@
 /** Pasted text -> 60 closes, or sentences that say what is wrong and where. Nothing is guessed. */
 
+import { areDated, readDatedRows, readRows } from "./datedRows.js";
+
 export const WINDOW = 60;
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const DATE = /^\d{4}-\d{2}-\d{2}/;
 const DIGITS_COMMA_DIGITS = /^\d+,\d+(\.\d+)?$/;
-const DATE_LENGTH = 10;
+const JSON_START = /^\s*[[{]/;
 const MAX_PROBLEMS = 3;
 
-/** @typedef {{text: string, place: string}} Item  one pasted number and where it stands */
+/** @typedef {import("./datedRows.js").Item} Item */
+/** @typedef {import("./datedRows.js").Found} Found */
 
 /**
  * @param {string} text
- * @returns {{closes: number[], dates: string[], problems: string[]}} closes, and their dates if they came with some, are right only
- *   where problems is empty
+ * @returns {{closes: number[], dates: string[], problems: string[], note: string}} closes, their dates if they came with some, and which
+ *   they are if there were more, are right only where problems is empty
  */
 export function parseCloses(text) {
   if (!text.trim()) {
-    return { closes: [], dates: [], problems: [`Paste ${WINDOW} closes, or load the example.`] };
+    return { closes: [], dates: [], problems: [`Paste ${WINDOW} closes, or load the example.`], note: "" };
+  }
+  const { items, dates, problems: misread } = read(text);
+  const problems = misread.length ? misread : items.map(itemProblem).filter((problem) => problem !== null);
+  if (!misread.length && (items.length < WINDOW || (items.length > WINDOW && !dates.length))) {
+    problems.unshift(countProblem(items.length));
+  }
+  const used = dates.slice(-WINDOW);
+  return {
+    closes: items.slice(-WINDOW).map((item) => Number(item.text)),
+    dates: used,
+    problems: shorten(problems),
+    note: items.length > WINDOW && !problems.length ? newestNote(items.length, used) : "",
+  };
+}
+
+/** @param {string} text @returns {Found} */
+function read(text) {
+  if (JSON_START.test(text)) {
+    return readJson(text);
   }
   const rows = readRows(text);
-  const { items, dates, problems } = rows.some((row) => DATE.test(row.cells[0])) ? readDatedRows(rows) : readList(text);
-  if (!problems.length) {
-    problems.push(...items.map(itemProblem).filter((problem) => problem !== null));
-    if (items.length !== WINDOW) {
-      problems.unshift(countProblem(items.length));
-    }
-  }
-  return { closes: items.map((item) => Number(item.text)), dates, problems: shorten(problems) };
+  return areDated(rows) ? readDatedRows(rows) : readList(text);
 }
 
 /**
- * The lines that are not blank, each cut into cells.
+ * A list of numbers in JSON, or the body of a call to /predict.
  * @param {string} text
+ * @returns {Found}
  */
-function readRows(text) {
-  return text
-    .split(/\r\n|\r|\n/)
-    .map((line, index) => ({ number: index + 1, cells: line.split(/[,;\t]/).map((cell) => cell.trim().replace(/^"(.*)"$/, "$1")) }))
-    .filter((row) => row.cells.some((cell) => cell));
-}
-
-/**
- * Lines of date and close, with or without a header.
- * @param {{number: number, cells: string[]}[]} rows
- * @returns {{items: Item[], dates: string[], problems: string[]}}
- */
-function readDatedRows(rows) {
-  const header = /\d/.test(rows[0].cells.join("")) ? 0 : 1;
-  const problems = [];
-  let previous = "";
-  for (const { number, cells } of rows.slice(header)) {
-    if (cells.length !== 2 || !DATE.test(cells[0])) {
-      problems.push(`Line ${number} is not of the form date,close with a date like 2022-12-28.`);
-    } else if (Number.isNaN(Date.parse(day(cells)))) {
-      problems.push(`Line ${number}: ${day(cells)} is no date.`);
-    } else if (cells[0] <= previous) {
-      problems.push(`Line ${number}: ${cells[0]} does not come after ${previous}; the oldest close comes first.`);
-    }
-    previous = cells[0];
+function readJson(text) {
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch {
+    return { items: [], dates: [], problems: ["The text begins as JSON does, but is not sound JSON."] };
   }
-  const items = rows.slice(header).map(({ number, cells }) => ({ text: cells[1] ?? "", place: `Line ${number}` }));
-  return { items, dates: rows.slice(header).map(({ cells }) => day(cells)), problems };
+  const list = Array.isArray(found) ? found : found.predict;
+  if (!Array.isArray(list)) {
+    return { items: [], dates: [], problems: ["The JSON is neither a list of closes nor has one as “predict”."] };
+  }
+  return { items: list.map((value, index) => ({ text: asText(value), place: `Item ${index + 1}` })), dates: [], problems: [] };
 }
 
-/** The date of a line, without a time of day. @param {string[]} cells */
-function day(cells) {
-  return cells[0].slice(0, DATE_LENGTH);
+/** A value of a list in JSON, as it is told. @param {unknown} value */
+function asText(value) {
+  if (Array.isArray(value)) {
+    return "[…]";
+  }
+  return value !== null && typeof value === "object" ? "{…}" : JSON.stringify(value);
 }
 
 /**
  * Numbers between separators.
  * @param {string} text
- * @returns {{items: Item[], dates: string[], problems: string[]}}
+ * @returns {Found}
  */
 function readList(text) {
   const groups = text.split(/[\s;]+/).filter(Boolean);
@@ -103,6 +105,15 @@ function itemProblem({ text, place }) {
 function countProblem(count) {
   const found = `Found ${count} ${count === 1 ? "close" : "closes"}; a forecast takes ${WINDOW}`;
   return count < WINDOW ? `${found}: ${WINDOW - count} missing.` : `${found}: keep the newest ${WINDOW}.`;
+}
+
+/**
+ * Which closes are used where there are more.
+ * @param {number} count how many were found
+ * @param {string[]} dates of those that are used
+ */
+function newestNote(count, dates) {
+  return `The newest ${WINDOW} of ${count.toLocaleString("en")} closes are used, from ${dates[0]} to ${dates[WINDOW - 1]}.`;
 }
 
 /**

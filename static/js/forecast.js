@@ -4,7 +4,8 @@ import { predict } from "./api.js";
 import { askServer } from "./ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
 import { showMessages, showProblems } from "./messages.js";
-import { showOutput } from "./output.js";
+import { ownOrigin } from "./origin.js";
+import { hideOutput, showOutput } from "./output.js";
 import { write } from "./prose.js";
 
 const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
@@ -18,9 +19,17 @@ const file = byId("file");
 const example = JSON.parse(byId("example").textContent);
 let waiting = false;
 
-/** @param {string[]} problems */
+/** Tell what is wrong with the closes; a forecast of others would look like theirs. @param {string[]} problems */
 function tell(problems) {
   showProblems(field, byId("closes-error"), problems);
+  if (problems.length) {
+    hideOutput();
+  }
+}
+
+/** Which closes those in the field are. @param {string} text */
+function tellOrigin(text) {
+  write(byId("closes-origin"), text.trim());
 }
 
 /** @param {string[]} messages why a request failed */
@@ -36,7 +45,7 @@ function showHorizon() {
 function loadExample() {
   field.value = example.closes.join(", ");
   tell([]);
-  write(byId("closes-origin"), `The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
+  tellOrigin(`The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
 }
 
 /** Put the chosen file's text where closes are pasted, and say what is wrong with it. */
@@ -48,11 +57,13 @@ async function loadFile() {
   const text = chosen.size > MAX_FILE_BYTES ? null : await chosen.text().catch(() => null);
   file.value = ""; // so that the same file can be chosen again, once it is mended
   field.value = text ?? "";
-  byId("closes-origin").textContent = text === null ? "" : `From the file ${chosen.name}.`;
   if (text === null) {
+    tellOrigin("");
     tell([chosen.size > MAX_FILE_BYTES ? `${chosen.name} is larger than 1 MB.` : `${chosen.name} cannot be read.`]);
   } else {
-    tell(parseCloses(text).problems);
+    const { problems, note } = parseCloses(text);
+    tellOrigin(`From the file ${chosen.name}. ${note}`);
+    tell(problems);
   }
 }
 
@@ -73,7 +84,7 @@ async function ask() {
     showBusy,
     again: ask,
     succeed: ({ answer }, headers) =>
-      showOutput({ answer, closes, dates, symbol: "", origin: "", call: { url: form.action, body, headers } }),
+      showOutput({ answer, closes, dates, symbol: "", ...ownOrigin(dates), call: { url: form.action, body, headers } }),
     fail: (reply) => tellFailure([reply.error, ...reply.details]),
   });
 }
@@ -93,6 +104,6 @@ file.addEventListener("change", loadFile);
 horizon.addEventListener("input", showHorizon);
 field.addEventListener("input", () => {
   tell([]);
-  byId("closes-origin").textContent = "";
+  tellOrigin(parseCloses(field.value).note);
 });
 showHorizon();

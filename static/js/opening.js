@@ -4,8 +4,9 @@ import { symbolInAddress } from "./address.js";
 import { KEY_HEADER } from "./apiKey.js";
 import { withoutKey } from "./calls.js";
 import { WINDOW } from "./closes.js";
+import { originOf } from "./origin.js";
 import { showOutput } from "./output.js";
-import { askFor, origin } from "./symbol.js";
+import { askFor } from "./symbol.js";
 
 /** @typedef {import("./api.js").SymbolAnswer & {key_needed: boolean}} Opening */
 
@@ -25,6 +26,7 @@ export function open() {
 /** The example, with the POST that gives its forecast. @param {Opening} answer */
 function show(answer) {
   const { closes, dates, symbol, path, key_needed } = answer;
+  const told = originOf(answer);
   const body = { predict: closes.slice(-WINDOW), horizon: path.length };
   showOutput({
     answer,
@@ -32,7 +34,8 @@ function show(answer) {
     dates,
     symbol,
     isExample: true,
-    origin: `This is an example. ${origin(answer)}`,
+    ...told,
+    origin: `This is an example. ${told.origin}`,
     call: { url: byId("form").action, body, headers: key_needed ? withoutKey({ [KEY_HEADER]: "" }) : [] },
   });
 }

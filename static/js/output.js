@@ -18,7 +18,9 @@ import { showAnswer } from "./result.js";
  * @property {string[]} dates of the closes; none where they are not known
  * @property {string} symbol empty where it is not known
  * @property {boolean} [isExample] nobody has asked for it
- * @property {string} origin where the closes come from, in a sentence; empty where the user brought them
+ * @property {string} origin where the closes come from and how old they are, in a sentence; empty where that is not known
+ * @property {boolean} isOld whether the server warns of their age
+ * @property {string[]} [warnings] those of the answer that are shown; all, where it is left out
  * @property {import("./calls.js").Call} call
  */
 
@@ -43,13 +45,14 @@ export function newQuestion() {
 
 /** @param {Output} output */
 export function showOutput(output) {
-  const { answer, closes, dates, symbol, isExample = false, origin } = output;
+  const { answer, closes, dates, symbol, isExample = false, origin, isOld, warnings = answer.warnings } = output;
   shown = output;
   panel.hidden = false;
   byId("placeholder").hidden = true;
   byId("result-title").textContent = isExample ? `Example: forecast of ${symbol}` : symbol ? `Forecast of ${symbol}` : "Forecast";
   write(byId("origin"), origin);
-  showAnswer(answer);
+  byId("origin").classList.toggle("notice", isOld);
+  showAnswer({ ...answer, warnings });
   for (const button of periods) {
     button.hidden = bounds(button.dataset.period ?? "") === null;
   }
@@ -74,8 +77,9 @@ function bounds(period) {
   return shown && daysOf(period, shown.closes.length, shown.answer.path.length);
 }
 
-/** Show no answer, as the newest question has none. */
+/** Show no answer, as the newest question has none, nor one to an older question that comes late. */
 export function hideOutput() {
+  newQuestion();
   panel.hidden = true;
   byId("placeholder").hidden = false;
 }

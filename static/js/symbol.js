@@ -3,12 +3,10 @@
 import { forecastSymbol } from "./api.js";
 import { askServer } from "./ask.js";
 import { showProblems } from "./messages.js";
-import { showOutput } from "./output.js";
-
-/** @typedef {import("./api.js").SymbolAnswer} SymbolAnswer */
+import { originOf } from "./origin.js";
+import { hideOutput, showOutput } from "./output.js";
 
 const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // as the server has it; ".." would be another address
-const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
 
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
@@ -42,6 +40,7 @@ async function ask() {
   const problem = symbolProblem(symbol);
   tell(problem ? [problem] : []);
   if (problem) {
+    hideOutput();
     field.focus();
     return;
   }
@@ -51,8 +50,8 @@ async function ask() {
     showBusy: (busy) => showProgress(busy ? `Asking for the newest closes of ${symbol} …` : ""),
     again: ask,
     succeed({ answer }, headers) {
-      const { closes, dates } = answer;
-      showOutput({ answer, closes, dates, symbol: answer.symbol, origin: origin(answer), call: { url, headers } });
+      const { closes, dates, symbol } = answer;
+      showOutput({ answer, closes, dates, symbol, ...originOf(answer), call: { url, headers } });
     },
     fail: (reply) => tell(failure(reply)),
   });
@@ -69,11 +68,6 @@ function symbolProblem(symbol) {
 /** Why there is no forecast, and when it is worth another try. @param {import("./api.js").Failure} failure */
 function failure({ error, details, retryAfter }) {
   return [error, ...details, ...(retryAfter ? [`Try again in ${retryAfter} seconds.`] : [])];
-}
-
-/** How new the closes are, and whose. @param {SymbolAnswer} answer */
-export function origin({ symbol, as_of, source }) {
-  return `The last close of ${symbol} is of ${as_of}, from ${SOURCES[source] ?? source}.`;
 }
 
 form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {

@@ -76,7 +76,7 @@ def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
         page = browser.new_page()
         watch = Watch(page)
         page.goto(url)
-        expect(page.locator("#model")).to_contain_text("There is no model yet")
+        expect(page.locator("#model")).to_contain_text("No model is published yet.")
         expect(page.locator("#model")).to_contain_text("python modelTrain.py")
         expect(page.locator("#placeholder")).to_be_visible()
         expect(page.locator("#result")).to_be_hidden()
@@ -223,13 +223,38 @@ def expect_tab(page: Page, name: str) -> None:
 
 def test_links_of_the_service_lead_somewhere(page, server):
     links = page.get_by_role("navigation", name="Service").get_by_role("link")
-    assert [link.get_attribute("href") for link in links.all()] == ["/apidocs", "/monitor", "/mlflow", "/notebook"]
-    for path, status in (("/apidocs", 200), ("/monitor", 200), ("/mlflow", 503)):  # the MLflow UI is off here: how to start it
+    assert [link.get_attribute("href") for link in links.all()] == ["/apidocs", "/mlflow", "/notebook"]
+    for path, status in (("/apidocs", 200), ("/mlflow", 503)):  # the MLflow UI is off here: how to start it
         assert requests.get(server + path, timeout=30).status_code == status
     with page.expect_download() as download:
         page.get_by_role("link", name="Notebook").click()
     assert download.value.suggested_filename == "forecast.ipynb"
     assert Path(download.value.path()).read_bytes() == (PROJECT / "jupyter" / "forecast.ipynb").read_bytes()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_mlflow_without_its_ui_is_a_page_that_says_how_to_start_it(page, server, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 320, "height": 844})
+    with page.expect_response("**/mlflow") as reply:
+        page.get_by_role("link", name="Experiments (MLflow)").click()
+    assert (reply.value.status, reply.value.headers["retry-after"]) == (503, "30")
+    for sentence in ("The MLflow UI does not answer on this machine.", "MLFLOW_UI is off: start it with python mlflowUI.py"):
+        expect(page.get_by_role("main")).to_contain_text(sentence)
+    assert page.evaluate("getComputedStyle(document.querySelector('.panel')).borderRadius") == "10px", "it has not the page's style"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert violations(page) == []
+    page.get_by_role("link", name="Forecasts", exact=True).click()
+    assert page.url == f"{server}/"
+
+
+def test_links_of_the_service_work_with_an_api_key_set(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
+        page = browser.new_page()
+        page.goto(url)
+        for link in page.get_by_role("navigation", name="Service").get_by_role("link").all():
+            assert requests.get(url + (link.get_attribute("href") or ""), timeout=30).status_code != 401
+        page.close()
 
 
 def test_page_says_once_that_it_is_no_investment_advice(page):

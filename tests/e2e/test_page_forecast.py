@@ -1,8 +1,10 @@
 """The form for closes and the panel of an answer, in a real Chromium."""
 
 import json
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from browsing import (
     shown,
 )
 from matplotlib.image import imread
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 pytestmark = MARKS
 
@@ -96,6 +98,75 @@ def test_two_columns_of_date_and_close_are_read(page, header):
     assert sent.value.post_data_json["predict"] == closes
 
 
+def dated(closes: list[float]) -> list[tuple[str, float]]:
+    return [(f"2022-{1 + day // 28:02}-{1 + day % 28:02}", close) for day, close in enumerate(closes)]
+
+
+def paste(page: Page, text: str) -> dict:
+    """What is sent of a pasted text."""
+    with page.expect_request("**/predict") as sent:
+        page.get_by_label("60 closes, oldest first").fill(text)
+        page.get_by_role("button", name="Forecast", exact=True).click()
+    return sent.value.post_data_json
+
+
+HUNDRED = [100.5 + day for day in range(100)]
+FILES = {
+    "Yahoo's export": ("Date,Open,High,Low,Close,Adj Close,Volume", "{date},1,2,3,4,{close},1000"),
+    "no adjusted closes, the date last": ("volume;CLOSE;DATE", "1000;{close};{date}"),
+    "quoted, with commas inside": ('"Date","Close","Volume"', '"{date}","{close}","1,000"'),
+    "with a time of day": ("Date,Close", "{date} 00:00:00-05:00,{close}"),
+    "without a header": ("", "{date},{close}"),
+}
+
+
+@pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
+@pytest.mark.parametrize(("header", "row"), FILES.values(), ids=FILES)
+def test_newest_60_of_dated_closes_are_taken_by_the_names_of_their_columns(page, header, row, newest_first):
+    rows = [row.format(date=date, close=close) for date, close in dated(HUNDRED)]
+    text = "\n".join([header, *(rows[::-1] if newest_first else rows), "", ""])
+    assert paste(page, text)["predict"] == HUNDRED[-60:]
+    expect(page.locator("#closes-origin")).to_have_text("The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16.")
+
+
+def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
+    page.get_by_label("Load a CSV file").set_input_files(csv_file(HUNDRED))
+    expect(page.locator("#closes-origin")).to_have_text(
+        "From the file prices.csv. The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16."
+    )
+    expect(page.locator("#closes-error")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("age", "told"), [(-3, ""), (0, ", today"), (1, ", 1 day ago"), (1234, ", 1,234 days ago")])
+def test_own_dated_closes_tell_the_last_date_and_its_age(page, age, told):
+    last = datetime.now(UTC).date() - timedelta(days=age)
+    paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
+    expect(page.locator("#origin")).to_have_text(f"Your closes, the last of {last}{told}.")
+    forecast(page)
+    expect(page.locator("#origin")).to_be_empty()
+
+
+@pytest.mark.parametrize("text", ["{}", " {}\n", '{{"horizon": 3, "predict": {}}}'])
+def test_closes_are_read_from_json(page, text):
+    closes = [100.5 + day for day in range(60)]
+    assert paste(page, text.format(json.dumps(closes, indent=1)))["predict"] == closes
+
+
+LARGE = {
+    "words": ("x " * 400_000, "Item 1, “x”, is no number."),
+    "rows out of order": ("2022-01-04,7\n2022-01-03,7\n" * 30_000, "Line 3: 2022-01-04 does not come before 2022-01-03"),
+    "nested JSON": ("[" * 400_000 + "]" * 400_000, "Item 1, “[…]”, is no number."),
+    "quotes": ('"' * 800_000, "is no number."),
+    "commas": ("," * 800_000 + "7", "Found 1 close; a forecast takes 60: 59 missing."),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), LARGE.values(), ids=LARGE)
+def test_large_file_of_something_else_is_told_as_a_small_one(page, text, message):
+    page.get_by_label("Load a CSV file").set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": text.encode()})
+    expect(page.locator("#closes-error")).to_contain_text(message)
+
+
 BAD_PASTES = {
     "nothing": ("  \n", "Paste 60 closes"),
     "59 closes": (" ".join(["7"] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
@@ -106,17 +177,31 @@ BAD_PASTES = {
     "zero": (" ".join(["0"] + ["7"] * 59), "Item 1, “0”, is not above zero."),
     "infinity": (" ".join(["1e999"] + ["7"] * 59), "Item 1, “1e999”, is no number."),
     "decimal commas": ("\n".join(["7,25"] * 30), "“7,25” may be one number or two."),
-    "newest first": ("2022-01-04,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-04"),
+    "out of order": ("2022-01-03,7\n2022-01-05,7\n2022-01-04,7\n2022-01-06,7", "Line 3: 2022-01-04 does not come after 2022-01-05"),
+    "out of order, newest first": ("2022-01-05,7\n2022-01-06,7\n2022-01-03,7", "Line 2: 2022-01-06 does not come before 2022-01-05"),
+    "a day twice": ("2022-01-03,7\n2022-01-03,7", "Line 2: 2022-01-03 does not come after 2022-01-03"),
     "three columns": ("2022-01-03,7,8\n2022-01-04,7,8", "Line 1 is not of the form date,close"),
+    "too few dated closes": ("2022-01-03,7\n2022-01-04,7", "Found 2 closes; a forecast takes 60: 58 missing."),
+    "a header without close": ("Date,Open\n2022-01-03,7", "a column “close” (or “Adj Close”); it has: “Date”, “Open”."),
+    "a header without date": ("Close,Day\n7,2022-01-03", "Line 1 needs a column “date”"),
+    "more fields than the header": ("Date,Close\n2022-01-03,7,8", "Line 2 has 3 fields, the header 2."),
+    "another form of date": ("Date,Close\n03.01.2022,7", "Line 2: “03.01.2022” is no date like 2022-12-28."),
+    "no close in a column": ("Date,Open,Close\n2022-01-03,7,null", "Line 2, “null”, is no number."),
+    "a day that no calendar has": ("2022-02-28,7\n2022-02-30,7", "Line 2: 2022-02-30 is no date."),
+    "JSON that is cut off": ("[7, 7", "The text begins as JSON does, but is not sound JSON."),
+    "JSON of something else": ('{"closes": [7]}', "The JSON is neither a list of closes nor has one as “predict”."),
+    "59 closes in JSON": (json.dumps([7] * 59), "Found 59 closes; a forecast takes 60: 1 missing."),
+    "61 closes in JSON": (json.dumps([7] * 61), "Found 61 closes; a forecast takes 60: keep the newest 60."),
+    "a text in JSON": (json.dumps([7] * 59 + ["7"]), 'Item 60, “"7"”, is no number.'),
     "a day that is none": ("2022-02-28,7\n2022-13-01,7", "Line 2: 2022-13-01 is no date."),
     "a date without close": ("date,close\n2022-01-03,\n2022-01-04,7", "Line 2, “”, is no number."),
 }
 
 
-@pytest.mark.parametrize(("paste", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
-def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, paste, message):
+@pytest.mark.parametrize(("text", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
+def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, text, message):
     field = page.get_by_label("60 closes, oldest first")
-    field.fill(paste)
+    field.fill(text)
     page.get_by_role("button", name="Forecast", exact=True).click()
     error = page.locator("#closes-error")
     expect(error).to_contain_text(message)
@@ -136,7 +221,7 @@ def test_message_at_the_field_goes_when_it_is_mended(page):
 
 
 def csv_file(closes: list[float]) -> dict:
-    rows = [f"2022-{1 + day // 28:02}-{1 + day % 28:02},{close}" for day, close in enumerate(closes)]
+    rows = [f"{date},{close}" for date, close in dated(closes)]
     return {"name": "prices.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close", *rows]).encode()}
 
 
@@ -162,6 +247,45 @@ def test_wrong_file_is_told_at_the_field_and_can_be_chosen_again_when_mended(pag
     expect(page.locator("#closes-error")).to_have_text("film.csv is larger than 1 MB.")
     expect(page.get_by_label("60 closes, oldest first")).to_have_value("")
     assert watch.predictions == []
+
+
+def fill_and_ask(page: Page, label: str, text: str, button: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+REFUSED = {
+    "a paste": lambda page: fill_and_ask(page, "60 closes, oldest first", "7 8 9", "Forecast"),
+    "a file": lambda page: page.get_by_label("Load a CSV file").set_input_files(csv_file([7.0] * 59)),
+    "a large file": lambda page: page.get_by_label("Load a CSV file").set_input_files(
+        {"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 1_000_001}
+    ),
+    "what is no symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
+    "a symbol without closes": lambda page: fill_and_ask(page, "Stock symbol", "ACME", "Forecast 20 days"),
+    "what the server refuses": lambda page: fill_and_ask(page, "60 closes, oldest first", "1 " * 59 + "1000000000", "Forecast"),
+}
+
+
+@pytest.mark.parametrize("refuse", REFUSED.values(), ids=REFUSED)
+def test_no_older_forecast_stays_beside_what_is_refused(page, refuse):
+    forecast(page)
+    refuse(page)
+    expect(page.locator("#result")).to_be_hidden(timeout=60_000)
+    expect(page.locator("#placeholder")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
+    forecast(page)
+    expect(page.locator("#result")).to_be_visible()
+
+
+def test_late_answer_is_not_shown_beside_what_is_refused(page):
+    held: list[Route] = []
+    page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    fill_and_ask(page, "Stock symbol", "JNJ", "Forecast 20 days")
+    expect(page.locator("#symbol-progress")).to_contain_text("JNJ")
+    fill_and_ask(page, "60 closes, oldest first", "7 8 9", "Forecast")
+    held[0].continue_()
+    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+    expect(page.locator("#result")).to_be_hidden()
 
 
 def test_error_of_the_server_is_shown_with_its_details(page, server):

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import requests
@@ -35,14 +35,20 @@ def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
     assert min(outer, inner) > 300, "the intervals are not drawn"
 
 
-def test_symbol_tells_its_last_date_its_source_and_that_it_is_old(page):
+def test_symbol_tells_its_last_date_its_source_and_that_it_is_old_once(page, server):
     forecast_symbol(page, "JNJ")
-    expect(page.locator("#origin")).to_have_text("The last close of JNJ is of 2022-12-28, from the embedded snapshot.")
+    days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
+    origin = page.locator("#origin")
+    expect(origin).to_have_text(f"The last close of JNJ is of 2022-12-28, {days:,} days ago, from the embedded snapshot.")
+    expect(origin).to_have_class("notice")
+    problem, age = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["warnings"]
+    assert age == f"The last close is of 2022-12-28, {days:,} days ago."
     warnings = page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
-    assert "These closes are from the snapshot and end on 2022-12-28." in warnings[0]
-    assert "The last close is of 2022-12-28, " in warnings[1]
+    assert warnings == [problem.removesuffix(" These closes are from the snapshot and end on 2022-12-28.")]
+    assert warnings[0].startswith("Yahoo Finance")
     forecast(page)
-    expect(page.locator("#origin")).to_be_empty()
+    expect(origin).to_be_empty()
+    expect(origin).not_to_have_class("notice")
     expect(page.locator("#result-title")).to_have_text("Forecast")
 
 
