@@ -91,6 +91,8 @@ class Network:
         """Load the content of my_model.onnx."""
         self._one = _session(compiled, threads=1)  # for a few windows a hand-over costs more than it brings
         self._many = _session(compiled, threads=min(os.cpu_count() or 1, MAX_THREADS))
+        self._last = import_runtime().RunOptions()  # of a batch: what it took goes back, 16 MB of it
+        self._last.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     @property
     def made_from(self) -> dict[str, str]:
@@ -113,10 +115,14 @@ class Network:
 
     def _next(self, windows: Floats) -> Floats:
         """The expected next closes (n, 1), float64."""
-        session = self._one if len(windows) < MANY else self._many
         relative = relative_to_last(windows).astype(np.float32)
-        parts = [session.run(OUTPUTS, {"relative_closes": relative[start : start + CHUNK]})[0] for start in range(0, len(relative), CHUNK)]
-        forecast: Floats = (parts[0] if len(parts) == 1 else np.concatenate(parts)) * windows[:, -1:]
+        if len(relative) < MANY:
+            single: Floats = self._one.run(OUTPUTS, {"relative_closes": relative})[0] * windows[:, -1:]
+            return single
+        chunks = [relative[start : start + CHUNK] for start in range(0, len(relative), CHUNK)]
+        options = [None] * (len(chunks) - 1) + [self._last]
+        parts = [self._many.run(OUTPUTS, {"relative_closes": chunk}, how)[0] for chunk, how in zip(chunks, options, strict=True)]
+        forecast: Floats = np.concatenate(parts) * windows[:, -1:]
         return forecast
 
 

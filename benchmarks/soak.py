@@ -1,12 +1,11 @@
 """Half an hour of mixed good and bad load with a publication a minute: does anything fail, grow or pile up? `make soak`.
 
 A real service with a model folder of its own is asked on kept-alive and on new connections: windows, batches, paths, pages, what is wrong
-in all kinds of ways, and clients that go away in the middle. After every minute the load rests for eleven seconds: then memory, open files
+in all kinds of ways, and clients that go away in the middle. Every minute the load rests for eleven seconds: then memory, open files
 and threads of the workers are read, and a model is published. The verdict: no status that was not expected, memory after the warm-up within
-2%, files
-and threads the same. Exit code 1 where it is another.
+2%, files and threads the same. Exit code 1 where it is another.
 
-    python benchmarks/soak.py                        30 minutes of load, 36 in all; writes benchmarks/soak.md and soak.svg
+    python benchmarks/soak.py                        30 minutes; writes benchmarks/soak.md and soak.svg
     python benchmarks/soak.py --minutes 2 --out DIR
 """
 
@@ -238,7 +237,7 @@ def run(minutes: float, folder: Path) -> Soak:
         wait_for(service)
         steps = max(4, round(minutes))
         for step in range(1, steps + 1):
-            asyncio.run(load(service.port, minutes * MINUTE / steps, soak, step))
+            asyncio.run(load(service.port, minutes * MINUTE / steps - REST_SECONDS, soak, step))
             time.sleep(REST_SECONDS)
             soak.samples.append(service.sample((time.monotonic() - started) / MINUTE, sum(soak.statuses.values())))
             say(soak.samples[-1], soak)

@@ -1,4 +1,5 @@
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -256,6 +257,29 @@ def test_metadata_that_is_wrong_inside_is_refused_naming_the_place(model_dir, pl
         load_forecaster(model_dir)
     assert len(caught.value.details) == 1
     assert last in caught.value.details[0] or place == "calibration.quantiles"
+
+
+BATCH = """
+import gunicornWorker
+gunicornWorker.keep_memory_together()
+from pathlib import Path
+import psutil
+from modelPredict import load_forecaster
+from processData import make_windows, read_snapshot
+windows = make_windows(read_snapshot("MSFT").prices)[0][:1024]
+forecaster = load_forecaster(Path("modelFiles"))
+forecaster.forecast(windows[:1])
+before = psutil.Process().memory_full_info().uss
+forecaster.forecast(windows)
+gunicornWorker._give_back_memory()
+print(psutil.Process().memory_full_info().uss - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+def test_what_a_batch_took_goes_back():
+    done = subprocess.run([sys.executable, "-c", BATCH], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 8_000_000  # ONNX Runtime would keep 18
 
 
 # The command
