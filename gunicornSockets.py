@@ -30,9 +30,11 @@ ABSENT = -1
 HEAD_BYTES = 64 * 1024  # and what comes along with it
 PARTING_SECONDS = 1.0
 PARTING_BYTES = 64 * 1024
-ROUNDS = 16  # of its loop that a worker lets the others go first
+AT_ONCE = 16  # connections that are taken in a round of the loop
+FEW = 16  # connections of a worker: with more, chance spreads them well enough, and waiting would keep others waiting
+PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
 
-# How many connections each worker has taken, by slot, in memory that the master shares with them all.
+# How many connections each worker has taken while it had few, by slot, in memory that the master shares with them all.
 taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
 for _slot in range(MAX_SLOTS):
     taken[_slot] = ABSENT
@@ -43,21 +45,28 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     Attributes:
         slot: the worker's.
-        waited: for how many rounds of the loop it has let the others go first.
+        waits_since: when it began to let the others go first, time.monotonic(); 0: it does not.
     """
 
     slot = 0
-    waited = 0
+    waits_since = 0.0
+
+    def start(self) -> None:
+        """Begin to accept, several in a round of the loop: with one, as gunicorn sets, the last of a crowd wait for seconds."""
+        self.max_accept = AT_ONCE
+        super().start()
 
     def do_read(self) -> Any:
         """A connection and its client's address; None where there is none, or where another worker should take it: gevent asks again."""
-        own = taken[self.slot]
-        if self.waited < ROUNDS and any(ABSENT < number < own for number in taken):
-            self.waited += 1
-            os.sched_yield()  # the other may need this core
-            return None
-        waiting, self.waited = super().do_read(), 0
-        if waiting:
+        own, has_few = taken[self.slot], len(self.pool) < FEW
+        if has_few and any(ABSENT < number < own for number in taken):
+            now = time.monotonic()
+            self.waits_since = self.waits_since or now
+            if now - self.waits_since < PATIENCE_SECONDS:
+                os.sched_yield()  # the other may need this core
+                return None
+        waiting, self.waits_since = super().do_read(), 0.0
+        if waiting and has_few:
             taken[self.slot] = own + 1
         return waiting
 

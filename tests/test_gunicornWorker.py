@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from gevent.pool import Pool
 from gevent.socket import socket as GeventSocket  # noqa: N812
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
-from gunicornSockets import ABSENT, ROUNDS, Server, taken
+from gunicornSockets import ABSENT, AT_ONCE, FEW, PATIENCE_SECONDS, Server, taken
 from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from liveWorkers import MAX_SLOTS
 from settings import PROJECT_DIR
@@ -28,7 +29,7 @@ def listen():
 
         def make(slot):
             shared = GeventSocket(listener.family, listener.type, listener.proto, fileno=socket.dup(listener.fileno()))
-            servers.append(Server(shared, handle=lambda *_: None))
+            servers.append(Server(shared, handle=lambda *_: None, spawn=Pool()))
             servers[-1].init_socket()
             servers[-1].slot = slot
             return servers[-1]
@@ -93,13 +94,42 @@ def test_a_worker_alone_takes_all(listen, client):
     assert taken[3] == 3
 
 
-def test_who_does_not_take_its_connection_is_waited_for_a_few_rounds_each_time(listen, client):
+def test_who_does_not_take_its_connection_is_waited_for_a_moment_each_time(listen, client, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
     first = listen(0)
     taken[0], taken[1] = 8, 7
     for _ in range(2):
         client()
-        assert [takes(first) for _ in range(ROUNDS + 1)] == [False] * ROUNDS + [True]
+        assert not takes(first)
+        clock[0] += PATIENCE_SECONDS / 2
+        assert not takes(first)
+        clock[0] += PATIENCE_SECONDS
+        assert takes(first)
     assert (taken[0], taken[1]) == (10, 7)
+
+
+def test_a_worker_with_many_connections_waits_for_nobody_and_is_not_behind_for_it_later(listen, client):
+    first = listen(0)
+    taken[0], taken[1] = 8, 7
+    for _ in range(FEW):
+        first.pool.spawn(gevent.sleep, 10)
+    client()
+    assert takes(first)
+    assert (taken[0], taken[1]) == (8, 7)
+    first.pool.kill()
+
+
+def test_a_crowd_is_taken_several_at_a_time_whatever_gunicorn_sets(listen, client):
+    server, rounds = listen(0), []
+    server.do_handle = lambda connection, _: rounds.append(gevent.get_hub().loop.now()) or connection.close()
+    for _ in range(2 * AT_ONCE):
+        client()
+    server.max_accept = 1
+    server.start()
+    gevent.sleep(0.1)
+    assert len(rounds) == 2 * AT_ONCE
+    assert len(set(rounds)) <= 4
 
 
 def test_at_its_end_a_server_takes_all_that_wait(listen, client):
