@@ -20,7 +20,7 @@ REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 @pytest.fixture
 def service(start):
     running = start()
-    wait_until(lambda: len(workers(running)) == 2, 30, "two workers")
+    wait_until(lambda: requests.get(f"{running.url}/monitor", timeout=5).json()["SUMMARY"]["workers"] == 2, 30, "two workers that serve")
     return running
 
 
