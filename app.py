@@ -29,13 +29,13 @@ from accessLog import ID_HEADER, Asked
 from answers import HTTP_ERRORS, SECURITY_HEADERS, error_answer, json_answer, refuse
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from fastPredict import FastPredict
-from forecastService import ForecastService, beside, open_request_log
+from forecastService import COMPUTING_THREADS, ForecastService, beside, open_request_log
 from intervals import MAX_HORIZON
 from modelStore import BACKTEST_FILE
 from newestCloses import MAX_CLOSES
 from pageContent import OpeningForecast, embedded
 from processData import WINDOW, split_warnings
-from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, read_body
+from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, check_body, read_body
 from requestLog import SUMMARY_ROWS, summarise
 from settings import PROJECT_DIR, SettingError, Settings
 
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     service = ForecastService(settings)
     app.extensions["service"] = service
-    app.extensions["room"] = Room()
+    app.extensions["room"] = Room(COMPUTING_THREADS)
     app.extensions["openingForecast"] = OpeningForecast()
     if not service.gate.has_limit:
         app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
@@ -97,13 +97,15 @@ def predict() -> Response:
     :raise 422: it is no window of 60 positive closes.
     :raise 503: there is no model that can be trusted.
     """
-    body = read_body()
-    if isinstance(body, PredictMany):
-        answer = _service().answer_many(body.predict, g.started)
-    else:
-        answer = _service().answer_one(body.predict, body.horizon, "horizon" in body.model_fields_set, g.started)
-    g.logged = answer.logged
-    return json_answer(answer.content)
+    body, room = read_body(), current_app.extensions["room"]
+    with room.turn(len(body)):
+        asked = check_body(body)
+        if isinstance(asked, PredictMany):
+            answer = _service().answer_many(asked.predict, g.started)
+        else:
+            answer = _service().answer_one(asked.predict, asked.horizon, "horizon" in asked.model_fields_set, g.started)
+        g.logged = answer.logged
+        return json_answer(answer.content)
 
 
 def forecast(symbol: str) -> Response:

@@ -87,6 +87,7 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         left: how many bytes of it may still come.
         is_idle: whether the next thing to come is the first byte of a request; was_idle: the same when the end was last at hand.
         unread: what was read and put back, to be read again first.
+        at_least: how many bytes are read at a time, even if fewer are asked for.
     """
 
     seconds = 30.0
@@ -96,8 +97,9 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
     is_idle = True
     was_idle = False
     unread = b""
+    at_least = 0
 
-    def recv(self, *args: Any) -> bytes:
+    def recv(self, size: int) -> bytes:
         """Read what has come, once the loop says that something has.
 
         Raises:
@@ -119,7 +121,7 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         except RequestTimeout:
             self.is_late = True
             raise
-        received: bytes = super().recv(*args)
+        received: bytes = super().recv(max(size, self.at_least))
         self.left -= len(received)
         self.is_idle = False
         return received

@@ -3,6 +3,8 @@
 pydantic checks in microseconds what Flask's own JSON lets through: NaN, infinity, booleans, unknown keys, numbers too large.
 """
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from flask import current_app, g, request
@@ -17,6 +19,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_WINDOWS = 1024
 MAX_DETAILS = 5
 MAX_HELD_BYTES = 16 * 1024 * 1024  # by the bodies of all requests that one worker is answering
+LARGE_BYTES = 64 * 1024  # of a body, from which on it waits for its turn
 READ_BYTES = 64 * 1024
 RETRY_SECONDS = 1
 
@@ -49,10 +52,19 @@ class RequestError(Exception):
 
 
 class Room:
-    """How many bytes the bodies of a worker's requests hold together: each counts from its arrival until it is answered."""
+    """How many bytes the bodies of a worker's requests hold together: each counts from its arrival until it is answered.
 
-    def __init__(self, max_bytes: int = MAX_HELD_BYTES) -> None:
+    What is made of a large body takes five times its size, so while it waits it stays as it came.
+    """
+
+    def __init__(self, turns: int, max_bytes: int = MAX_HELD_BYTES) -> None:
+        """Have nothing yet; `turns` large bodies are worked at at a time."""
         self._max_bytes, self.held = max_bytes, 0
+        self._turns = threading.Semaphore(turns)  # made in the worker, so gevent's where gevent serves
+
+    def turn(self, size: int) -> AbstractContextManager[object]:
+        """Wait until a body of so many bytes may be read and answered; a small one may at once."""
+        return self._turns if size >= LARGE_BYTES else nullcontext()
 
     def take(self, size: int) -> None:
         """Count bytes that have arrived.
@@ -69,8 +81,11 @@ class Room:
         self.held -= size
 
 
-def read_body() -> PredictOne | PredictMany:
-    """The checked body of /predict; app.py gives back the room that it holds, `g.held` bytes."""
+def read_body() -> bytearray:
+    """The body of /predict, which takes up room as it arrives: who sends slowly does not hold more than what has come.
+
+    app.py gives back the room that it holds, `g.held` bytes.
+    """
     if request.mimetype != "application/json":
         hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
         raise RequestError(415, "The body must be declared as JSON.", [hint])
@@ -78,8 +93,21 @@ def read_body() -> PredictOne | PredictMany:
         raise RequestError(
             415, "The body is compressed, which this service does not take.", ["Send it as it is, without Content-Encoding."]
         )
+    room: Room = current_app.extensions["room"]
+    body = bytearray()
+    while received := request.stream.read(READ_BYTES):
+        room.take(len(received))
+        g.held = g.get("held", 0) + len(received)
+        body += received
+    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
+        raise RequestEntityTooLarge
+    return body
+
+
+def check_body(body: bytearray) -> PredictOne | PredictMany:
+    """What a body asks for."""
     try:
-        content = from_json(_read())
+        content = from_json(body)
     except ValueError as error:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
@@ -93,19 +121,6 @@ def read_body() -> PredictOne | PredictMany:
         if kind is PredictMany:
             shape = f'{{"predict": [[{WINDOW} closes], ...]}}, of up to {MAX_WINDOWS} windows and without a horizon'
         raise RequestError(422, f"The body does not have the form {shape}.", _problems(error)) from None
-
-
-def _read() -> bytes:
-    """The body, which takes up room as it arrives: who sends slowly does not hold more than what has come."""
-    room: Room = current_app.extensions["room"]
-    body = bytearray()
-    while received := request.stream.read(READ_BYTES):
-        room.take(len(received))
-        g.held = g.get("held", 0) + len(received)
-        body += received
-    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
-        raise RequestEntityTooLarge
-    return bytes(body)
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:
