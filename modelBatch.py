@@ -12,10 +12,10 @@ import numpy as np
 from gevent.event import AsyncResult
 
 from modelHolder import ModelHolder
-from modelPredict import Forecast, Forecaster, check_windows
+from modelPredict import MANY, Forecast, Forecaster, check_windows
 from processData import Floats
 
-MAX_BATCH = 16  # windows; after so many the worker turns to its connections again
+MAX_BATCH = MANY - 1  # windows, which run at once: in a crowd they are still in the processor's cache, and threads are for larger batches
 
 
 class Row(NamedTuple):
@@ -28,14 +28,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A window that waits for its forecast, which comes as a Row; None comes instead if this request is to run the batch."""
+    """A window that waits for its forecast, which comes as a Row."""
 
     window: Floats
     row: AsyncResult = field(default_factory=AsyncResult)
 
 
 class Batcher:
-    """Gathers the windows of one gevent worker. The request that comes first runs the batch, in its own greenlet."""
+    """Gathers the windows of one gevent worker. The request that comes first runs the batch, or the one that fills it."""
 
     def __init__(self, models: ModelHolder) -> None:
         self._models = models
@@ -52,39 +52,35 @@ class Batcher:
         request = Request(window)
         self._waiting.append(request)
         try:
-            if self._waiting[0] is request:
+            if len(self._waiting) == MAX_BATCH:
+                self._run()
+            elif self._waiting[0] is request:
                 gevent.sleep(0)
-            elif (row := request.row.get()) is not None:
-                return cast(Row, row)
+                if not request.row.ready():
+                    self._run()
+            return cast(Row, request.row.get())
         except BaseException:
             self._leave(request)
             raise
-        return self._run()
 
     def _leave(self, request: Request) -> None:
         """Wait no longer: the worker ends. Another must run the batch if this request was to."""
         if request in self._waiting:
-            first = self._waiting[0] is request
             self._waiting.remove(request)
-            if first:
-                self._hand_over()
+            if self._waiting:
+                gevent.spawn(self._run)
 
-    def _hand_over(self) -> None:
-        """Let the first that waits run the next batch."""
-        if self._waiting:
-            self._waiting[0].row.set(None)
-
-    def _run(self) -> Row:
-        """Forecast what waits, up to MAX_BATCH; the first row is for the request that calls this."""
-        batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-        self._hand_over()
+    def _run(self) -> None:
+        """Forecast what waits, if it still does."""
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
         try:
             forecaster = self._models.current()
             forecast = forecaster.forecast(np.array([request.window for request in batch]))
         except BaseException as error:
-            for request in batch[1:]:
+            for request in batch:
                 request.row.set_exception(error)
             raise
-        for number, request in enumerate(batch[1:], start=1):
+        for number, request in enumerate(batch):
             request.row.set(Row(forecaster, forecast, number))
-        return Row(forecaster, forecast, 0)

@@ -81,21 +81,41 @@ def test_without_a_model_every_request_is_told_and_the_next_one_too(tmp_path):
     assert [type(answer) for answer in answers(batcher, WINDOWS[:1])] == [ModelUnavailableError]
 
 
+def end_in_time(greenlet):
+    """End one that is about to wait before whatever it waits for can come."""
+    gevent.get_hub().loop.run_callback(greenlet.throw, gevent.GreenletExit)
+
+
 @pytest.mark.parametrize("killed", [0, 1])
-def test_requests_go_on_when_one_of_them_is_given_up(models, killed):
+def test_requests_go_on_when_one_of_them_is_given_up(models, sizes, killed):
     batcher = Batcher(models)
     greenlets = [gevent.spawn(batcher.forecast, window) for window in WINDOWS[:3]]
-    gevent.sleep(0)  # all three wait, the first is to run the batch
-    greenlets.pop(killed).kill()
+    end_in_time(greenlets.pop(killed))  # all three wait by then, the first is to run the batch
     left = [row.forecast.last_closes[row.row] for row in (greenlet.get(timeout=10) for greenlet in greenlets)]
+    assert sizes == [2]
     assert left == [close for number, close in enumerate(WINDOWS[:3, -1].tolist()) if number != killed]
 
 
-def test_one_who_was_to_run_the_next_batch_and_is_given_up_leaves_it_to_another(models, monkeypatch):
-    monkeypatch.setattr(modelBatch, "MAX_BATCH", 1)
-    batcher = Batcher(models)
-    first, second, third = [gevent.spawn(batcher.forecast, window) for window in WINDOWS[:3]]
-    first.get(timeout=10)  # has just told the second to run
-    second.kill()
-    row = third.get(timeout=10)
-    assert row.forecast.last_closes[row.row] == WINDOWS[2, -1]
+def test_who_was_answered_with_a_batch_that_another_filled_leaves_the_next_one_to_its_own(models, sizes, monkeypatch):
+    monkeypatch.setattr(modelBatch, "MAX_BATCH", 2)
+    batcher, later = Batcher(models), []
+
+    def fill_and_send_another():
+        later.append(batcher.forecast(WINDOWS[1]))
+        later.append(gevent.spawn(batcher.forecast, WINDOWS[3]))
+
+    first = gevent.spawn(batcher.forecast, WINDOWS[0])
+    filling = gevent.spawn(fill_and_send_another)
+    third = gevent.spawn(batcher.forecast, WINDOWS[2])
+    gevent.joinall([first, filling, third], timeout=10)
+    rows = [first.get(), later[0], third.get(), later[1].get(timeout=10)]
+    assert sizes == [2, 2]
+    assert [row.forecast.last_closes[row.row] for row in rows] == WINDOWS[:4, -1].tolist()
+
+
+@pytest.mark.parametrize("size", [2, 16, modelBatch.MAX_BATCH])
+def test_a_full_batch_answers_as_each_window_alone(models, sizes, size, monkeypatch):
+    monkeypatch.setattr(modelBatch, "MAX_BATCH", size)
+    given = answers(Batcher(models), WINDOWS[:size])
+    assert sizes == [size]
+    assert given == [models.current().forecast(window[None]).as_dict(0) for window in WINDOWS[:size]]
