@@ -13,11 +13,13 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 from pydantic_core import to_json
 
 from accessLog import Asked
 from answers import raw_answer
 from forecastService import ForecastService
+from processData import Floats
 from requestBody import PredictOne
 
 REQUEST_LINE = b"POST /predict HTTP/1.1"
@@ -81,10 +83,10 @@ class FastPredict:
         if not service.gate.admits(head.key):
             return None
         try:
-            window = PredictOne.model_validate_json(body)
-            if "horizon" in window.model_fields_set:
+            window = _window(body)
+            if window is None:
                 return None
-            answer = service.answer_one(window.predict, 1, False, started)
+            answer = service.answer_one(window, 1, False, started)
         except Exception:  # noqa: BLE001 - Flask meets it again and says what it is
             return None
         content = to_json(answer.content)
@@ -92,3 +94,13 @@ class FastPredict:
         asked = Asked(service.access_log.id_for(), client, "POST", "/predict")
         service.record("/predict", asked, 200, started)
         return raw_answer(200, content, asked.id, is_last=is_last)
+
+
+def _window(body: bytes) -> Floats | None:
+    """The window (60,) of a sound body; None where it asks for more. What was parsed is gone before the request waits for its forecast.
+
+    Raises:
+        ValidationError: it is not sound.
+    """
+    asked = PredictOne.model_validate_json(body)
+    return None if "horizon" in asked.model_fields_set else np.array(asked.predict, np.float64)

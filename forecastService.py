@@ -114,7 +114,7 @@ class ForecastService:
             InvalidClosesError: closes that no forecast can be made from.
             ModelUnavailableError: there is no model that can be trusted.
         """
-        window = np.array(closes, np.float64)
+        window = np.asarray(closes, np.float64)
         if horizon == 1 and self._batcher is not None:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:

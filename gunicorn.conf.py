@@ -69,7 +69,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
-    gunicornSockets.taken[worker.slot] = gunicornSockets.ABSENT
+    gunicornSockets.taken[worker.slot] = gunicornSockets.held[worker.slot] = gunicornSockets.ABSENT
     liveWorkers.forget(worker.slot)
 
 

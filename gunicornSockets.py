@@ -1,7 +1,7 @@
 """The sockets of gunicornWorker.py: connections are spread evenly, take turns, and are bounded in time.
 
-Spread: a worker that is awake takes new connections faster than one that sleeps, so a few kept-alive clients may all end up with one
-worker, and one core. Here the workers see how many each has taken, and who is ahead lets the others go first, for a moment.
+Spread: a worker that is awake takes new connections faster than one that sleeps, so kept-alive clients may all end up with one worker, and
+one core. Here the workers see how many each has taken, or has where it has many; who is ahead lets the others go first, for a moment.
 
 Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
 waits for the loop to say that there is something, and the loop goes through all connections.
@@ -20,7 +20,7 @@ from typing import Any
 
 from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket  # noqa: N812
-from gevent.socket import wait_read
+from gevent.socket import wait, wait_read
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from liveWorkers import MAX_SLOTS
@@ -31,13 +31,14 @@ HEAD_BYTES = 64 * 1024  # and what comes along with it
 PARTING_SECONDS = 1.0
 PARTING_BYTES = 64 * 1024
 AT_ONCE = 16  # connections that are taken in a round of the loop
-FEW = 16  # connections of a worker: with more, chance spreads them well enough, and waiting would keep others waiting
+FEW = 16  # connections of a worker: with fewer they take strict turns, so that idle ones do not count
+LEAD = 32  # connections by which a worker with many may be ahead: waiting for less would cost more than evenness brings
 PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
 
-# How many connections each worker has taken while it had few, by slot, in memory that the master shares with them all.
-taken = memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q")
+# By slot, in memory that the master shares with the workers: how many connections each has taken while it had few, and how many it has.
+taken, held = (memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q") for _ in range(2))
 for _slot in range(MAX_SLOTS):
-    taken[_slot] = ABSENT
+    taken[_slot] = held[_slot] = ABSENT
 
 
 class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
@@ -46,10 +47,12 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
     Attributes:
         slot: the worker's.
         waits_since: when it began to let the others go first, time.monotonic(); 0: it does not.
+        may_take: how many it takes, after it has waited, before it looks at the others again.
     """
 
     slot = 0
     waits_since = 0.0
+    may_take = 0
 
     def start(self) -> None:
         """Begin to accept, several in a round of the loop: with one, as gunicorn sets, the last of a crowd wait for seconds."""
@@ -58,21 +61,35 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     def do_read(self) -> Any:
         """A connection and its client's address; None where there is none, or where another worker should take it: gevent asks again."""
-        own, has_few = taken[self.slot], len(self.pool) < FEW
-        if has_few and any(ABSENT < number < own for number in taken):
+        has_few = len(self.pool) < FEW
+        if self.may_take == 0 and self._is_ahead(has_few):
             now = time.monotonic()
             self.waits_since = self.waits_since or now
             if now - self.waits_since < PATIENCE_SECONDS:
                 os.sched_yield()  # the other may need this core
                 return None
-        waiting, self.waits_since = super().do_read(), 0.0
+            self.may_take = 1 if has_few else AT_ONCE
+        waiting, self.waits_since = self._take(), 0.0
+        self.may_take = max(0, self.may_take - 1) if waiting else 0
         if waiting and has_few:
-            taken[self.slot] = own + 1
+            taken[self.slot] += 1
         return waiting
+
+    def _take(self) -> Any:
+        """A connection that waits, which counts until the worker has done with it."""
+        waiting = super().do_read()
+        if waiting:
+            held[self.slot] += 1
+        return waiting
+
+    def _is_ahead(self, has_few: bool) -> bool:
+        """Whether another worker should take the next."""
+        numbers, lead = (taken, 0) if has_few else (held, LEAD)
+        return any(ABSENT < number < numbers[self.slot] - lead for number in numbers)
 
     def close(self) -> None:
         """Take what waits, since it would be reset, and nothing more."""
-        while not self.closed and not self.full() and (waiting := super().do_read()):
+        while not self.closed and not self.full() and (waiting := self._take()):
             self.do_handle(*waiting)
         super().close()
 
@@ -117,7 +134,7 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         try:
             if seconds is not None and seconds <= 0:  # also where something has come
                 raise RequestTimeout
-            wait_read(self.fileno(), seconds, RequestTimeout)
+            wait(self._read_event, seconds, RequestTimeout)
         except RequestTimeout:
             self.is_late = True
             raise

@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 import liveWorkers
 from fastPredict import FastPredict, Head, read_head
-from gunicornSockets import HEAD_BYTES, Connection, Server, taken
+from gunicornSockets import HEAD_BYTES, Connection, Server, held, taken
 from requestBody import MAX_BODY_BYTES
 
 READ_BYTES = 16 * 1024
@@ -84,7 +84,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def run(self) -> None:
         """Serve until the end."""
         Server.slot = self.slot
-        taken[self.slot] = max(*taken, 0)
+        taken[self.slot], held[self.slot] = max(*taken, 0), 0
         super().run()
 
     def notify(self) -> None:
@@ -109,6 +109,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                     super().handle(listener, connection, addr)
             finally:
                 self.connections.discard(connection)
+                held[self.slot] -= 1
 
     def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
         """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""

@@ -159,11 +159,11 @@ def settle(servers: list[Server], patience: float = 5) -> None:
 
 
 def throughput(servers: list[Server], plan: Plan) -> dict[str, dict[int, Load]]:
-    """By server and number of kept-alive connections."""
+    """By server and number of kept-alive connections; a server's runs follow one another, since growth is judged by a few percent."""
     runs: dict[tuple[str, int], list[Load]] = {}
     for number in range(plan.rounds):
         turn = [*servers[number % len(servers) :], *servers[: number % len(servers)]]  # so that none always comes after the same one
-        for connections, server in itertools.product(plan.connections, turn):
+        for server, connections in itertools.product(turn, plan.connections):
             if not server.recipe.slow or connections in plan.few_connections:
                 settle(servers)
                 seconds = plan.long_seconds if server.recipe.slow else plan.seconds_of(connections)

@@ -15,7 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
-from gunicornSockets import ABSENT, AT_ONCE, FEW, PATIENCE_SECONDS, Server, taken
+from gunicornSockets import ABSENT, AT_ONCE, FEW, LEAD, PATIENCE_SECONDS, Server, held, taken
 from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from liveWorkers import MAX_SLOTS
 from settings import PROJECT_DIR
@@ -43,7 +43,22 @@ def listen():
 @pytest.fixture(autouse=True)
 def _nobody_has_taken_any():
     for slot in range(MAX_SLOTS):
-        taken[slot] = ABSENT
+        taken[slot] = held[slot] = ABSENT
+
+
+@pytest.fixture
+def crowd():
+    """Gives a server as many connections as are many."""
+    servers = []
+
+    def give(server):
+        servers.append(server)
+        for _ in range(FEW):
+            server.pool.spawn(gevent.sleep, 10)
+
+    yield give
+    for server in servers:
+        server.pool.kill()
 
 
 @pytest.fixture
@@ -109,15 +124,46 @@ def test_who_does_not_take_its_connection_is_waited_for_a_moment_each_time(liste
     assert (taken[0], taken[1]) == (10, 7)
 
 
-def test_a_worker_with_many_connections_waits_for_nobody_and_is_not_behind_for_it_later(listen, client):
+def test_a_worker_with_many_connections_does_not_take_turns_and_is_not_behind_for_it_later(listen, client, crowd):
     first = listen(0)
+    crowd(first)
     taken[0], taken[1] = 8, 7
-    for _ in range(FEW):
-        first.pool.spawn(gevent.sleep, 10)
+    held[0], held[1] = LEAD, 0
     client()
     assert takes(first)
     assert (taken[0], taken[1]) == (8, 7)
-    first.pool.kill()
+    assert held[0] == LEAD + 1
+
+
+def test_a_worker_with_many_more_connections_than_another_waits_for_it_a_moment_and_then_takes_several(
+    listen, client, crowd, monkeypatch
+):  # fmt: skip
+    clock = [100.0]
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
+    first = listen(0)
+    crowd(first)
+    held[0], held[1] = LEAD + 1, 0
+    for _ in range(AT_ONCE + 2):
+        client()
+    assert not takes(first)
+    clock[0] += PATIENCE_SECONDS
+    assert [takes(first) for _ in range(AT_ONCE + 1)] == [True] * AT_ONCE + [False]
+    held[0] = LEAD
+    assert takes(first)
+
+
+def test_what_a_worker_may_take_without_waiting_is_for_those_that_wait_then(listen, client, crowd, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
+    first = listen(0)
+    crowd(first)
+    held[0], held[1] = LEAD + 1, 0
+    client()
+    assert not takes(first)
+    clock[0] += PATIENCE_SECONDS
+    assert [takes(first), takes(first)] == [True, False]
+    client()
+    assert not takes(first)
 
 
 def test_a_crowd_is_taken_several_at_a_time_whatever_gunicorn_sets(listen, client):
@@ -130,6 +176,17 @@ def test_a_crowd_is_taken_several_at_a_time_whatever_gunicorn_sets(listen, clien
     gevent.sleep(0.1)
     assert len(rounds) == 2 * AT_ONCE
     assert len(set(rounds)) <= 4
+
+
+def test_a_connection_counts_until_the_worker_has_done_with_it(exchange):
+    held[0] = 3
+    connection = exchange()
+    connection.client.sendall(REQUEST + b"last")
+    connection.client.recv(100)
+    assert held[0] == 3
+    connection.client.close()
+    connection.done.get(timeout=10)
+    assert held[0] == 2
 
 
 def test_at_its_end_a_server_takes_all_that_wait(listen, client):
