@@ -34,6 +34,7 @@ AT_ONCE = 16  # connections that are taken in a round of the loop
 FEW = 16  # connections of a worker: with fewer they take strict turns, so that idle ones do not count
 LEAD = 32  # connections by which a worker with many may be ahead: waiting for less would cost more than evenness brings
 PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
+FORGET_SECONDS = 1.0  # after which it cannot be the same connection that it let them have: no round of a loop takes so long
 
 # By slot, in memory that the master shares with the workers: how many connections each has taken while it had few, and how many it has.
 taken, held = (memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q") for _ in range(2))
@@ -64,7 +65,8 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         has_few = len(self.pool) < FEW
         if self.may_take == 0 and self._is_ahead(has_few):
             now = time.monotonic()
-            self.waits_since = self.waits_since or now
+            if now - self.waits_since > FORGET_SECONDS:  # that one was taken by another
+                self.waits_since = now
             if now - self.waits_since < PATIENCE_SECONDS:
                 os.sched_yield()  # the other may need this core
                 return None

@@ -15,7 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
-from gunicornSockets import ABSENT, AT_ONCE, FEW, LEAD, PATIENCE_SECONDS, Server, held, taken
+from gunicornSockets import ABSENT, AT_ONCE, FEW, FORGET_SECONDS, LEAD, PATIENCE_SECONDS, Server, held, taken
 from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from liveWorkers import MAX_SLOTS
 from settings import PROJECT_DIR
@@ -122,6 +122,21 @@ def test_who_does_not_take_its_connection_is_waited_for_a_moment_each_time(liste
         clock[0] += PATIENCE_SECONDS
         assert takes(first)
     assert (taken[0], taken[1]) == (10, 7)
+
+
+def test_who_let_another_go_first_does_so_the_next_time_too(listen, client, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
+    first, second = listen(0), listen(1)
+    taken[0], taken[1] = 9, 7
+    client()
+    assert not takes(first)
+    assert takes(second)
+    clock[0] += FORGET_SECONDS + 0.1
+    client()
+    assert not takes(first)
+    clock[0] += PATIENCE_SECONDS
+    assert takes(first)
 
 
 def test_a_worker_with_many_connections_does_not_take_turns_and_is_not_behind_for_it_later(listen, client, crowd):
