@@ -42,7 +42,7 @@ class Service:
         self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
-        self.stderr = (folder / "stderr.txt").open("w+")
+        self.stderr = (folder / "stderr.txt").open("a+")  # appended to, wherever said() reads meanwhile
         own = {"PORT": str(self.port), "REQUEST_LOG": str(self.log), "MLFLOW_UI": "off", "WEB_CONCURRENCY": "2"}
         self.process = subprocess.Popen(
             command,

@@ -52,6 +52,11 @@ def fill(ballast):
             file.write(bytes(1000))
 
 
+def wait_for_both(service):
+    """A worker that starts late opens the log late."""
+    wait_until(lambda: requests.get(f"{service.url}/monitor?limit=0", timeout=5).json()["SUMMARY"]["workers"] == 2, 30, "two at work")
+
+
 def kill_workers(service):
     """Let new workers start while the disk is as it is."""
     before = {child.pid for child in psutil.Process(service.process.pid).children()}
@@ -59,11 +64,13 @@ def kill_workers(service):
         psutil.Process(pid).kill()
 
     def are_new():
-        children = {child.pid for child in psutil.Process(service.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
-        return len(children) == 2 and not children & before
+        with suppress(psutil.NoSuchProcess):
+            children = {child.pid for child in psutil.Process(service.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
+            return len(children) == 2 and not children & before
+        return False
 
     wait_until(are_new, 30, "new workers")
-    wait_until(lambda: requests.get(f"{service.url}/ready", timeout=5).ok, 30, "an answer")
+    wait_for_both(service)
 
 
 @pytest.mark.parametrize("workers_die", [False, True])
@@ -128,10 +135,11 @@ def test_a_disk_that_fills_up_under_the_counts_costs_no_answers(tmp_path, start)
 def test_a_folder_that_becomes_read_only_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk):
     log = disk / "log.csv"
     service = start(REQUEST_LOG=str(log))
+    wait_for_both(service)
     predict(service)
     subprocess.run(["mount", "--bind", str(disk), str(disk)], check=True)  # on top of it, so that open files do not keep it writable
-    subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
     try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
         kill_workers(service)
         for _ in range(5):
             predict(service)
