@@ -1,7 +1,8 @@
 """The sockets of gunicornWorker.py: connections are spread evenly, take turns, and are bounded in time.
 
 Spread: a worker that is awake takes new connections faster than one that sleeps, so kept-alive clients may all end up with one worker, and
-one core. Here the workers see how many each has taken, or has where it has many; who is ahead lets the others go first, for a moment.
+one core. Here the workers see how many each has taken, or has where it has many; who is ahead lets the others go first, for a moment. Who
+takes, takes its share of those that wait: one at a time, 128 clients without kept-alive connections had 2,700 answers a second, not 7,000.
 
 Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
 waits for the loop to say that there is something, and the loop goes through all connections.
@@ -14,7 +15,9 @@ import errno
 import mmap
 import os
 import socket
+import struct
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +28,8 @@ from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 from liveWorkers import MAX_SLOTS
 
-CORK = getattr(socket, "TCP_CORK", None)  # Linux
+CORK, TCP_INFO = getattr(socket, "TCP_CORK", None), getattr(socket, "TCP_INFO", None)  # Linux
+WAITING = struct.Struct("24xI")  # tcpi_unacked of linux/tcp.h's tcp_info: of a socket that listens, how many wait
 ABSENT = -1
 HEAD_BYTES = 64 * 1024  # and what comes along with it
 PARTING_SECONDS = 1.0
@@ -34,12 +38,13 @@ AT_ONCE = 16  # connections that are taken in a round of the loop
 FEW = 16  # connections of a worker: with fewer they take strict turns, so that idle ones do not count
 LEAD = 32  # connections by which a worker with many may be ahead: waiting for less would cost more than evenness brings
 PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
-FORGET_SECONDS = 1.0  # after which it cannot be the same connection that it let them have: no round of a loop takes so long
 
 # By slot, in memory that the master shares with the workers: how many connections each has taken while it had few, and how many it has.
-taken, held = (memoryview(mmap.mmap(-1, 8 * MAX_SLOTS)).cast("q") for _ in range(2))
+# Beside them the slot that took the last one while it had few.
+taken, held, last = (memoryview(mmap.mmap(-1, 8 * size)).cast("q") for size in (MAX_SLOTS, MAX_SLOTS, 1))
 for _slot in range(MAX_SLOTS):
     taken[_slot] = held[_slot] = ABSENT
+last[0] = ABSENT
 
 
 class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
@@ -47,13 +52,17 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
 
     Attributes:
         slot: the worker's.
-        waits_since: when it began to let the others go first, time.monotonic(); 0: it does not.
-        may_take: how many it takes, after it has waited, before it looks at the others again.
+        waits_for: the numbers of those that it lets go first, which change where one takes what was left to it; empty: it does not wait.
+        waits_since: when it began to, time.monotonic().
+        may_take: how many it takes before it looks at the others again: its share of those that wait.
+        tells_waiting: whether the system has told of one that waits.
     """
 
     slot = 0
+    waits_for: Sequence[int] = ()
     waits_since = 0.0
     may_take = 0
+    tells_waiting = False
 
     def start(self) -> None:
         """Begin to accept, several in a round of the loop: with one, as gunicorn sets, the last of a crowd wait for seconds."""
@@ -63,19 +72,43 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
     def do_read(self) -> Any:
         """A connection and its client's address; None where there is none, or where another worker should take it: gevent asks again."""
         has_few = len(self.pool) < FEW
-        if self.may_take == 0 and self._is_ahead(has_few):
-            now = time.monotonic()
-            if now - self.waits_since > FORGET_SECONDS:  # that one was taken by another
-                self.waits_since = now
-            if now - self.waits_since < PATIENCE_SECONDS:
-                os.sched_yield()  # the other may need this core
-                return None
-            self.may_take = 1 if has_few else AT_ONCE
-        waiting, self.waits_since = self._take(), 0.0
-        self.may_take = max(0, self.may_take - 1) if waiting else 0
-        if waiting and has_few:
+        self.may_take = self.may_take or self._share(has_few)
+        accepted = self._take() if self.may_take else None
+        self.may_take = self.may_take - 1 if accepted else 0
+        if accepted and has_few:
             taken[self.slot] += 1
-        return waiting
+            last[0] = self.slot
+        return accepted
+
+    def _share(self, has_few: bool) -> int:
+        """How many of those that wait are this worker's now; 0: another one should take them."""
+        waiting = self._waiting()
+        if waiting == 0:
+            return 0
+        numbers, most = (taken, taken[self.slot] + (last[0] == self.slot)) if has_few else (held, held[self.slot] - LEAD)
+        others = [number for slot, number in enumerate(numbers) if number != ABSENT and slot != self.slot]
+        if not self._has_waited_for([number for number in others if number < most]):
+            os.sched_yield()  # the other may need this core
+            return 0
+        return max(1, min(AT_ONCE, waiting // (len(others) + 1))) if has_few else AT_ONCE
+
+    def _waiting(self) -> int:
+        """How many connections wait to be taken, where the system tells; elsewhere 1, though there may be none or more."""
+        number = 0
+        if TCP_INFO is not None:
+            (number,) = WAITING.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, WAITING.size))
+        self.tells_waiting = self.tells_waiting or number > 0
+        return number if self.tells_waiting else 1
+
+    def _has_waited_for(self, behind: Sequence[int]) -> bool:
+        """Whether those that are behind, by their numbers, have let a connection wait for longer than this worker lets them go first."""
+        now = time.monotonic()
+        if behind != self.waits_for:  # another connection, since a number has changed
+            self.waits_for, self.waits_since = behind, now
+        if behind and now - self.waits_since < PATIENCE_SECONDS:
+            return False
+        self.waits_for = ()
+        return True
 
     def _take(self) -> Any:
         """A connection that waits, which counts until the worker has done with it."""
@@ -83,11 +116,6 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         if waiting:
             held[self.slot] += 1
         return waiting
-
-    def _is_ahead(self, has_few: bool) -> bool:
-        """Whether another worker should take the next."""
-        numbers, lead = (taken, 0) if has_few else (held, LEAD)
-        return any(ABSENT < number < numbers[self.slot] - lead for number in numbers)
 
     def close(self) -> None:
         """Take what waits, since it would be reset, and nothing more."""

@@ -15,7 +15,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
-from gunicornSockets import ABSENT, AT_ONCE, FEW, FORGET_SECONDS, LEAD, PATIENCE_SECONDS, Server, held, taken
+from gunicornSockets import ABSENT, AT_ONCE, FEW, LEAD, PATIENCE_SECONDS, WAITING, Server, held, last, taken
 from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from liveWorkers import MAX_SLOTS
 from settings import PROJECT_DIR
@@ -44,6 +44,7 @@ def listen():
 def _nobody_has_taken_any():
     for slot in range(MAX_SLOTS):
         taken[slot] = held[slot] = ABSENT
+    last[0] = ABSENT
 
 
 @pytest.fixture
@@ -94,6 +95,60 @@ def test_workers_take_turns(listen, client):
     assert (taken[0], taken[1]) == (9, 8)
 
 
+def test_of_two_that_have_taken_as_many_it_is_the_others_turn(listen, client):
+    first, second = listen(0), listen(1)
+    taken[0], taken[1] = 7, 8
+    client()
+    assert takes(first)
+    client()
+    assert not takes(first)
+    assert takes(second)
+    client()
+    assert not takes(second)
+    assert takes(first)
+
+
+def test_a_worker_begins_to_wait_when_a_connection_is_there_and_not_before(listen, client, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(gunicornSockets.time, "monotonic", lambda: clock[0])
+    first = listen(0)
+    taken[0] = taken[1] = 7
+    client()
+    assert takes(first)
+    assert not takes(first)  # gevent asks until there is none
+    clock[0] += 2 * PATIENCE_SECONDS
+    client()
+    assert not takes(first)
+    clock[0] += PATIENCE_SECONDS
+    assert takes(first)
+
+
+def test_of_several_that_wait_a_worker_takes_its_share(listen, client):
+    first, second = listen(0), listen(1)
+    taken[0] = taken[1] = 7
+    for _ in range(6):
+        client()
+    assert [takes(first) for _ in range(4)] == [True] * 3 + [False]
+    assert [takes(second) for _ in range(4)] == [True] * 3 + [False]
+    client()
+    assert not takes(second)
+    assert takes(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("TCP_INFO", None), ("WAITING", SimpleNamespace(size=WAITING.size, unpack=lambda _: (0,)))]
+)  # fmt: skip
+def test_where_the_system_does_not_tell_how_many_wait_each_is_taken_in_turn(listen, client, monkeypatch, name, instead):
+    monkeypatch.setattr(gunicornSockets, name, instead)
+    first, second = listen(0), listen(1)
+    taken[0] = taken[1] = 7
+    for _ in range(2):
+        client()
+    assert takes(first)
+    assert not takes(first)
+    assert takes(second)
+
+
 def test_where_nothing_comes_nothing_is_counted(listen):
     taken[0] = taken[1] = 7
     assert not takes(listen(0))
@@ -132,7 +187,7 @@ def test_who_let_another_go_first_does_so_the_next_time_too(listen, client, monk
     client()
     assert not takes(first)
     assert takes(second)
-    clock[0] += FORGET_SECONDS + 0.1
+    clock[0] += 2 * PATIENCE_SECONDS
     client()
     assert not takes(first)
     clock[0] += PATIENCE_SECONDS
