@@ -328,8 +328,10 @@ def _open_to_others(app: Flask, settings: Settings) -> None:
 
 def _check_start(settings: Settings) -> None:
     """End with one line that names the setting where the service could not start."""
+    six = ":" in settings.HOST
+    family, both = (socket.AF_INET6, socket.has_dualstack_ipv6()) if six else (socket.AF_INET, False)
     try:
-        with socket.create_server((settings.HOST, settings.PORT)):
+        with socket.create_server((settings.HOST, settings.PORT), family=family, dualstack_ipv6=both):
             pass
     except OSError as error:
         sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")

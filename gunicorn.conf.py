@@ -43,7 +43,7 @@ modelPredict.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
 wsgi_app = f"{app.__name__}:create_app()"
-bind = f"{settings.HOST}:{settings.PORT}"
+bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gunicornWorker.Worker"
 timeout = 60

@@ -50,7 +50,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0 for every interface.")
+    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0 for every interface, :: for those of IPv6 too.")
     PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
     WEB_CONCURRENCY: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),

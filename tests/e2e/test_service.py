@@ -144,6 +144,19 @@ def test_a_start_that_cannot_work_is_one_line_that_names_the_setting(tmp_path):
     assert f"REQUEST_LOG={tmp_path}" in done.stderr
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_it_listens_on_ipv6_too_where_it_is_told_to(start):
+    service = start(HOST="::")
+    for host in ("127.0.0.1", "[::1]"):
+        assert requests.post(f"http://{host}:{service.port}/predict", json={"predict": CLOSES}, timeout=30).status_code == 200
+    assert f"Stock forecasts on http://[::]:{service.port}" in service.said()
+    assert '"client":"::1"' in service.said()
+    own = {"HOST": "::", "PORT": str(service.port)}
+    done = subprocess.run([sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert f"HOST=:: PORT={service.port}: Address already in use" in done.stderr
+
+
 def test_a_body_in_chunks_is_limited_too(start):
     service = start()
     body = json.dumps({"predict": CLOSES}).encode()
