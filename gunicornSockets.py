@@ -96,7 +96,8 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         """How many connections wait to be taken, where the system tells; elsewhere 1, though there may be none or more."""
         number = 0
         if TCP_INFO is not None:
-            (number,) = WAITING.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, WAITING.size))
+            with suppress(OSError):  # no TCP
+                (number,) = WAITING.unpack(self.socket.getsockopt(socket.IPPROTO_TCP, TCP_INFO, WAITING.size))
         self.tells_waiting = self.tells_waiting or number > 0
         return number if self.tells_waiting else 1
 

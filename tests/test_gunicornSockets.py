@@ -135,6 +135,17 @@ def test_where_the_system_does_not_tell_how_many_wait_each_is_taken_in_turn(list
     assert takes(second)
 
 
+def test_a_unix_socket_which_does_not_tell_how_many_wait_is_served_too(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        server = Server(GeventSocket(socket.AF_UNIX, fileno=listener.detach()), handle=lambda *_: None, spawn=Pool())
+        server.init_socket()
+        client.connect(str(tmp_path / "socket"))
+        assert takes(server)
+        server.close()
+
+
 def test_where_nothing_comes_nothing_is_counted(listen):
     taken[0] = taken[1] = 7
     assert not takes(listen(0))
