@@ -36,6 +36,7 @@ PARTING_SECONDS = 1.0
 PARTING_BYTES = 64 * 1024
 AT_ONCE = 16  # connections that are taken in a round of the loop
 FEW = 16  # connections of a worker: with fewer they take strict turns, so that idle ones do not count
+MAX_BEHIND = 4  # turns that a worker may make up for: what it missed while it stood still or had many is forgiven
 LEAD = 32  # connections by which a worker with many may be ahead: waiting for less would cost more than evenness brings
 PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
 
@@ -54,7 +55,7 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         slot: the worker's.
         waits_for: the numbers of those that it lets go first, which change where one takes what was left to it; empty: it does not wait.
         waits_since: when it began to, time.monotonic().
-        may_take: how many it takes before it looks at the others again: its share of those that wait.
+        may_take: how many it takes before it looks at the others again: its share of those that wait, with many AT_ONCE.
         tells_waiting: whether the system has told of one that waits.
     """
 
@@ -76,18 +77,19 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         accepted = self._take() if self.may_take else None
         self.may_take = self.may_take - 1 if accepted else 0
         if accepted and has_few:
-            taken[self.slot] += 1
+            taken[self.slot] = max(taken[self.slot] + 1, max(taken) - MAX_BEHIND)
             last[0] = self.slot
         return accepted
 
     def _share(self, has_few: bool) -> int:
-        """How many of those that wait are this worker's now; 0: another one should take them."""
+        """How many of those that wait are this worker's now; 0: none waits, or another one should take them."""
         waiting = self._waiting()
         if waiting == 0:
             return 0
         numbers, most = (taken, taken[self.slot] + (last[0] == self.slot)) if has_few else (held, held[self.slot] - LEAD)
-        others = [number for slot, number in enumerate(numbers) if number != ABSENT and slot != self.slot]
-        if not self._has_waited_for([number for number in others if number < most]):
+        others = [slot for slot, number in enumerate(numbers) if number != ABSENT and slot != self.slot]
+        behind = [numbers[slot] for slot in others if numbers[slot] < most and not (has_few and held[slot] >= FEW)]  # its turns stand still
+        if not self._has_waited_for(behind):
             os.sched_yield()  # the other may need this core
             return 0
         return max(1, min(AT_ONCE, waiting // (len(others) + 1))) if has_few else AT_ONCE
@@ -104,7 +106,7 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
     def _has_waited_for(self, behind: Sequence[int]) -> bool:
         """Whether those that are behind, by their numbers, have let a connection wait for longer than this worker lets them go first."""
         now = time.monotonic()
-        if behind != self.waits_for:  # another connection, since a number has changed
+        if behind != self.waits_for:  # one of them took what was left to it, or they are others
             self.waits_for, self.waits_since = behind, now
         if behind and now - self.waits_since < PATIENCE_SECONDS:
             return False
@@ -122,6 +124,7 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         """Take what waits, since it would be reset, and nothing more."""
         while not self.closed and not self.full() and (waiting := self._take()):
             self.do_handle(*waiting)
+        taken[self.slot] = held[self.slot] = ABSENT  # nobody need wait for it
         super().close()
 
 

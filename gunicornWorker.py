@@ -16,7 +16,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 
 import liveWorkers
 from fastPredict import FastPredict, Head, read_head
-from gunicornSockets import HEAD_BYTES, Connection, Server, held, taken
+from gunicornSockets import ABSENT, HEAD_BYTES, Connection, Server, held, taken
 from requestBody import MAX_BODY_BYTES
 
 READ_BYTES = 16 * 1024
@@ -109,7 +109,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                     super().handle(listener, connection, addr)
             finally:
                 self.connections.discard(connection)
-                held[self.slot] -= 1
+                if held[self.slot] != ABSENT:  # it takes no more, and counts no more
+                    held[self.slot] -= 1
 
     def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
         """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""

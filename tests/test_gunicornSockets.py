@@ -9,7 +9,7 @@ from gevent.pool import Pool
 from gevent.socket import socket as GeventSocket  # noqa: N812
 
 import gunicornSockets
-from gunicornSockets import ABSENT, AT_ONCE, FEW, LEAD, PATIENCE_SECONDS, WAITING, Server, held, last, taken
+from gunicornSockets import ABSENT, AT_ONCE, FEW, LEAD, MAX_BEHIND, PATIENCE_SECONDS, WAITING, Server, held, last, taken
 from liveWorkers import MAX_SLOTS
 
 
@@ -133,6 +133,33 @@ def test_where_the_system_does_not_tell_how_many_wait_each_is_taken_in_turn(list
     assert takes(first)
     assert not takes(first)
     assert takes(second)
+
+
+def test_what_a_worker_missed_is_forgiven_but_for_a_few_turns(listen, client):
+    first, second = listen(0), listen(1)
+    taken[0], taken[1] = 7, 1000
+    for _ in range(MAX_BEHIND + 4):
+        client()
+        assert takes(first) or takes(second)
+    assert abs(taken[0] - taken[1]) <= 1
+    assert taken[1] > 1000
+
+
+def test_a_worker_with_few_does_not_wait_for_one_with_many(listen, client):
+    first = listen(0)
+    taken[0], taken[1] = 8, 7
+    held[0], held[1] = 1, FEW
+    client()
+    assert takes(first)
+
+
+def test_a_worker_that_takes_no_more_is_not_waited_for(listen, client):
+    first, second = listen(0), listen(1)
+    taken[0], taken[1] = 8, 7
+    second.close()
+    client()
+    assert takes(first)
+    assert (taken[1], held[1]) == (ABSENT, ABSENT)
 
 
 def test_a_unix_socket_which_does_not_tell_how_many_wait_is_served_too(tmp_path):

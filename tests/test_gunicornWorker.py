@@ -14,7 +14,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 import gunicornSockets
-from gunicornSockets import held
+from gunicornSockets import ABSENT, held
 from gunicornWorker import GIVE_BACK_SECONDS, Worker
 from settings import PROJECT_DIR
 
@@ -87,6 +87,13 @@ def test_a_connection_counts_until_the_worker_has_done_with_it(exchange):
     connection.client.close()
     connection.done.get(timeout=10)
     assert held[0] == 2
+
+
+def test_a_worker_that_takes_no_more_stays_uncounted(exchange):
+    held[0] = ABSENT
+    connection = exchange()
+    connection.end()
+    assert held[0] == ABSENT
 
 
 @pytest.mark.parametrize("cut", [1, len(REQUEST) - 1, len(REQUEST), len(REQUEST) + 1, len(REQUEST) + 4])
