@@ -121,6 +121,14 @@ def test_of_several_that_wait_a_worker_takes_its_share(listen, client):
     assert takes(first)
 
 
+def test_of_a_long_queue_a_worker_takes_no_more_than_it_takes_in_a_round(listen, client):
+    first = listen(0)
+    taken[0] = taken[1] = 7
+    for _ in range(2 * AT_ONCE + 4):
+        client()
+    assert [takes(first) for _ in range(AT_ONCE + 1)] == [True] * AT_ONCE + [False]
+
+
 @pytest.mark.parametrize(
     ("name", "instead"), [("TCP_INFO", None), ("WAITING", SimpleNamespace(size=WAITING.size, unpack=lambda _: (0,)))]
 )  # fmt: skip
