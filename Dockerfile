@@ -22,6 +22,13 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ig
 
 # .dockerignore lets in only what serving needs: a new module comes along, the training commands stay out.
 COPY LICENSE swagger.yaml *.py ./
+COPY api api
+COPY closes closes
+COPY forecast forecast
+COPY models models
+COPY monitoring monitoring
+COPY server server
+COPY tracking tracking
 COPY data data
 COPY static static
 COPY templates templates

@@ -45,8 +45,8 @@ train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFi
 test: $(VENV)/requirements-dev lint  ## lint, types and all tests
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/requirements-dev  ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(VENV)/requirements-dev  ## ruff, mypy, and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/tach check
 
 format: $(VENV)/requirements-dev  ## put the code into its format
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .

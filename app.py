@@ -22,25 +22,26 @@ from flask.typing import ResponseReturnValue
 from flask_compress import Compress
 from werkzeug.exceptions import HTTPException
 
-import liveWorkers
-import metrics
-import mlflowUI
-from accessLog import ID_HEADER, Asked
-from answers import HTTP_ERRORS, SECURITY_HEADERS, error_answer, json_answer, refuse
+from api.answers import HTTP_ERRORS, SECURITY_HEADERS, error_answer, json_answer, refuse
+from api.body import MAX_BODY_BYTES, PredictMany, RequestError, Room, check_body, read_body
+from api.direct import FastPredict
+from api.page import OpeningForecast, embedded
+from api.service import COMPUTING_THREADS, ForecastService, open_request_log
+from api.threads import beside
+from closes.newest import MAX_CLOSES
+from closes.series import split_warnings
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
-from fastPredict import FastPredict
-from forecastService import COMPUTING_THREADS, ForecastService, beside, open_request_log
-from intervals import MAX_HORIZON
-from modelStore import BACKTEST_FILE
-from newestCloses import MAX_CLOSES
-from pageContent import OpeningForecast, embedded
-from processData import WINDOW, split_warnings
-from requestBody import MAX_BODY_BYTES, PredictMany, RequestError, Room, check_body, read_body
-from requestLog import SUMMARY_ROWS, summarise
+from forecast.intervals import MAX_HORIZON
+from models.store import BACKTEST_FILE
+from monitoring import metrics
+from monitoring.accesslog import ID_HEADER, Asked
+from monitoring.requestlog import SUMMARY_ROWS, summarise
+from processData import WINDOW
+from server import slots
 from settings import PROJECT_DIR, SettingError, Settings
+from tracking import ui
 
 log = logging.getLogger(__name__)
-
 MAX_MONITOR_ROWS = 1000
 MLFLOW_SECONDS = 30  # that its UI takes to start
 settings_of_all: Settings | None = None  # of workers that gunicorn.conf.py starts: files that they come from may change meanwhile
@@ -171,7 +172,7 @@ def monitor() -> Response:
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
-    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": liveWorkers.count(), "live_accuracy": accuracy, "drift": drifted}
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": slots.count(), "live_accuracy": accuracy, "drift": drifted}
     return json_answer({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
@@ -189,7 +190,7 @@ def mlflow() -> ResponseReturnValue:
     settings = _service().settings
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
-    if not mlflowUI.is_answering(settings):
+    if not ui.is_answering(settings):
         return _no_mlflow(RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings), MLFLOW_SECONDS))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
@@ -245,10 +246,10 @@ def _no_mlflow(error: RequestError) -> ResponseReturnValue:
 
 def _mlflow_advice(settings: Settings) -> list[str]:
     """How to get the MLflow UI."""
-    if not mlflowUI.is_installed():
+    if not ui.is_installed():
         return ["MLflow is not installed here: pip install -r requirements.txt, or set MLFLOW_UI_URL to a running one."]
     if settings.MLFLOW_UI == "off":
-        return ["MLFLOW_UI is off: start it with python mlflowUI.py, or set MLFLOW_UI_URL to a running one."]
+        return ["MLFLOW_UI is off: start it with python -m tracking.ui, or set MLFLOW_UI_URL to a running one."]
     return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
 
 
@@ -366,11 +367,11 @@ def main() -> None:
     if os.name == "posix":
         _run_gunicorn()
         return
-    child = mlflowUI.start(settings)
+    child = ui.start(settings)
     try:
         create_app(settings).run(settings.HOST, settings.PORT, threaded=True)
     finally:
-        mlflowUI.stop(child)
+        ui.stop(child)
 
 
 if __name__ == "__main__":

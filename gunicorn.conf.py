@@ -12,19 +12,16 @@ import sys
 from typing import Any
 
 import app
-import errorStream
-import gunicornSockets
-import gunicornWorker
-import liveWorkers
-import metrics
-import mlflowUI
-import modelPredict
+from forecast import runtime
+from monitoring import metrics, stderr
+from server import slots, sockets, worker
 from settings import PROJECT_DIR, SettingError, Settings
+from tracking import ui
 
 MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
 OTHER_FILES = 200  # that a worker may have open beside them
 
-sys.stderr = errorStream.ErrorStream()
+sys.stderr = stderr.ErrorStream()
 try:
     app.settings_of_all = Settings.from_environment()
 except SettingError as error:
@@ -36,16 +33,16 @@ _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _wanted = MAX_CONNECTIONS + OTHER_FILES if _hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + OTHER_FILES, _hard)
 if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems give 1,024
     resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
-gunicornWorker.keep_memory_together()
+worker.keep_memory_together()
 metrics.share()
-gunicornSockets.Connection.seconds = settings.REQUEST_TIMEOUT
-modelPredict.import_runtime()  # here, so that the workers share it too
+sockets.Connection.seconds = settings.REQUEST_TIMEOUT
+runtime.import_runtime()  # here, so that the workers share it too
 
 chdir = str(PROJECT_DIR)
 wsgi_app = f"{app.__name__}:create_app()"
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
-worker_class = "gunicornWorker.Worker"
+worker_class = "server.worker.Worker"
 timeout = 60
 graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
 keepalive = 30  # seconds for the next request's head to arrive
@@ -69,8 +66,8 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """A worker is gone, and its connections with it."""
-    gunicornSockets.taken[worker.slot] = gunicornSockets.held[worker.slot] = gunicornSockets.ABSENT
-    liveWorkers.forget(worker.slot)
+    sockets.taken[worker.slot] = sockets.held[worker.slot] = sockets.ABSENT
+    slots.forget(worker.slot)
 
 
 def post_worker_init(worker: Any) -> None:
@@ -90,11 +87,11 @@ def when_ready(server: Any) -> None:
     gc.collect()
     gc.freeze()  # a collector that walks through shared memory would copy it
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    server.mlflow_ui = mlflowUI.start(settings)  # kept by the master: this file is read again at a reload
+    server.mlflow_ui = ui.start(settings)  # kept by the master: this file is read again at a reload
     server.log.info("Stock forecasts on http://%s, interactive documentation at /apidocs.", bind)
 
 
 def on_exit(server: Any) -> None:
     """The API ends: so does the MLflow UI."""
-    mlflowUI.stop(getattr(server, "mlflow_ui", None))
+    ui.stop(getattr(server, "mlflow_ui", None))
     metrics.remove_shared()

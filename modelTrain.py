@@ -22,15 +22,19 @@ from typing import Any
 
 import numpy as np
 
-import commandLine
+import cli
+from closes.series import Closes, Floats
+from closes.symbols import symbol_of
 from errors import InvalidClosesError
-from intervals import calibrate, window_volatility
-from modelEvaluate import Backtest, backtest, coverage_by, coverage_by_horizon, metrics, summary, write_backtest
-from modelGate import NotPromotedError, judge
-from modelNetwork import Fitted, Split, fit, split_in_time, walk_forward_splits
-from modelPredict import Forecaster, Network
-from modelRecord import RunRecord
-from modelStore import (
+from forecast.backtest import Backtest, backtest, write_backtest
+from forecast.forecaster import Forecaster
+from forecast.intervals import calibrate, window_volatility
+from forecast.network import Fitted, fit
+from forecast.runtime import Network
+from forecast.scores import coverage_by, coverage_by_horizon, metrics, summary
+from forecast.split import Split, split_in_time, walk_forward_splits
+from models.gate import NotPromotedError, judge
+from models.store import (
     BACKTEST_FILE,
     KERAS_FILE,
     METADATA_FILE,
@@ -41,13 +45,13 @@ from modelStore import (
     publish,
     rollback,
     staging_folder,
-    write_json,
 )
-from processData import WINDOW, Closes, Floats, load_closes, make_windows, relative_to_last, symbol_of
+from processData import WINDOW, load_closes, make_windows, relative_to_last
 from settings import Settings
+from storage import write_json
+from tracking.kept import RunRecord
 
 log = logging.getLogger(__name__)
-
 RETURN_QUANTILES = np.linspace(0, 1, 101)
 EXIT_NOT_PROMOTED = 3
 
@@ -67,7 +71,7 @@ def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespac
     """
     import joblib
 
-    from modelCompile import compile_files
+    from models.compiled import compile_files
 
     fitted = fit(closes.prices[: split.test + WINDOW], Split(split.calibration, split.test, split.test), options.epochs,
                  options.batch_size, options.seed, progress)  # fmt: skip
@@ -114,7 +118,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         InvalidClosesError: too few closes; nothing is published.
         NotPromotedError: the gate keeps the published model; the run is in MLflow.
     """
-    from modelTrack import check_tracking, log_or_keep, point_champion
+    from tracking.runs import check_tracking, log_or_keep, point_champion
 
     split = split_in_time(len(closes))
     check_movement(closes, split)
@@ -127,7 +131,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         write_backtest(result, folder / BACKTEST_FILE)
         values = metrics(result)
         log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
-        commandLine.go_on_unless_interrupted()
+        cli.go_on_unless_interrupted()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
         metadata = forecaster.metadata | describe_run(closes, options) | {
@@ -159,7 +163,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
 def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
     """The plots of a run: the content of PNG files by their names; none, and a warning, where matplotlib fails."""
     try:
-        from modelPlots import plot_run
+        from forecast.plots import plot_run
 
         return plot_run(result, losses, title)
     except Exception as error:  # a training is not lost for a picture
@@ -239,8 +243,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
     )
     parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
-    parser.add_argument("--start", type=commandLine.iso_date, default="2010-01-01", help="first day (default: %(default)s)")
-    parser.add_argument("--end", type=commandLine.iso_date, help="last day (default: yesterday)")
+    parser.add_argument("--start", type=cli.iso_date, default="2010-01-01", help="first day (default: %(default)s)")
+    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday)")
     parser.add_argument(
         "--source",
         choices=["auto", "yahoo", "cache", "snapshot", "csv"],
@@ -248,8 +252,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
     )
     parser.add_argument("--csv", type=Path, help="file with a header and the columns date, close")
-    parser.add_argument("--epochs", type=commandLine.positive_int, default=15, help="passes over the data (default: %(default)s)")
-    parser.add_argument("--batch-size", type=commandLine.positive_int, default=32, help="windows in a step (default: %(default)s)")
+    parser.add_argument("--epochs", type=cli.positive_int, default=15, help="passes over the data (default: %(default)s)")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=32, help="windows in a step (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: %(default)s)")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     parser.add_argument(
@@ -259,7 +263,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
     )
     parser.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
-    parser.add_argument("--walk-forward", type=commandLine.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
+    parser.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
     options = parser.parse_args(arguments)
     if (options.source == "csv") != (options.csv is not None) and options.source != "auto":
         parser.error("--source csv and --csv PATH go together")
@@ -277,7 +281,7 @@ def main(arguments: list[str] | None = None) -> None:
         back = rollback(options.model_dir)
         log.info("Version %s serves again.", back.version)
         if options.model_dir.resolve() == settings.MODEL_DIR.resolve():
-            from modelTrack import point_champion
+            from tracking.runs import point_champion
 
             point_champion(options.model_dir, settings)
         return
@@ -294,4 +298,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    commandLine.run(main)
+    cli.run(main)

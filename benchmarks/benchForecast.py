@@ -28,11 +28,13 @@ import numpy as np
 from joblib import Parallel, delayed
 from scipy.stats import t as student_t
 
-from intervals import LEVELS
-from modelEvaluate import Backtest, backtest, coverage, coverage_by, coverage_by_horizon, metrics, winkler
-from modelNetwork import split_in_time
+from closes.series import Closes, Floats
+from closes.snapshot import read_snapshot, snapshot_symbols
+from forecast.backtest import Backtest, backtest
+from forecast.intervals import LEVELS
+from forecast.scores import coverage, coverage_by, coverage_by_horizon, metrics, winkler
+from forecast.split import split_in_time
 from modelTrain import train
-from processData import Closes, Floats, read_snapshot, snapshot_symbols
 
 TARGET = Path(__file__).with_name("forecast.md")
 REFIT_DAYS = 20

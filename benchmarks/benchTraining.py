@@ -22,29 +22,30 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-PLAIN, OURS = "plain Keras", "modelNetwork.fit"
+PLAIN, OURS = "plain Keras", "forecast.network.fit"
 
 
 def epoch_seconds(way: str, epochs: int) -> list[float]:
     """Seconds of each epoch of a fit in this process; the first is from the start of the fit."""
     import keras
 
-    import blockLstm
-    import modelNetwork
-    from processData import WINDOW, read_snapshot
+    from closes.snapshot import read_snapshot
+    from forecast import lstm, network
+    from forecast.split import Split, split_in_time
+    from processData import WINDOW
 
     if way == PLAIN:
-        blockLstm.BlockLSTM = keras.layers.LSTM  # type: ignore[misc]
+        lstm.BlockLSTM = keras.layers.LSTM  # type: ignore[misc]
         plain_compile, plain_fit = keras.Model.compile, keras.Model.fit
         keras.Model.compile = lambda model, **kwargs: plain_compile(model, **kwargs | {"steps_per_execution": 1})
         keras.Model.fit = lambda model, *data, **kwargs: plain_fit(model, *data, **kwargs | {"validation_batch_size": None})
     closes = read_snapshot("MSFT")
-    split = modelNetwork.split_in_time(len(closes))
+    split = split_in_time(len(closes))
     marks = [time.perf_counter()]
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter()))
-    modelNetwork._progress = lambda epochs: clock
-    part = modelNetwork.Split(split.calibration, split.test, split.test)
-    modelNetwork.fit(closes.prices[: split.test + WINDOW], part, epochs, batch_size=32, seed=0)
+    network._progress = lambda epochs: clock
+    part = Split(split.calibration, split.test, split.test)
+    network.fit(closes.prices[: split.test + WINDOW], part, epochs, batch_size=32, seed=0)
     return [end - start for start, end in itertools.pairwise(marks)]
 
 

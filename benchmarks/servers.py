@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from closes.series import Floats
+from closes.snapshot import read_snapshot
 from load import BenchError, call
-from modelPredict import load_forecaster
-from modelStore import SCALER_FILE, read_published
-from processData import WINDOW, Floats, read_snapshot
+from models.loading import load_forecaster
+from models.store import SCALER_FILE, read_published
+from processData import WINDOW
 from settings import PROJECT_DIR, Settings
 
 WORKERS = 2  # of every server that has workers

@@ -34,8 +34,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import psutil
 
-from modelStore import publish, read_published, staging_folder
-from processData import make_windows, read_snapshot
+from closes.snapshot import read_snapshot
+from models.store import publish, read_published, staging_folder
+from processData import make_windows
 from servingReport import machine, table
 from settings import PROJECT_DIR, Settings
 

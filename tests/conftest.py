@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from yahoo_stub import YahooStub
 
-from requestLog import RequestLog
+from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR, Settings
 
 

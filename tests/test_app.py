@@ -10,10 +10,10 @@ import pytest
 from log_rows import logged
 from pydantic import SecretStr
 
-import mlflowUI
 from app import create_app
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
+from tracking import ui
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 
@@ -109,7 +109,7 @@ def test_mlflow_is_refused_as_a_page_to_a_browser_alone(client, accept, kind):
 @pytest.mark.parametrize("name", ["MLFLOW_UI_URL", "MLFLOW_TRACKING_URI"])
 def test_mlflow_redirects_to_the_set_url_or_to_the_tracking_servers_own_ui(settings, name):
     own = settings.model_copy(update={name: "https://mlflow.example.org/ui"})
-    assert mlflowUI.start(own) is None
+    assert ui.start(own) is None
     client = create_app(own).test_client()
     answer = client.get("/mlflow")
     assert (answer.status_code, answer.location) == (302, "https://mlflow.example.org/ui")

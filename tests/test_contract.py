@@ -10,7 +10,7 @@ import yaml
 from openapi_spec_validator import validate
 
 from app import create_app
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR, Settings
 
 SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
@@ -125,9 +125,9 @@ def test_readmes_commands_exist():
         assert (PROJECT_DIR / script).is_file()
 
 
-@pytest.mark.parametrize("script", ["modelTrain.py", "modelTrack.py", "modelEvaluate.py", "modelPredict.py", "modelCompile.py"])
+@pytest.mark.parametrize("script", ["modelTrain.py", "-m tracking.runs", "modelEvaluate.py", "modelPredict.py", "-m models.compiled"])
 def test_readmes_options_are_the_commands_options(script):
-    given = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
+    given = subprocess.run([sys.executable, *script.split(), "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
     for line in re.findall(rf"python {script}(.*)", README):
         for option in re.findall(r"--[a-z-]+", line):
             assert option in given

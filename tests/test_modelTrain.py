@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from training import SHORT, environment, train
 
-from modelNetwork import split_in_time
-from modelPredict import load_forecaster
-from modelStore import ONNX_FILE, read_published, sha256
+from closes.series import Closes
+from closes.snapshot import read_snapshot
+from forecast.split import split_in_time
+from models.loading import load_forecaster
+from models.store import ONNX_FILE, read_published
 from modelTrain import fingerprint, parse
-from processData import Closes, make_windows, read_snapshot
+from processData import make_windows
 from settings import PROJECT_DIR
+from storage import sha256
 
 
 @pytest.fixture(scope="module")
@@ -232,16 +235,16 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["modelTrain.py", "modelCompile.py"])
+@pytest.mark.parametrize("command", [["modelTrain.py"], ["-m", "models.compiled"]], ids=lambda command: command[-1])
 @pytest.mark.parametrize("backend", ["jax", "nonsense"])
-def test_another_backend_of_keras_is_refused_in_one_line(tmp_path, script, backend):
+def test_another_backend_of_keras_is_refused_in_one_line(tmp_path, command, backend):
     options = SHORT
-    if script == "modelCompile.py":  # which needs no Keras where a compiled form is there
+    if command[0] == "-m":  # which needs no Keras where a compiled form is there
         folder = Path(shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles"))
         (read_published(folder).folder / ONNX_FILE).unlink()
         options = ["--model-dir", str(folder)]
     own = environment(tmp_path) | {"KERAS_BACKEND": backend}
-    done = subprocess.run([sys.executable, script, *options], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *command, *options], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         f"error: KERAS_BACKEND={backend}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
@@ -254,7 +257,7 @@ def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
     own = environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "modelCompile.py"], cwd=PROJECT_DIR, env=own, capture_output=True, check=True)
+    subprocess.run([sys.executable, "-m", "models.compiled"], cwd=PROJECT_DIR, env=own, capture_output=True, check=True)
 
 
 @pytest.mark.slow

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from training import after, begin, command, environment, how, train
 
-from modelNetwork import split_in_time
-from modelPredict import load_forecaster
-from modelRecord import read_kept
-from modelStore import KERAS_FILE, SCALER_FILE, read_published, sha256
-from processData import make_windows, read_snapshot
+from closes.snapshot import read_snapshot
+from forecast.split import split_in_time
+from models.loading import load_forecaster
+from models.store import KERAS_FILE, SCALER_FILE, read_published
+from processData import make_windows
 from settings import PROJECT_DIR
+from storage import sha256
+from tracking.kept import read_kept
 
 pytestmark = pytest.mark.slow
 

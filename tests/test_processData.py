@@ -9,25 +9,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from closes.files import read_csv
+from closes.series import MAX_CLOSE, MIN_CLOSE, Closes, last_final_day, split_warnings
+from closes.snapshot import SNAPSHOT, read_snapshot, snapshot_symbols
+from closes.symbols import check_symbol, symbol_of
 from errors import DataUnavailableError, InvalidClosesError, InvalidSymbolError
-from processData import (
-    MAX_CLOSE,
-    MIN_CLOSE,
-    SNAPSHOT,
-    WINDOW,
-    Closes,
-    check_symbol,
-    fit_scaler,
-    last_final_day,
-    load_closes,
-    make_windows,
-    read_csv,
-    read_snapshot,
-    relative_to_last,
-    snapshot_symbols,
-    split_warnings,
-    symbol_of,
-)
+from processData import WINDOW, fit_scaler, load_closes, make_windows, relative_to_last
 from settings import PROJECT_DIR, Settings
 
 TWO_DAYS = ["2020-01-01", "2020-01-02"]
@@ -267,7 +254,7 @@ def test_the_last_final_day_does_not_depend_on_the_servers_clock(monkeypatch, zo
         def now(cls, tz=None):
             return moment.astimezone(tz or ZoneInfo(zone))
 
-    monkeypatch.setattr("processData.datetime", Clock)
+    monkeypatch.setattr("closes.series.datetime", Clock)
     assert last_final_day() == last
 
 
@@ -318,7 +305,7 @@ def test_scaler_maps_the_training_windows_to_zero_and_one():
 # Imports
 
 
-@pytest.mark.parametrize("module", ["processData", "modelPredict", "modelHolder", "app"])
+@pytest.mark.parametrize("module", ["processData", "modelPredict", "models.holder", "app"])
 def test_serving_modules_import_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.split()

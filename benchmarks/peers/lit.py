@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import litserve
 import numpy as np
 
-from modelPredict import load_forecaster
-from requestBody import PredictOne
+from api.body import PredictOne
+from models.loading import load_forecaster
 from settings import PROJECT_DIR
 
 

@@ -16,7 +16,7 @@ from mlflow.types.schema import Schema, TensorSpec
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from modelStore import KERAS_FILE, read_published
+from models.store import KERAS_FILE, read_published
 
 if __name__ == "__main__":
     published = read_published(PROJECT_DIR / "modelFiles")

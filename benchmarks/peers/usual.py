@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify, request
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT_DIR))
 
-from modelStore import KERAS_FILE, SCALER_FILE, read_published
+from models.store import KERAS_FILE, SCALER_FILE, read_published
 
 app = Flask(__name__)
 published = read_published(PROJECT_DIR / "modelFiles")  # not usual: both files can run code, so their sums are checked first

@@ -17,7 +17,8 @@ import pytest
 import requests
 from serving import wait_until
 
-from processData import make_windows, read_snapshot
+from closes.snapshot import read_snapshot
+from processData import make_windows
 from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 import requests
 from serving import wait_until
 
-from processData import read_snapshot
-from requestLog import HEADER
+from closes.snapshot import read_snapshot
+from monitoring.requestlog import HEADER
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 

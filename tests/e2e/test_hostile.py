@@ -10,8 +10,8 @@ import pytest
 import requests
 from serving import wait_until
 
-from answers import SECURITY_HEADERS
-from processData import read_snapshot
+from api.answers import SECURITY_HEADERS
+from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow

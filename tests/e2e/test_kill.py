@@ -16,8 +16,8 @@ import pytest
 import requests
 from serving import Service, answers, wait_until
 
-from processData import read_snapshot
-from requestLog import COLUMNS
+from closes.snapshot import read_snapshot
+from monitoring.requestlog import COLUMNS
 
 pytestmark = pytest.mark.slow
 

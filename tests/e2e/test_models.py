@@ -11,8 +11,8 @@ import pytest
 import requests
 from serving import wait_until
 
-from modelStore import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
 
 pytestmark = pytest.mark.slow
 

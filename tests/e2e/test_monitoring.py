@@ -10,7 +10,7 @@ import requests
 import yaml
 from serving import free_port, wait_until
 
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
 
 FOLDER = PROJECT_DIR / "deploy" / "monitoring"

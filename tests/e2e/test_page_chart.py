@@ -7,7 +7,7 @@ import pytest
 from browsing import KEEP_LABELS, MARKS, forecast, forecast_symbol, point_at, redrawn
 from playwright.sync_api import Page, expect
 
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 
 PERIODS = ["All", "120 days", "60 days", "20 days"]
 DATES = [str(day) for day in read_snapshot("MSFT").dates[-250:]]

@@ -22,7 +22,7 @@ from browsing import (
 )
 from playwright.sync_api import Page, Route, expect
 
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 
 pytestmark = MARKS
 

@@ -11,7 +11,7 @@ from browsing import COUNT_PIXELS, MARKS, forecast, forecast_symbol, serve, show
 from playwright.sync_api import Route, expect
 from yahoo_stub import YahooStub
 
-from processData import snapshot_symbols
+from closes.snapshot import snapshot_symbols
 
 pytestmark = MARKS
 

@@ -16,7 +16,7 @@ import pytest
 import requests
 from serving import answers, free_port, wait_until
 
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
@@ -107,7 +107,7 @@ def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
 
 
 def test_the_command_says_its_settings_and_takes_no_arguments():
-    for script in ("app.py", "mlflowUI.py"):
+    for script in ("app.py", "-m", "tracking.ui"):
         told = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60)
         assert "environment variables" in " ".join(told.stdout.split())
         wrong = subprocess.run([sys.executable, script, "--port", "9"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)

@@ -14,8 +14,9 @@ import pytest
 import requests
 from serving import answers, free_port, wait_until
 
-from modelPredict import load_forecaster
-from processData import make_windows, read_snapshot
+from closes.snapshot import read_snapshot
+from models.loading import load_forecaster
+from processData import make_windows
 from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 import requests
 from serving import wait_until
 
-from processData import read_snapshot
+from closes.snapshot import read_snapshot
 
 BODY = json.dumps({"predict": read_snapshot("MSFT").prices[-60:].tolist()}).encode()
 REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY

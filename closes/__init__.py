@@ -1,0 +1,1 @@
+"""Closes from disk and network: series, price files, snapshot, cache, Yahoo Finance."""

@@ -1,0 +1,1 @@
+"""Forecasting on arrays: network, intervals, backtest, scores, plots."""

@@ -1,0 +1,108 @@
+"""Backtests: what a model would have forecast on past days."""
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from closes.series import Closes, Floats
+from errors import DataUnavailableError
+from forecast.forecaster import Forecaster
+from processData import WINDOW, make_windows
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """One-step forecasts of days that came true, oldest first.
+
+    Attributes:
+        dates: (n,) datetime64[D], the days that were forecast.
+        windows: (n, 60) float64, the closes before them.
+        actual: (n,) float64, the closes of these days.
+        predicted: (n,) float64, their forecasts.
+        bounds: for each level in percent the lower and upper bounds, each (n,) float64.
+        constant: for each level in percent half the width, as a log return, of the naive band around the last close.
+    """
+
+    dates: NDArray[np.datetime64]
+    windows: Floats
+    actual: Floats
+    predicted: Floats
+    bounds: dict[int, tuple[Floats, Floats]]
+    constant: dict[int, float]
+
+    def __len__(self) -> int:
+        return len(self.dates)
+
+    @property
+    def last_close(self) -> Floats:
+        """What persistence forecasts (n,)."""
+        return self.windows[:, -1]
+
+    @property
+    def drift(self) -> Floats:
+        """The last close plus the window's mean daily change (n,).
+
+        Source: Hyndman and Athanasopoulos, Forecasting: principles and practice, section 5.2.
+        """
+        forecast: Floats = self.windows[:, -1] + (self.windows[:, -1] - self.windows[:, 0]) / (WINDOW - 1)
+        return forecast
+
+    @property
+    def naive_bounds(self) -> dict[int, tuple[Floats, Floats]]:
+        """Bands around the last close that are equally wide on all days."""
+        return {level: (self.last_close * np.exp(-half), self.last_close * np.exp(half)) for level, half in self.constant.items()}
+
+    def after(self, first: str) -> "Backtest":
+        """The part from day `first` on (ISO date)."""
+        keep = self.dates >= np.datetime64(first)
+        bounds = {level: (low[keep], high[keep]) for level, (low, high) in self.bounds.items()}
+        return Backtest(self.dates[keep], self.windows[keep], self.actual[keep], self.predicted[keep], bounds, self.constant)
+
+
+def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, last: str | None = None) -> Backtest:
+    """Forecast every day from `first` to `last` (ISO dates, both included) that has 60 closes before it.
+
+    Raises:
+        DataUnavailableError: there is no such day.
+    """
+    windows, targets = make_windows(closes.prices)
+    dates = closes.dates[WINDOW:]
+    keep = np.ones(len(dates), bool)
+    if first is not None:
+        keep &= dates >= np.datetime64(first)
+    if last is not None:
+        keep &= dates <= np.datetime64(last)
+    if not keep.any():
+        raise DataUnavailableError(
+            f"No day from {first or 'the start'} to {last or 'the end'} has {WINDOW} closes before it; "
+            f"the closes allow {dates[0]} to {dates[-1]}."
+        )
+    forecast = forecaster.forecast(windows[keep])
+    return Backtest(
+        dates=dates[keep],
+        windows=windows[keep],
+        actual=targets[keep, 0],
+        predicted=forecast.prices[:, 0],
+        bounds={level: (low[:, 0], high[:, 0]) for level, (low, high) in forecast.bounds.items()},
+        constant=forecaster.calibration.constant,
+    )
+
+
+def write_backtest(result: Backtest, path: Path) -> None:
+    """Write a backtest as CSV, whole or not at all."""
+    (low_80, high_80), (low_95, high_95) = result.bounds[80], result.bounds[95]
+    columns = (result.actual, result.predicted, low_80, high_80, low_95, high_95)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["date", "actual", "predicted", "low_80", "high_80", "low_95", "high_95"])
+            writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns), strict=True))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DataUnavailableError(f"{path} cannot be written: {error.strerror}.") from None

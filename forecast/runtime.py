@@ -1,0 +1,78 @@
+"""The compiled network in ONNX Runtime."""
+
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from closes.series import Floats
+from processData import WINDOW, relative_to_last
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+OUTPUTS = ["relative_forecast"]
+MANY = 32  # windows from which on threads help
+MAX_THREADS = 4
+CHUNK = 128  # windows that the network takes at once: what it keeps of them between its layers stays small
+
+
+class Network:
+    """The compiled network in memory: windows in, expected closes out."""
+
+    def __init__(self, compiled: bytes) -> None:
+        """Load the content of my_model.onnx."""
+        self._one = _session(compiled, threads=1)  # for a few windows a hand-over costs more than it brings
+        self._many = _session(compiled, threads=min(os.cpu_count() or 1, MAX_THREADS))
+        self._last = import_runtime().RunOptions()  # of a batch: what it took goes back, 16 MB of it
+        self._last.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """SHA-256 of the files that it was compiled from, by name."""
+        properties = self._one.get_modelmeta().custom_metadata_map
+        return {name.removeprefix("sha256:"): value for name, value in properties.items()}
+
+    def path(self, windows: Floats, horizon: int = 1) -> Floats:
+        """The expected closes (n, horizon) after windows (n, 60), float64.
+
+        Later days are forecast from the window that the earlier forecasts extend.
+        """
+        if horizon == 1:
+            return self._next(windows)
+        closes = np.empty((len(windows), WINDOW + horizon))
+        closes[:, :WINDOW] = windows
+        for day in range(WINDOW, WINDOW + horizon):
+            closes[:, day : day + 1] = self._next(closes[:, day - WINDOW : day])
+        return closes[:, WINDOW:]
+
+    def _next(self, windows: Floats) -> Floats:
+        """The expected next closes (n, 1), float64."""
+        relative = relative_to_last(windows).astype(np.float32)
+        if len(relative) < MANY:
+            single: Floats = self._one.run(OUTPUTS, {"relative_closes": relative})[0] * windows[:, -1:]
+            return single
+        chunks = [relative[start : start + CHUNK] for start in range(0, len(relative), CHUNK)]
+        options = [None] * (len(chunks) - 1) + [self._last]
+        parts = [self._many.run(OUTPUTS, {"relative_closes": chunk}, how)[0] for chunk, how in zip(chunks, options, strict=True)]
+        forecast: Floats = np.concatenate(parts) * windows[:, -1:]
+        return forecast
+
+
+def import_runtime() -> ModuleType:
+    """ONNX Runtime, which only a Network needs; it takes a while to import."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
+    import onnxruntime
+
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
+    """The network in ONNX Runtime."""
+    onnxruntime = import_runtime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait would take the other workers' time
+    return onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,1 @@
+"""Published models: the store on disk, loading, compiling, the promotion gate."""

@@ -1,0 +1,86 @@
+"""Loads a published model from its files."""
+
+import hashlib
+import logging
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat, ValidationError
+
+from errors import ModelUnavailableError
+from forecast.forecaster import Forecaster
+from forecast.runtime import Network
+from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_previous, read_published
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+
+class _Tested(BaseModel):
+    """What is told of a model's test."""
+
+    n_days: int
+    rmse_ratio: FiniteFloat
+    coverage_80: FiniteFloat
+    coverage_95: FiniteFloat
+
+
+class Description(BaseModel):
+    """What metadata.json must say of a model that serves; it says more."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    symbol: str
+    source: str
+    first_date: date
+    last_date: date
+    created_at: AwareDatetime
+    metrics: _Tested
+
+
+def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
+    """The published model, or the one before it, once its sums and those that its compiled form was made from are checked.
+
+    Raises:
+        ModelUnavailableError: there is none that can be trusted; the message says what to do.
+    """
+    published = (read_previous if previous else read_published)(model_dir, only=(KERAS_FILE, SCALER_FILE))
+    sums = published.metadata["files"]
+    try:
+        compiled = (published.folder / ONNX_FILE).read_bytes()
+    except OSError:
+        raise ModelUnavailableError(
+            f"The published model {published.version} has no compiled form. Make it: python -m models.compiled",
+            [f"{ONNX_FILE} is missing"],
+        ) from None
+    if hashlib.sha256(compiled).hexdigest() != sums.get(ONNX_FILE):
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} is not as published. Make it anew: python -m models.compiled",
+            [f"{ONNX_FILE} has another SHA-256 than it was published with"],
+        )
+    try:
+        network = Network(compiled)
+    except Exception as error:  # ONNX Runtime's errors have no base of their own
+        log.debug("ONNX Runtime failed", exc_info=True)
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} cannot be loaded. Make it anew: python -m models.compiled",
+            [str(error).partition("\n")[0][:200]],
+        ) from None
+    if network.made_from != {name: sums[name] for name in (KERAS_FILE, SCALER_FILE)}:
+        raise ModelUnavailableError(
+            f"The compiled form of model {published.version} was made from other files. Make it anew: python -m models.compiled"
+        )
+    try:
+        Description.model_validate(published.metadata)
+        return Forecaster(network, published.metadata)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors(include_input=False)[:5]]
+    except (KeyError, TypeError, ValueError) as error:
+        problems = [f"{type(error).__name__}: {error}"]
+    raise ModelUnavailableError(
+        f"metadata.json of the published model {published.version} lacks what serving needs. Publish anew: python modelTrain.py", problems
+    )

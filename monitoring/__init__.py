@@ -1,0 +1,1 @@
+"""Logs and metrics: request log, access log, Prometheus metrics, live accuracy, drift."""

@@ -1,0 +1,86 @@
+"""Whether the newest daily returns look like those that the model was trained on.
+
+The Kolmogorov-Smirnov distance between the returns and the quantiles that metadata.json keeps of the training. Wild days follow wild days,
+so n returns tell less than n independent ones would, and the textbook's threshold would cry wolf: it is taken at the effective number of
+returns, n over the sum of the autocorrelations of their absolute values.
+
+benchmarks/README.md says how often drift is found where there is none, and where there is.
+
+Sources: Massey (1951), The Kolmogorov-Smirnov test for goodness of fit; Bayley and Hammersley (1946), The effective number of independent
+observations in an autocorrelated time series; the sum ends at the first correlation that is not positive, after Geyer (1992).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from closes.series import Floats
+
+NEEDED = 20  # returns
+CRITICAL = 1.358  # of the distance times the root of n: 5% lie above it where nothing has changed
+LAGS_SHARE = 0.25  # of n; correlations at longer lags are noise
+NOTABLE = 1.1  # ratio of sizes that a verdict names
+
+
+def drift(returns: Sequence[float], trained: Sequence[float] | None) -> dict[str, Any]:
+    """Compare daily log returns with those of the training.
+
+    Args:
+        returns: (n,), in the order in which they came.
+        trained: evenly spaced quantiles of the training's daily log returns, from the smallest to the largest; None: no model serves.
+
+    Returns:
+        n: how many returns; needed: how many it takes; ks_distance: 0 to 1; threshold: the distance from which on it is drift;
+        volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); verdict: a sentence.
+        Figures are null where there are too few.
+    """
+    n = len(returns)
+    result: dict[str, Any] = {"n": n, "needed": NEEDED, "ks_distance": None, "threshold": None, "volatility_ratio": None}
+    if trained is None:
+        return result | {"verdict": "No model serves that tells what it was trained on."}
+    if n < NEEDED:
+        return result | {"verdict": f"Not enough data: {n} of {NEEDED} closes."}
+    now, quantiles = np.array(returns, np.float64), np.array(trained, np.float64)
+    distance = ks_distance(now, quantiles)
+    threshold = min(1.0, CRITICAL / np.sqrt(effective_number(now)))
+    trained_size = np.trapezoid(np.abs(quantiles)) / (len(quantiles) - 1)
+    ratio = float(np.abs(now).mean() / trained_size) if trained_size > 0 else None
+    return result | {
+        "ks_distance": distance, "threshold": float(threshold), "volatility_ratio": ratio,
+        "verdict": _verdict(n, ratio, drifted=distance > threshold),
+    }  # fmt: skip
+
+
+def ks_distance(returns: Floats, quantiles: Floats) -> float:
+    """The largest distance between the distribution of returns (n,) and the one that runs straight between quantiles (m,)."""
+    levels = np.linspace(0, 1, len(quantiles))
+    ordered = np.sort(returns)
+    up_to = np.searchsorted(ordered, ordered, "right") / len(ordered)
+    below = np.searchsorted(ordered, ordered, "left") / len(ordered)
+    trained_up_to = np.interp(ordered, quantiles, levels)  # of equal quantiles, the last
+    trained_below = 1 - np.interp(-ordered, -quantiles[::-1], 1 - levels[::-1])  # of equal quantiles, the first
+    return float(max(np.abs(up_to - trained_up_to).max(), np.abs(below - trained_below).max()))
+
+
+def effective_number(returns: Floats) -> float:
+    """How many independent returns (n,) tell as much as these: 1 to n."""
+    sizes = np.abs(returns) - np.abs(returns).mean()
+    n = len(sizes)
+    products = np.correlate(sizes, sizes, "full")[n - 1 :][: int(LAGS_SHARE * n)]  # at the lags 0, 1, ...
+    ends = np.flatnonzero(products <= 0)
+    positive = products[: ends[0]] if len(ends) else products
+    correlated = 2 * positive.sum() / positive[0] - 1 if len(positive) else 1.0
+    return float(max(1.0, n / correlated))
+
+
+def _verdict(n: int, ratio: float | None, *, drifted: bool) -> str:
+    """What it comes to, in a sentence."""
+    those = "those that the model was trained on"
+    if not drifted:
+        return f"The last {n} daily returns look like {those}."
+    if ratio is not None and ratio > NOTABLE:
+        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too narrow; train anew."
+    if ratio is not None and ratio < 1 / NOTABLE:
+        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too wide; train anew."
+    return f"The last {n} daily returns are spread otherwise than {those}: train anew and compare."

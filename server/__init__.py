@@ -1,0 +1,1 @@
+"""The custom gunicorn worker. Optional: gunicorn's own gevent worker serves the same answers."""

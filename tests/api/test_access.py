@@ -1,0 +1,143 @@
+"""Who may ask, and how often."""
+
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from api.access import Gatekeeper
+from app import create_app
+from settings import Settings
+
+CLOSES = [100.0 + day for day in range(60)]
+
+
+def client(settings, **changes):
+    return create_app(settings.model_copy(update=changes)).test_client()
+
+
+def test_without_keys_and_limit_everybody_may_ask():
+    gate = Gatekeeper(Settings())
+    assert gate.admits("")
+    assert gate.admits("anything")
+    assert not gate.has_limit
+    assert [gate.seconds_to_wait("127.0.0.1") for _ in range(1000)] == [0] * 1000
+
+
+@pytest.mark.parametrize(
+    ("key", "admitted"),
+    [("new-key", True), ("old-key", True), ("", False), ("new-ke", False), ("new-keys", False), ("new-key,old-key", False)],
+)
+def test_each_of_several_keys_is_taken_and_no_other(key, admitted):
+    assert Gatekeeper(Settings(API_KEY=SecretStr("new-key,old-key"))).admits(key) == admitted
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/predict", 401),
+        ("GET", "/predict", 200),
+        ("GET", "/forecast/MSFT", 401),
+        ("GET", "/monitor", 401),
+        ("HEAD", "/monitor", 401),
+        ("GET", "/ready", 200),
+        ("GET", "/metrics", 200),
+    ],
+)
+def test_a_key_is_asked_for_where_the_contract_says_so(settings, method, path, status):
+    assert client(settings, API_KEY=SecretStr("key")).open(path, method=method).status_code == status
+
+
+def test_who_asks_too_often_is_told_when_to_ask_again(settings):
+    asked = client(settings, RATE_LIMIT="3/minute")
+    answers = [asked.post("/predict", json={"predict": CLOSES}) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    seconds = int(answers[-1].headers["Retry-After"])
+    assert 1 <= seconds <= 60
+    assert answers[-1].json == {"error": f"Too many requests; ask again in {seconds} s.", "details": []}
+    assert asked.get("/monitor").status_code == 429
+    assert asked.get("/ready").status_code == 200
+    assert settings.REQUEST_LOG.read_text().count(",429,") == 2
+    other = asked.get("/monitor", environ_base={"REMOTE_ADDR": "10.0.0.9"})
+    assert other.status_code == 200
+
+
+def test_after_the_while_a_client_may_ask_again(settings):
+    asked = client(settings, RATE_LIMIT="1/second")
+    assert [asked.get("/monitor?limit=0").status_code for _ in range(2)] == [200, 429]
+    time.sleep(1.1)
+    assert asked.get("/monitor?limit=0").status_code == 200
+
+
+def test_wrong_keys_count_too_so_that_they_cannot_be_tried_quickly(settings):
+    asked = client(settings, RATE_LIMIT="3/minute", API_KEY=SecretStr("key"))
+    statuses = [asked.get("/monitor", headers={"X-API-Key": f"guess-{guess}"}).status_code for guess in range(4)]
+    assert statuses == [401, 401, 401, 429]
+    assert asked.get("/monitor", headers={"X-API-Key": "key"}).status_code == 429
+
+
+def test_where_requests_are_counted_there_is_no_short_road_past_it(settings):
+    assert "fastPredict" in create_app(settings).extensions
+    assert "fastPredict" not in create_app(settings.model_copy(update={"RATE_LIMIT": "3/minute"})).extensions
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "client_address"),
+    [
+        (0, "1.2.3.4", "127.0.0.1"),
+        (1, "1.2.3.4", "1.2.3.4"),
+        (1, "6.6.6.6, 1.2.3.4", "1.2.3.4"),
+        (2, "6.6.6.6, 1.2.3.4, 5.6.7.8", "1.2.3.4"),
+    ],
+)
+def test_a_proxy_is_believed_by_setting_only(settings, proxies, forwarded, client_address):
+    asked = client(settings, RATE_LIMIT="1/minute", TRUSTED_PROXIES=proxies)
+    headers = {"X-Forwarded-For": forwarded}
+    assert asked.get("/monitor?limit=0", headers=headers).status_code == 200
+    counted = asked.get("/monitor?limit=0", environ_base={"REMOTE_ADDR": client_address})
+    assert counted.status_code == 429
+
+
+@pytest.mark.parametrize(("proxies", "location"), [(0, "http://localhost:8020/"), (1, "https://stocks.example:8020/")])
+def test_a_forwarded_host_is_believed_by_setting_only(settings, unused_listener, proxies, location):
+    settings = settings.model_copy(update={"MLFLOW_UI_PORT": unused_listener})
+    headers = {"X-Forwarded-Host": "stocks.example", "X-Forwarded-Proto": "https"}
+    answer = client(settings, TRUSTED_PROXIES=proxies).get("/mlflow", headers=headers)
+    assert answer.headers["Location"] == location.replace("8020", str(unused_listener))
+
+
+def test_other_pages_are_let_in_by_setting_only(settings):
+    origin = {
+        "Origin": "https://a.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type, x-api-key",
+    }
+    closed = client(settings)
+    assert not [name for name in closed.options("/predict", headers=origin).headers if name[0].startswith("Access-Control")]
+    assert not [
+        name for name in closed.post("/predict", json={"predict": CLOSES}, headers=origin).headers if name[0].startswith("Access-Control")
+    ]
+    open_ = client(settings, CORS_ORIGINS="https://a.example,https://b.example", API_KEY=SecretStr("key"))
+    preflight = open_.options("/predict", headers=origin)
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert preflight.headers["Access-Control-Allow-Headers"].lower() == "content-type, x-api-key"
+    answer = open_.post("/predict", json={"predict": CLOSES}, headers=origin | {"X-API-Key": "key"})
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "https://a.example")
+    refused = open_.post("/predict", json={"predict": CLOSES}, headers=origin)
+    assert (refused.status_code, refused.headers["Access-Control-Allow-Origin"]) == (401, "https://a.example")
+    assert "Access-Control-Allow-Origin" not in open_.get("/ready", headers={"Origin": "https://evil.example"}).headers
+
+
+def test_an_origin_is_taken_to_the_letter(settings):
+    open_ = client(settings, CORS_ORIGINS="http://[::1]:3000,https://a.example")
+    for origin, admitted in (
+        ("http://[::1]:3000", True),
+        ("https://a.example", True),
+        ("http://1:3000", False),
+        ("https://aXexample", False),
+        ("https://a.example.evil.example", False),
+        ("https://a.example:444", False),
+    ):
+        headers = open_.get("/ready", headers={"Origin": origin}).headers
+        assert headers.get("Access-Control-Allow-Origin") == (origin if admitted else None)

@@ -1,0 +1,109 @@
+"""GET /forecast/<symbol>: the newest closes of a symbol, and what becomes of it where there are none."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from log_rows import logged
+
+from app import create_app
+from closes.snapshot import read_snapshot
+
+CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
+
+
+@pytest.fixture
+def with_yahoo(settings, yahoo):
+    """A client of a service that reaches the stub of Yahoo Finance, whose last close is yesterday's."""
+    yahoo.end_on(datetime.now(UTC).date() - timedelta(days=1))
+    return create_app(settings.model_copy(update={"YAHOO_URL": yahoo.url, "YAHOO_TIMEOUT": 1.0})).test_client()
+
+
+def test_forecast_answers_as_predict_does_on_the_newest_closes(with_yahoo, yahoo, settings):
+    answer = with_yahoo.get("/forecast/acme?horizon=3")
+    assert answer.status_code == 200
+    body = answer.json
+    assert (body["symbol"], body["as_of"], body["source"]) == ("ACME", yahoo.dates[-1].isoformat(), "yahoo")
+    same = with_yahoo.post("/predict", json={"predict": yahoo.adjusted[-60:], "horizon": 3}).json
+    assert set(body) == {"symbol", "as_of", "source", *same}
+    assert body["warnings"] == same["warnings"]
+    assert [body[field] for field in ("predicted_price", "last_close")] == pytest.approx([same["predicted_price"], same["last_close"]])
+    assert [step["price"] for step in body["path"]] == pytest.approx([step["price"] for step in same["path"]])
+    assert len(logged(settings)) == 1  # the log is of /predict
+
+
+def test_forecast_has_a_path_and_closes_only_where_they_are_asked_for(with_yahoo, yahoo):
+    plain = with_yahoo.get("/forecast/ACME").json
+    assert not {"path", "dates", "closes"} & set(plain)
+    assert len(with_yahoo.get("/forecast/ACME?horizon=1").json["path"]) == 1
+    shown = with_yahoo.get("/forecast/ACME?closes=5").json
+    assert shown["dates"] == [day.isoformat() for day in yahoo.dates[-5:]]
+    assert shown["closes"] == pytest.approx(yahoo.adjusted[-5:])
+    assert len(with_yahoo.get("/forecast/ACME?closes=1000").json["closes"]) == len(yahoo.dates)
+    assert yahoo.calls == 1
+
+
+def test_forecast_says_what_it_uses_where_yahoo_fails(client):
+    answer = client.get("/forecast/MSFT")
+    assert answer.status_code == 200
+    assert (answer.json["source"], answer.json["as_of"], answer.json["last_close"]) == ("snapshot", "2022-12-28", CLOSES[-1])
+    failed, old = answer.json["warnings"]
+    assert failed == "Yahoo Finance: it cannot be reached. These closes are from the snapshot and end on 2022-12-28."
+    assert old.startswith("The last close is of 2022-12-28, ")
+    assert client.get("/forecast/MSFT").json["predicted_price"] == client.post("/predict", json={"predict": CLOSES}).json["predicted_price"]
+
+
+@pytest.mark.parametrize("symbol", [".MSFT", "A" * 16, "MS FT", "%00", "é", "A;B", "<b>"])
+def test_forecast_refuses_what_is_no_symbol_and_says_what_is_one(client, symbol):
+    answer = client.get(f"/forecast/{symbol}")
+    assert answer.status_code == 422
+    assert "1 to 15 letters, digits and . ^ = -" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [*((f"horizon={wrong}", "horizon") for wrong in ("0", "21", "-1", "1.5", "x", "", "9" * 5000, "٣")), ("closes=1001", "closes")],
+)
+def test_forecast_refuses_a_wrong_query_before_anything_is_asked(with_yahoo, yahoo, query, named):
+    answer = with_yahoo.get(f"/forecast/MSFT?{query}")
+    assert answer.status_code == 422
+    assert named in answer.json["error"]
+    assert yahoo.paths == []
+
+
+@pytest.mark.parametrize("factor", [0.5, 10.0])
+def test_forecast_names_the_day_of_a_split_that_yahoo_has_not_adjusted(with_yahoo, yahoo, factor):
+    """Two new shares for one, or one for ten."""
+    yahoo.adjusted[-7:] = [factor * close for close in yahoo.adjusted[-7:]]
+    (said,) = [warning for warning in with_yahoo.get("/forecast/ACME").json["warnings"] if "split" in warning]
+    assert said.startswith(f"The close of {yahoo.dates[-7]} is ")
+    yahoo.adjusted[-7:] = [close / factor for close in yahoo.adjusted[-7:]]
+    assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if "split" in warning]
+
+
+def test_forecast_of_an_unknown_symbol_is_404(with_yahoo, yahoo):
+    yahoo.behave("not found")
+    for _ in range(2):
+        answer = with_yahoo.get("/forecast/NOSUCH")
+        assert answer.status_code == 404
+        assert "no closes of NOSUCH" in answer.json["error"]
+    assert with_yahoo.get("/forecast/BRK/B").status_code == 404
+
+
+def test_forecast_without_any_source_says_when_to_try_again(client):
+    answer = client.get("/forecast/ACME")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert ["reached" in answer.json["details"][0], "cache" in answer.json["details"][1], "snapshot" in answer.json["details"][2]] == [
+        True
+    ] * 3
+
+
+def test_forecast_of_a_symbol_with_too_few_closes_is_refused(with_yahoo, yahoo):
+    yahoo.dates, yahoo.closes, yahoo.adjusted = yahoo.dates[-59:], yahoo.closes[-59:], yahoo.adjusted[-59:]
+    answer = with_yahoo.get("/forecast/NEWCO")
+    assert answer.status_code == 422
+    assert answer.json["error"] == "NEWCO has 59 closes; a forecast takes 60."
+
+
+def test_forecasts_are_counted_by_their_route(client):
+    client.get("/forecast/MSFT")
+    assert 'route="/forecast/<symbol>"' in client.get("/metrics").text

@@ -1,0 +1,114 @@
+"""What the page opens with: the example's forecast, made once for each model, logged and counted nowhere."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from api import page
+from api.page import OpeningForecast, embedded
+from app import create_app
+from closes import newest as newest_module
+from closes.series import Closes
+from closes.snapshot import read_snapshot
+from models.loading import load_forecaster
+from settings import PROJECT_DIR
+
+
+@pytest.fixture
+def forecaster():
+    return load_forecaster(PROJECT_DIR / "modelFiles")
+
+
+def opening_of(client) -> dict:
+    """What the page has to open with."""
+    return json.loads(re.search(r'<script type="application/json" id="opening">(.*?)</script>', client.get("/").text)[1])
+
+
+def test_opening_is_what_forecast_answers_for_the_snapshot(client):
+    opening = opening_of(client)
+    assert opening.pop("key_needed") is False
+    answer = client.get("/forecast/MSFT?horizon=20&closes=250").json
+    assert answer["source"] == "snapshot"  # nothing else is at hand here
+    for name in ("response_time_sec", "memory_usage_percent"):
+        answer.pop(name)
+    assert answer["warnings"].pop(0).endswith("These closes are from the snapshot and end on 2022-12-28.")
+    assert opening == answer
+
+
+def test_opening_is_made_once_for_each_version(forecaster, monkeypatch):
+    made = []
+
+    def forecast(windows, horizon):
+        made.append(forecaster.version)
+        return type(forecaster).forecast(forecaster, windows, horizon)
+
+    monkeypatch.setattr(forecaster, "forecast", forecast)
+    opening = OpeningForecast()
+    assert opening.by(forecaster) == opening.by(forecaster)
+    assert made == [forecaster.version]
+    forecaster.version = "20990101-000000-abcdef"
+    assert opening.by(forecaster)["model_version"] == "20990101-000000-abcdef"
+    assert len(made) == 2
+
+
+def test_opening_tells_each_day_anew_how_old_its_closes_are(forecaster, monkeypatch):
+    opening = OpeningForecast()
+    before = opening.by(forecaster)["warnings"]
+
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, zone):
+            return datetime.now(zone) + timedelta(days=1)
+
+    monkeypatch.setattr(newest_module, "datetime", Tomorrow)
+    after = opening.by(forecaster)["warnings"]
+    days = [int(re.search(r", ([\d,]+) days ago", warnings[0])[1].replace(",", "")) for warnings in (before, after)]
+    assert days[1] == days[0] + 1
+    assert len(before) == len(after) == 1
+
+
+def test_closes_of_the_day_before_are_not_called_old():
+    yesterday = np.datetime64(datetime.now(UTC).date()) - np.arange(60)[::-1] - 1
+    assert newest_module.age_warnings(Closes("ACME", "csv", yesterday, np.linspace(1, 2, 60))) == []
+
+
+def test_page_is_neither_logged_nor_counted_as_a_prediction(client, settings):
+    for address in ("/", "/predict"):
+        assert client.get(address).status_code == 200
+    assert client.get("/monitor").json["SUMMARY"]["requests"] == 0
+    assert not settings.REQUEST_LOG.exists() or len(settings.REQUEST_LOG.read_text().splitlines()) <= 1
+    counted = re.findall(r'http_requests_total\{method="(.*?)",route="(.*?)"', client.get("/metrics").text)
+    assert ("POST", "/predict") not in counted
+
+
+def test_page_without_a_model_has_nothing_to_open_with(settings, tmp_path):
+    client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
+    assert opening_of(client) is None
+
+
+def test_page_tells_whether_a_call_needs_a_key_but_not_which(settings):
+    client = create_app(settings.model_copy(update={"API_KEY": SecretStr("key-of-the-test")})).test_client()
+    assert opening_of(client)["key_needed"] is True
+    assert "key-of-the-test" not in client.get("/").text
+
+
+def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
+    assert 'id="comparison"' in client.get("/").text
+    client.application.extensions["service"].models.current().metadata["metrics"].pop("naive_mape")
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert 'id="comparison"' not in answer.text
+
+
+def test_every_module_of_the_page_is_fetched_at_once(client):
+    page = client.get("/").text
+    preloaded = re.findall(r'<link rel="modulepreload" href="/static/js/(.*?)">', page)
+    assert preloaded == sorted(file.name for file in (PROJECT_DIR / "static" / "js").iterdir())
+
+
+def test_example_is_the_end_of_the_snapshot():
+    assert embedded()["example"]["closes"] == read_snapshot(page.EXAMPLE_SYMBOL).prices[-60:].tolist()

@@ -1,0 +1,186 @@
+"""POST /predict: what it answers, what it refuses, and what the log keeps of it."""
+
+import json
+from datetime import datetime
+
+import numpy as np
+import pytest
+from log_rows import logged
+
+from app import MAX_BODY_BYTES
+from closes.snapshot import read_snapshot
+
+CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
+
+
+def test_predict_answers_one_window(client):
+    answer = client.post("/predict", json={"predict": CLOSES})
+    assert answer.status_code == 200
+    body = answer.json
+    assert set(body) == {
+        "predicted_price", "last_close", "intervals", "warnings", "response_time_sec", "memory_usage_percent", "model_version",
+    }  # fmt: skip
+    assert body["last_close"] == CLOSES[-1]
+    (low_80, high_80), (low_95, high_95) = body["intervals"]["80"], body["intervals"]["95"]
+    assert low_95 < low_80 < body["predicted_price"] < high_80 < high_95
+    assert body["warnings"] == []
+    assert 0 < body["response_time_sec"] < 60
+    assert 0 < body["memory_usage_percent"] <= 100
+
+
+def test_predict_gives_a_path_whose_first_step_is_the_answer(client):
+    body = client.post("/predict", json={"predict": CLOSES, "horizon": 20}).json
+    assert [step["step"] for step in body["path"]] == list(range(1, 21))
+    assert body["path"][0] == {"step": 1, "price": body["predicted_price"], "intervals": body["intervals"]}
+    widths = [high - low for low, high in (step["intervals"]["80"] for step in body["path"])]
+    assert widths[0] < widths[4] < widths[19]
+
+
+def test_predict_answers_a_batch_as_it_answers_its_windows(client):
+    prices = read_snapshot("AAPL").prices
+    windows = [prices[i : i + 60].tolist() for i in range(0, 3000, 10)]  # 300: more than the network takes at once
+    batch = client.post("/predict", json={"predict": windows}).json
+    for window, prediction in zip(windows, batch["predictions"], strict=True):
+        alone = client.post("/predict", json={"predict": window}).json
+        assert set(prediction) == {"predicted_price", "last_close", "intervals", "warnings"}
+        assert prediction == {name: alone[name] for name in prediction}
+
+
+def test_predict_works_in_any_currency(client):
+    dollars = client.post("/predict", json={"predict": CLOSES}).json
+    cents = client.post("/predict", json={"predict": [100 * close for close in CLOSES]}).json
+    assert cents["predicted_price"] == pytest.approx(100 * dollars["predicted_price"], rel=1e-6)
+    np.testing.assert_allclose(cents["intervals"]["95"], np.multiply(100, dollars["intervals"]["95"]), rtol=1e-6)
+
+
+def test_predict_warns_of_a_window_unlike_those_it_was_trained_on(client):
+    wild = [100.0 if i % 2 else 40.0 for i in range(60)]
+    warnings = client.post("/predict", json={"predict": wild}).json["warnings"]
+    assert any("unlike" in warning for warning in warnings)
+    assert any("split" in warning for warning in warnings)
+
+
+def with_close(close):
+    return [*CLOSES[:30], close, *CLOSES[31:]]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"predict": CLOSES[:59]}, "at least 60"),
+        ({"predict": [*CLOSES, 1.0]}, "at most 60"),
+        ({"predict": []}, "predict"),
+        ({"predict": with_close("12")}, "predict[30]"),
+        ({"predict": with_close(True)}, "predict[30]"),
+        ({"predict": with_close(None)}, "predict[30]"),
+        ({"predict": with_close(0)}, "predict[30]"),
+        ({"predict": with_close(-1.5)}, "predict[30]"),
+        ({"predict": with_close(1e-310)}, "close 31"),
+        ({"predict": with_close(1e308)}, "close 31"),
+        ({"predict": with_close(1e30)}, "smallest"),
+        ({"predict": with_close([1.0])}, "predict[30]"),
+        ({"predict": "text"}, "predict"),
+        ({"predict": None}, "predict"),
+        ({"predict": {}}, "predict"),
+        ({}, "predict"),
+        ({"predict": CLOSES, "horizon": 0}, "horizon"),
+        ({"predict": CLOSES, "horizon": 21}, "horizon"),
+        ({"predict": CLOSES, "horizon": 1.5}, "horizon"),
+        ({"predict": CLOSES, "horizon": True}, "horizon"),
+        ({"predict": CLOSES, "symbol": "MSFT"}, "symbol"),
+        ({"predict": [CLOSES, CLOSES[:59]]}, "predict[1]"),
+        ({"predict": [CLOSES, 1.0]}, "predict[1]"),
+        ({"predict": [CLOSES], "horizon": 2}, "up to 1024 windows and without a horizon"),
+        ({"predict": [CLOSES] * 1025}, "at most 1024"),
+    ],
+)
+def test_predict_refuses_wrong_values_and_names_their_place(client, body, named):
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert set(answer.json) == {"error", "details"}
+    assert named in " ".join([answer.json["error"], *answer.json["details"]])
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 4000])
+def test_predict_refuses_numbers_that_json_parsers_let_through(client, literal):
+    text = json.dumps({"predict": with_close(123456.5)}).replace("123456.5", literal)
+    answer = client.post("/predict", data=text, content_type="application/json")
+    assert answer.status_code == 422
+    assert answer.json["details"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"predict": [1, 2', "not json", "\xff", "[" * 100_000])
+def test_predict_refuses_what_is_not_json(client, text):
+    answer = client.post("/predict", data=text.encode("latin-1"), content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json["error"] == "The body is not JSON."
+
+
+@pytest.mark.parametrize("text", ["[]", "1", '"text"', "null"])
+def test_predict_refuses_json_that_is_no_object(client, text):
+    assert client.post("/predict", data=text, content_type="application/json").status_code == 422
+
+
+def test_predict_without_content_type_is_refused_with_a_hint(client):
+    answer = client.post("/predict", data=json.dumps({"predict": CLOSES}), content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 415
+    assert "-H 'Content-Type: application/json'" in answer.json["details"][0]
+
+
+def test_predict_refuses_a_body_over_2_mib(client):
+    answer = client.post("/predict", data=b" " * (MAX_BODY_BYTES + 1), content_type="application/json")
+    assert answer.status_code == 413
+    assert "2 MiB" in answer.json["error"]
+
+
+def test_predict_limits_the_details_of_a_body_with_many_problems(client):
+    answer = client.post("/predict", json={"predict": [[None] * 60] * 1000})
+    assert answer.status_code == 422
+    assert len(answer.json["details"]) <= 6
+    assert len(answer.data) < 2000
+
+
+def test_errors_are_json_and_say_where_to_look(client):
+    missing, method = client.get("/nothing"), client.delete("/predict")
+    assert (missing.status_code, method.status_code) == (404, 405)
+    assert "/apidocs" in missing.json["error"]
+    assert "/apidocs" in method.json["error"]
+
+
+def test_an_unexpected_failure_tells_nothing_of_the_inside(client, monkeypatch, caplog):
+    def fail(*arguments):
+        raise ZeroDivisionError("secret path /srv/x")
+
+    monkeypatch.setattr(client.application.extensions["service"].models, "current", fail)
+    answer = client.post("/predict", json={"predict": CLOSES})
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "secret" in caplog.text
+
+
+def test_every_predict_request_is_a_line_of_the_log(client, settings):
+    good = client.post("/predict", json={"predict": CLOSES})
+    client.post("/predict", json={"predict": CLOSES[:5]})
+    client.post("/predict", data="x")
+    client.post("/predict", json={"predict": [CLOSES, CLOSES]})
+    client.get("/predict")
+    rows = logged(settings)
+    assert [row["status"] for row in rows] == ["200", "422", "415", "200"]
+    assert list(rows[0])[:3] == ["timestamp", "response_time", "memory_usage"]
+    first = rows[0]
+    assert datetime.fromisoformat(first["timestamp"]).utcoffset() is not None
+    assert float(first["predicted_price"]) == good.json["predicted_price"]
+    assert float(first["last_close"]) == CLOSES[-1]
+    assert [float(first["low_80"]), float(first["high_80"])] == good.json["intervals"]["80"]
+    assert [float(first["low_95"]), float(first["high_95"])] == good.json["intervals"]["95"]
+    assert first["model_version"] == good.json["model_version"]
+    assert rows[3]["windows"] == "2"
+
+
+def test_the_log_links_tomorrows_window_to_todays(client, settings):
+    prices = read_snapshot("MSFT").prices
+    client.post("/predict", json={"predict": prices[-61:-1].tolist()})
+    client.post("/predict", json={"predict": (prices[-60:] * 0.97).tolist()})  # as after a dividend
+    today, tomorrow = logged(settings)
+    assert today["closes_2_60"] == tomorrow["closes_1_59"]
+    assert today["closes_1_59"] != tomorrow["closes_2_60"]

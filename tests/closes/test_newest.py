@@ -1,0 +1,273 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from closes import newest as newest_module
+from closes.newest import NewestCloses
+from errors import DataUnavailableError, InvalidSymbolError, UnknownSymbolError
+from settings import PROJECT_DIR, Settings
+
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture
+def settings(yahoo, tmp_path):
+    yahoo.end_on(TODAY)
+    return Settings(YAHOO_URL=yahoo.url, YAHOO_TIMEOUT=0.5, DATA_CACHE_DIR=tmp_path / "cache")
+
+
+def worker(settings):
+    return NewestCloses(settings, beside=lambda work, *arguments: work(*arguments))
+
+
+@pytest.fixture
+def newest(settings):
+    return worker(settings)
+
+
+def age_cache(settings, symbol="MSFT"):
+    """A download from before FORECAST_TTL seconds."""
+    path = settings.DATA_CACHE_DIR / f"{symbol}.csv"
+    before = time.time() - settings.FORECAST_TTL - 1
+    os.utime(path, (before, before))
+
+
+@pytest.fixture
+def cached(settings):
+    """A worker that has forgotten its own download of MSFT, which is old."""
+    worker(settings).of("MSFT")
+    age_cache(settings)
+    return worker(settings)
+
+
+def test_the_newest_closes_end_yesterday_as_todays_is_not_final(newest, yahoo):
+    found = newest.of("MSFT")
+    assert (found.closes.symbol, found.closes.source, found.warnings) == ("MSFT", "yahoo", [])
+    assert found.closes.dates.tolist() == yahoo.dates[:-1]
+    assert found.closes.prices.tolist() == pytest.approx(yahoo.adjusted[:-1])
+
+
+def test_a_close_of_today_in_the_cache_is_not_used_either(cached, settings, yahoo):
+    path = settings.DATA_CACHE_DIR / "MSFT.csv"
+    path.write_text(path.read_text() + f"{TODAY},1.0\n")
+    assert cached.of("MSFT").closes.last_date == yahoo.dates[-2].isoformat()
+    assert yahoo.calls == 1
+
+
+def test_a_download_serves_until_its_time_is_over(settings, yahoo):
+    newest = worker(settings.model_copy(update={"FORECAST_TTL": 1.0}))
+    assert newest.of("MSFT") is newest.of("msft")
+    assert yahoo.calls == 1
+    time.sleep(1.1)
+    newest.of("MSFT")
+    assert yahoo.calls == 2
+
+
+def test_another_worker_takes_what_the_first_has_downloaded_and_no_longer(settings, yahoo):
+    first, second = worker(settings).of("MSFT"), worker(settings).of("MSFT")
+    assert second.closes.source == "yahoo"
+    assert second.closes.prices.tolist() == first.closes.prices.tolist()
+    assert yahoo.calls == 1
+    age_cache(settings)
+    worker(settings).of("MSFT")
+    assert yahoo.calls == 2
+
+
+def test_a_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
+    worker(settings).of("MSFT")
+    later = time.time() + 1e6
+    os.utime(settings.DATA_CACHE_DIR / "MSFT.csv", (later, later))
+    worker(settings).of("MSFT")
+    assert yahoo.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        ("429", "Yahoo Finance: it refuses further calls for now (HTTP 429)."),
+        ("500", "Yahoo Finance: it answers with HTTP 500."),
+        ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError)."),
+        ("slow", "Yahoo Finance: no answer within 0.5 s."),
+        ("half", "Yahoo Finance: it cannot be reached."),
+        ("empty", f"Yahoo Finance has no closes of MSFT from 2010-01-01 to {TODAY - timedelta(days=1)}."),
+        ("zero", "The closes are not a sound daily series."),
+    ],
+)
+def test_where_yahoo_fails_the_last_download_answers_with_a_warning(cached, yahoo, behaviour, reason):
+    yahoo.behave(behaviour)
+    found = cached.of("MSFT")
+    assert found.closes.source == "cache"
+    assert found.warnings == [f"{reason} These closes are from the cache and end on {yahoo.dates[-2]}."]
+    asked = len(yahoo.paths)
+    assert asked > 0
+    assert cached.of("MSFT") is found
+    assert len(yahoo.paths) == asked
+
+
+def test_yahoo_is_asked_again_after_a_while(cached, yahoo, monkeypatch):
+    monkeypatch.setattr(newest_module, "RETRY_SECONDS", 0.5)
+    yahoo.behave("429")
+    assert cached.of("MSFT").closes.source == "cache"
+    yahoo.behave("normal")
+    assert cached.of("MSFT").closes.source == "cache"
+    time.sleep(0.6)
+    found = cached.of("MSFT")
+    assert (found.closes.source, found.warnings) == ("yahoo", [])
+
+
+@pytest.mark.parametrize(("behaviour", "silent"), [("429", True), ("slow", True), ("html page", False), ("not found", False)])
+def test_a_yahoo_that_is_silent_is_not_asked_about_other_symbols_either(newest, yahoo, behaviour, silent):
+    yahoo.behave(behaviour)
+    newest.of("KO")
+    yahoo.behave("normal")
+    found = newest.of("PEP")
+    assert (yahoo.paths == []) == silent
+    assert found.closes.source == ("snapshot" if silent else "yahoo")
+
+
+def test_old_closes_are_said_to_be_old(newest, yahoo):
+    yahoo.behave("429")
+    days = (TODAY - datetime(2022, 12, 28, tzinfo=UTC).date()).days
+    assert newest.of("MSFT").warnings[1] == f"The last close is of 2022-12-28, {days:,} days ago."
+
+
+@pytest.mark.parametrize(("days", "warned"), [(1, False), (5, False), (6, True)])
+def test_a_long_weekend_does_not_make_closes_old(newest, yahoo, days, warned):
+    yahoo.end_on(TODAY - timedelta(days=days))
+    assert bool(newest.of("MSFT").warnings) == warned
+
+
+@pytest.mark.parametrize("behaviour", ["not found", "empty"])
+def test_an_unknown_symbol_is_remembered_for_a_while(newest, yahoo, monkeypatch, behaviour):
+    monkeypatch.setattr(newest_module, "UNKNOWN_SECONDS", 0.5)
+    yahoo.behave(behaviour)
+    for _ in range(3):
+        with pytest.raises(UnknownSymbolError, match="no closes of NOSUCH"):
+            newest.of("NOSUCH")
+    assert yahoo.paths.count("/v8/finance/chart/NOSUCH") <= 2
+    yahoo.behave("normal")
+    time.sleep(0.6)
+    assert newest.of("NOSUCH").closes.source == "yahoo"
+
+
+def test_without_any_source_the_error_names_each_and_yahoo_is_left_alone(newest, yahoo):
+    yahoo.behave("half")
+    for _ in range(2):
+        with pytest.raises(DataUnavailableError) as caught:
+            newest.of("NOSUCH")
+        assert not isinstance(caught.value, UnknownSymbolError)
+        for named, detail in zip(("Yahoo", "cache", "snapshot"), caught.value.details, strict=True):
+            assert named in detail
+    assert yahoo.calls <= 1
+
+
+@pytest.mark.parametrize("symbol", ["", "../x", ".MSFT", "A" * 16, "A B", "é"])
+def test_what_is_no_symbol_is_refused_before_anything_is_asked(newest, yahoo, settings, symbol):
+    with pytest.raises(InvalidSymbolError):
+        newest.of(symbol)
+    assert yahoo.paths == []
+    assert not settings.DATA_CACHE_DIR.exists()
+
+
+def test_a_server_without_pandas_and_yfinance_answers_from_cache_and_snapshot(settings):
+    worker(settings).of("MSFT")
+    age_cache(settings)
+    code = (
+        "import sys; sys.modules |= {'pandas': None, 'yfinance': None}\n"
+        "from closes.newest import NewestCloses; from settings import Settings\n"
+        "newest = NewestCloses(Settings.from_environment(), beside=lambda work, *arguments: work(*arguments))\n"
+        "for symbol in ('MSFT', 'KO'): print(newest.of(symbol).warnings[0])"
+    )
+    own = {"DATA_CACHE_DIR": str(settings.DATA_CACHE_DIR)}
+    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=True)
+    for line, source in zip(said.stdout.splitlines(), ("cache", "snapshot"), strict=True):
+        assert "is not installed here (pip install -r requirements.txt)" in line
+        assert f"These closes are from the {source} and end on " in line
+
+
+def test_many_at_once_make_one_download(newest, yahoo):
+    yahoo.behave("late")
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(newest.of, ["MSFT"] * 20))
+    assert {id(one) for one in found} == {id(found[0])}
+    assert (found[0].closes.source, yahoo.calls) == ("yahoo", 1)
+
+
+@pytest.fixture
+def other_worker(settings):
+    """Another process that downloads MSFT; ended by `communicate`."""
+    settings.DATA_CACHE_DIR.mkdir(exist_ok=True)
+    code = (
+        "import fcntl, sys\n"
+        f"file = open({str(settings.DATA_CACHE_DIR / '.lock')!r}, 'w')\n"
+        f"fcntl.lockf(file, fcntl.LOCK_EX, 1, {zlib.crc32(b'MSFT')})\n"
+        "print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_who_waits_for_another_worker_takes_what_it_brought(newest, yahoo, settings, other_worker):
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(newest.of, "MSFT")
+        time.sleep(0.3)
+        assert not waiting.done()
+        (settings.DATA_CACHE_DIR / "MSFT.csv").write_text("date,close\n2024-01-02,1.5\n")
+        other_worker.communicate()
+        assert waiting.result(30).closes.prices.tolist() == [1.5]
+    assert yahoo.paths == []
+
+
+def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, monkeypatch, other_worker):
+    monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 0.2)
+    assert newest.of("MSFT").warnings[0].startswith("Yahoo Finance: other downloads from it take long. These closes are from the snapshot")
+    assert yahoo.paths == []
+    monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 5.0)
+    monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 10.0)
+    assert newest.of("KO").closes.source == "yahoo"  # another symbol does not wait
+    other_worker.communicate()
+    assert newest.of("MSFT").closes.source == "yahoo"
+
+
+def test_who_waits_in_vain_for_another_request_takes_what_there_is(newest, yahoo, monkeypatch):
+    monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.2)
+    with newest._turn:
+        assert newest.of("MSFT").closes.source == "snapshot"
+    assert yahoo.paths == []
+
+
+def test_a_worker_remembers_a_number_of_symbols_and_the_last_closes_of_each(newest, monkeypatch):
+    monkeypatch.setattr(newest_module, "MAX_SYMBOLS", 2)
+    monkeypatch.setattr(newest_module, "MAX_CLOSES", 70)
+    for symbol in ("KO", "PEP", "KO", "XOM"):
+        assert len(newest.of(symbol).closes) == 70
+    assert list(newest._kept) == ["KO", "XOM"]
+
+
+def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, yahoo, tmp_path):
+    (tmp_path / "file").touch()
+    newest = worker(settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"}))
+    assert newest.of("MSFT").closes.source == newest.of("MSFT").closes.source == "yahoo"
+    assert yahoo.calls == 1
+
+
+def test_the_worker_does_its_long_work_beside_the_loop(settings, yahoo):
+    threads = []
+
+    def beside(work, *arguments):
+        with ThreadPoolExecutor(1) as pool:
+            threads.append(threading.get_ident())
+            return pool.submit(work, *arguments).result()
+
+    assert NewestCloses(settings, beside).of("MSFT").closes.source == "yahoo"
+    assert len(threads) == 1

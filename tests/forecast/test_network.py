@@ -1,0 +1,163 @@
+"""Splits, the network and its fit: what it may see, and that it says the same twice."""
+
+import argparse
+
+import numpy as np
+import pytest
+
+from closes.series import Closes
+from closes.snapshot import read_snapshot
+from errors import InvalidClosesError
+from forecast.backtest import backtest
+from forecast.network import SHRINKAGE, build_network, fit
+from forecast.scores import metrics
+from forecast.split import Split, split_in_time, walk_forward_splits
+from modelTrain import train
+from processData import WINDOW, fit_scaler, make_windows, relative_to_last
+
+OPTIONS = argparse.Namespace(epochs=1, batch_size=32, seed=0)
+
+
+def test_split_in_time_fits_on_60_percent_calibrates_on_20_and_keeps_20_unseen():
+    assert split_in_time(WINDOW + 1000) == Split(calibration=600, test=800, n=1000)
+
+
+@pytest.mark.parametrize("n_closes", [0, 61, 300])
+def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_closes):
+    with pytest.raises(InvalidClosesError, match="it takes") as failure:
+        split_in_time(n_closes)
+    needed = int(str(failure.value).rstrip(".").split()[-1])
+    split_in_time(needed)
+    with pytest.raises(InvalidClosesError):
+        split_in_time(needed - 5)
+
+
+def test_walk_forward_tests_are_successive_and_each_follows_its_calibration():
+    splits = walk_forward_splits(WINDOW + 1000, 4)
+    assert [(split.test, split.n) for split in splits] == [(500, 625), (625, 750), (750, 875), (875, 1000)]
+    assert all(split.calibration == int(split.test * 0.75) for split in splits)
+
+
+@pytest.mark.parametrize(("n_closes", "folds"), [(200, 4), (460, 4), (1060, 600)])
+def test_walk_forward_refuses_too_few_closes(n_closes, folds):
+    with pytest.raises(InvalidClosesError, match="walk-forward"):
+        walk_forward_splits(n_closes, folds)
+
+
+@pytest.mark.slow
+def test_the_untrained_network_repeats_the_last_close():
+    windows, _ = make_windows(read_snapshot("MSFT").prices)
+    relative = relative_to_last(windows[:200])
+    scaler = fit_scaler(relative)
+    model = build_network(scaler, 0.015)
+    scaled = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1)
+    np.testing.assert_allclose(scaler.inverse_transform(model.predict(scaled, verbose=0)), 1, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_the_lstm_of_the_fit_is_that_of_keras_in_outputs_and_gradients(return_sequences):
+    import keras
+    import tensorflow as tf
+
+    from forecast.lstm import BlockLSTM
+
+    random = np.random.default_rng(0)
+    steps = tf.constant(random.normal(size=(5, WINDOW, 3)), tf.float32)
+    layers = [kind(4, return_sequences=return_sequences) for kind in (keras.layers.LSTM, BlockLSTM)]
+    given = []
+    for layer in layers:
+        layer.build(steps.shape)
+        layer.set_weights([np.random.default_rng(len(weights)).normal(size=weights.shape) / 2 for weights in layers[0].get_weights()])
+        with tf.GradientTape() as tape:
+            tape.watch(steps)
+            outputs = layer(steps)
+            loss = tf.reduce_sum(tf.sin(3 * outputs))  # no two outputs count alike
+        given.append([outputs, *tape.gradient(loss, [steps, *(variable.value for variable in layer.trainable_variables)])])
+    for theirs, ours in zip(*given, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(closes, monkeypatch):
+    import keras
+
+    split = Split(calibration=200, test=260, n=260)
+    ours = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    monkeypatch.setattr("forecast.lstm.BlockLSTM", keras.layers.LSTM)
+    theirs = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    assert [type(layer) for layer in ours.model.layers] == [type(layer) for layer in theirs.model.layers]
+    assert type(ours.model.layers[0]) is keras.layers.LSTM
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(ours.losses[name], theirs.losses[name], rtol=1e-4)
+    for mine, reference in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, reference, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_ctrl_c_that_got_lost_in_a_library_ends_the_fit_with_its_epoch(closes, monkeypatch):
+    split = Split(calibration=200, test=260, n=260)
+    monkeypatch.setattr("cli._interrupted", True)
+    with pytest.raises(KeyboardInterrupt):
+        fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0)
+
+
+@pytest.fixture(scope="module")
+def closes():
+    return read_snapshot("MSFT").between("2020-01-01", "2022-12-28")
+
+
+def artefacts(closes, split, folder):
+    """All that a forecast depends on: weights, scaler and metadata, and the forecasts of the test days."""
+    folder.mkdir()
+    forecaster, fitted = train(closes, split, folder, OPTIONS, progress=False)
+    metadata = {name: value for name, value in forecaster.metadata.items() if name != "model_version"}
+    weights = np.concatenate([array.ravel() for array in fitted.model.get_weights()])
+    return weights, fitted.scaler, metadata, backtest(forecaster, closes, first=metadata["tested_from"])
+
+
+@pytest.mark.slow
+def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives_the_same_metrics(closes, tmp_path):
+    split = split_in_time(len(closes))
+    day = split.test + WINDOW  # the first test day
+    altered = closes.prices.copy()
+    altered[day:] *= np.random.default_rng(0).uniform(0.5, 2, len(altered) - day)
+    before = artefacts(closes, split, tmp_path / "before")
+    again = artefacts(closes, split, tmp_path / "again")
+    after = artefacts(Closes("MSFT", "csv", closes.dates, altered), split, tmp_path / "after")
+    assert metrics(before[3]) == metrics(again[3])
+    assert metrics(before[3]) != metrics(after[3])
+    np.testing.assert_array_equal(before[0], after[0])
+    for name in ("scale_", "min_", "data_min_", "data_max_"):
+        np.testing.assert_array_equal(getattr(before[1], name), getattr(after[1], name))
+    assert before[2] == after[2]  # calibration and what is known of the training days
+    assert before[3].predicted[0] == after[3].predicted[0]
+    assert before[3].actual[0] != after[3].actual[0]
+    for level in (80, 95):
+        for old, new in zip(before[3].bounds[level], after[3].bounds[level], strict=True):
+            assert old[0] == new[0]
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_network(closes):
+    split = Split(calibration=200, test=260, n=260)
+    prices = closes.prices[: split.n + WINDOW]
+
+    def weights(seed):
+        fitted = fit(prices, split, epochs=1, batch_size=32, seed=seed, progress=False)
+        return np.concatenate([array.ravel() for array in fitted.model.get_weights()])
+
+    assert not np.array_equal(weights(0), weights(1))
+
+
+@pytest.mark.slow
+def test_a_target_shifted_by_a_day_is_caught(tmp_path):
+    """Rises and falls in turn: a network that learns the right day's target beats persistence, one a day off is worse than it."""
+    returns = np.where(np.arange(700) % 2 == 0, 0.02, -0.02) + np.random.default_rng(0).normal(0, 0.002, 700)
+    dates = np.datetime64("2020-01-01") + np.arange(700)
+    series = Closes("TEST", "csv", dates, 100 * np.exp(np.cumsum(returns)))
+    options = argparse.Namespace(epochs=10, batch_size=32, seed=0)
+    forecaster, _ = train(series, split_in_time(700), tmp_path, options, progress=False)
+    result = backtest(forecaster, series, first=forecaster.metadata["tested_from"])
+    assert metrics(result)["rmse_ratio"] < 1 - SHRINKAGE / 2
+    assert metrics(result)["directional_accuracy"] > 0.9

@@ -1,0 +1,91 @@
+"""The gate: which models take the place of the published one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from closes.snapshot import read_snapshot
+from forecast.backtest import backtest
+from models.gate import judge
+from models.loading import load_forecaster
+
+
+@pytest.fixture(scope="module")
+def closes():
+    return read_snapshot("MSFT")
+
+
+@pytest.fixture
+def unseen(closes, model_dir):
+    forecaster = load_forecaster(model_dir)
+    return backtest(forecaster, closes, first=forecaster.metadata["tested_from"])
+
+
+def worse(result):
+    return replace(result, predicted=result.predicted * 1.01)
+
+
+def wider(result):
+    return replace(result, bounds={level: (low * 0.95, high * 1.05) for level, (low, high) in result.bounds.items()})
+
+
+def test_a_first_model_is_published(unseen, closes, tmp_path):
+    verdict = judge(unseen, closes, tmp_path / "none", "if-better")
+    assert verdict.publish
+    assert "no model is published yet" in verdict.reason
+
+
+def test_an_equal_model_is_published_and_the_figures_are_of_the_same_days(unseen, closes, model_dir):
+    verdict = judge(unseen, closes, model_dir, "if-better")
+    assert verdict.publish
+    assert verdict.new == verdict.published
+    assert (verdict.n_days, verdict.days_from) == (len(unseen), str(unseen.dates[0]))
+
+
+@pytest.mark.parametrize(("spoil", "named"), [(worse, "worse in rmse"), (wider, "worse in winkler_80")])
+def test_a_worse_model_is_not_published_and_both_figures_are_said(unseen, closes, model_dir, spoil, named):
+    verdict = judge(spoil(unseen), closes, model_dir, "if-better")
+    assert not verdict.publish
+    assert named in verdict.reason
+    for name in ("rmse", "winkler_80", "winkler_95"):
+        assert f"{verdict.new[name]:.5g} against {verdict.published[name]:.5g}" in verdict.reason
+
+
+@pytest.mark.parametrize(("rule", "publish"), [("always", True), ("never", False)])
+def test_always_and_never_are_what_they_say_and_still_compare(unseen, closes, model_dir, rule, publish):
+    for result in (unseen, worse(unseen)):
+        verdict = judge(result, closes, model_dir, rule)
+        assert verdict.publish is publish
+        assert verdict.n_days == len(unseen)
+
+
+def test_a_better_model_is_published_and_judged_only_on_days_that_both_have_not_seen(unseen, closes, model_dir):
+    late = unseen.after("2022-01-01")
+    verdict = judge(replace(late, predicted=late.actual), closes, model_dir, "if-better")
+    assert verdict.publish
+    assert verdict.new["rmse"] == 0
+    assert verdict.days_from == str(late.dates[0]) > str(unseen.dates[0])
+
+
+@pytest.mark.parametrize(("rule", "publish"), [("if-better", False), ("always", True), ("never", False)])
+def test_without_common_unseen_days_only_always_publishes(unseen, closes, model_dir, rule, publish):
+    verdict = judge(unseen.after("2022-12-01"), closes, model_dir, rule)
+    assert verdict.publish is publish
+    assert "has seen" in verdict.reason
+
+
+@pytest.mark.parametrize("tested_from", [None, "", "then", 5])
+def test_a_published_model_that_does_not_say_when_it_was_tested_is_nothing_to_compare_with(unseen, closes, model_dir, tested_from):
+    path = model_dir / "metadata.json"
+    metadata = json.loads(path.read_text()) | {"tested_from": tested_from}
+    if tested_from is None:
+        del metadata["tested_from"]
+    path.write_text(json.dumps(metadata))
+    verdict = judge(unseen, closes, model_dir, "if-better")
+    assert verdict.publish
+    assert verdict.reason == "Nothing to compare with: the published model does not say from which day on it was tested."
+
+
+def test_never_publishes_not_even_a_first_model(unseen, closes, tmp_path):
+    assert not judge(unseen, closes, tmp_path / "none", "never").publish

@@ -1,0 +1,63 @@
+"""A stderr that makes nobody wait, whoever reads it or does not."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+
+from monitoring.stderr import ErrorStream, write_if_ready
+from settings import PROJECT_DIR
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        os.close(descriptor)
+
+
+@pytest.mark.timeout(20)
+def test_what_finds_no_room_is_left_out_and_nobody_waits(pipe):
+    reader, writer = pipe
+    taken = [write_if_ready(writer, b"%06d\n" % number) for number in range(100_000)]
+    assert taken[0]
+    assert not taken[-1]
+    text = b""
+    while len(text) < 7 * sum(taken):
+        text += os.read(reader, 65536)
+    assert text == b"".join(b"%06d\n" % number for number in range(100_000) if taken[number])
+    assert write_if_ready(writer, b"again\n")
+    assert os.read(reader, 100) == b"again\n"
+
+
+@pytest.mark.timeout(20)
+def test_a_long_text_is_taken_as_far_as_there_is_room(pipe):
+    reader, writer = pipe
+    assert write_if_ready(writer, b"x" * 10_000)
+    assert not write_if_ready(writer, b"y" * 10_000_000)
+    assert os.read(reader, 10_000) == b"x" * 10_000
+
+
+def test_what_cannot_be_written_to_is_passed_over():
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert not write_if_ready(writer, b"nobody reads it")
+    os.close(writer)
+    assert not write_if_ready(-1, b"closed")
+    with open("/dev/full", "wb") as full:
+        assert not write_if_ready(full.fileno(), b"no space")
+
+
+def test_logging_and_tracebacks_go_to_it_whole(tmp_path):
+    with (tmp_path / "stderr").open("w+b") as file:
+        logger = logging.Logger("own")
+        logger.addHandler(logging.StreamHandler(ErrorStream(file.fileno())))
+        logger.warning("An umlaut: \u00fc. A lone surrogate: \ud800.")
+        assert (tmp_path / "stderr").read_bytes() == "An umlaut: \u00fc. A lone surrogate: \\ud800.\n".encode()
+        assert (ErrorStream(file.fileno()).fileno(), ErrorStream(file.fileno()).isatty()) == (file.fileno(), False)
+    code = "import sys; from monitoring import stderr; sys.stderr = stderr.ErrorStream(); 1 / 0"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == "ZeroDivisionError: division by zero"

@@ -1,0 +1,224 @@
+"""What becomes of the requests that come on a connection."""
+
+import platform
+import socket
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import gevent
+import pytest
+from gevent.socket import socket as GeventSocket  # noqa: N812
+from gunicorn.workers.ggevent import GeventWorker
+from werkzeug.exceptions import RequestTimeout
+
+from server import sockets
+from server.sockets import ABSENT, held
+from server.worker import GIVE_BACK_SECONDS, Worker
+from settings import PROJECT_DIR
+
+REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"
+
+
+class Fast:
+    """A short road that answers with the body, and leaves "flsk" to Flask."""
+
+    def answer(self, head, body, client, is_last, started):
+        return None if body == b"flsk" else b"<%b %b>" % (body, b"last" if is_last else b"more")
+
+
+class Exchange:
+    """A client's end of a connection that a worker handles, and what gunicorn read of it."""
+
+    def __init__(self, monkeypatch, fast=True, keepalive=30):
+        self.to_gunicorn, self.was_late = None, False
+        self.worker = Worker.__new__(Worker)
+        self.worker.alive, self.worker.slot, self.worker.connections = True, 0, set()
+        self.worker.gave_back_at = time.monotonic()
+        self.worker.cfg = SimpleNamespace(keepalive=keepalive)
+        self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
+        monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)
+        ours, theirs = socket.socketpair()
+        self.client = GeventSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
+        self.client.settimeout(10)
+        served = GeventSocket(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach())
+        self.done = gevent.spawn(self.worker.handle, None, served, None)
+
+    def _gunicorn(self, listener, connection, addr):
+        self.to_gunicorn = b""
+        try:
+            while received := connection.recv(100_000):
+                self.to_gunicorn += received
+        except RequestTimeout:
+            self.was_late = True
+            assert connection.recv(100_000) == b""
+
+    def send(self, *parts):
+        for part in parts:
+            self.client.sendall(part)
+            gevent.sleep(0.01)
+
+    def end(self):
+        """All that was answered, once nothing more comes."""
+        self.client.shutdown(socket.SHUT_WR)
+        return self.rest()
+
+    def rest(self):
+        answered = b""
+        while received := self.client.recv(100_000):
+            answered += received
+        self.done.get(timeout=10)
+        self.client.close()
+        return answered
+
+
+@pytest.fixture
+def exchange(monkeypatch):
+    return lambda **options: Exchange(monkeypatch, **options)
+
+
+def test_a_connection_counts_until_the_worker_has_done_with_it(exchange):
+    held[0] = 3
+    connection = exchange()
+    connection.client.sendall(REQUEST + b"last")
+    connection.client.recv(100)
+    assert held[0] == 3
+    connection.client.close()
+    connection.done.get(timeout=10)
+    assert held[0] == 2
+
+
+def test_a_worker_that_takes_no_more_stays_uncounted(exchange):
+    held[0] = ABSENT
+    connection = exchange()
+    connection.end()
+    assert held[0] == ABSENT
+
+
+@pytest.mark.parametrize("cut", [1, len(REQUEST) - 1, len(REQUEST), len(REQUEST) + 1, len(REQUEST) + 4])
+def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they_come(exchange, cut):
+    one = exchange()
+    one.send(REQUEST + b"1111")
+    request = REQUEST + b"2222"
+    one.send(request[:cut], request[cut:])
+    if cut < len(REQUEST):  # a head in pieces is gunicorn's
+        assert one.end() == b"<1111 more>"
+        assert one.to_gunicorn == request
+    else:
+        assert one.end() == b"<1111 more><2222 more>"
+        assert one.to_gunicorn is None
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST + b"flsk", REQUEST + b"5555" + REQUEST, REQUEST.replace(b"4", b"4\r\nExpect: x")],
+)
+def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exchange, request_):
+    one = exchange()
+    one.send(REQUEST + b"1111", request_, REQUEST + b"3333")
+    assert one.end() == b"<1111 more>"
+    assert one.to_gunicorn == request_ + REQUEST + b"3333"
+
+
+def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
+    one = exchange(fast=False)
+    one.send(REQUEST + b"1111")
+    assert one.end() == b""
+    assert one.to_gunicorn == REQUEST + b"1111"
+
+
+def test_a_request_that_stays_incomplete_is_gunicorns_which_is_told_whether_it_came_too_late(exchange, monkeypatch):
+    broken_off = exchange()
+    broken_off.send(REQUEST + b"11")
+    assert (broken_off.end(), broken_off.to_gunicorn, broken_off.was_late) == (b"", REQUEST + b"11", False)
+    monkeypatch.setattr(sockets.Connection, "seconds", 0.05)
+    late = exchange()
+    late.send(REQUEST + b"11")
+    assert (late.rest(), late.to_gunicorn, late.was_late) == (b"", REQUEST + b"11", True)
+
+
+def test_a_client_that_sends_nothing_is_not_waited_for_for_ever(exchange):
+    idle = exchange(keepalive=0.05)
+    assert (idle.rest(), idle.to_gunicorn) == (b"", None)
+
+
+def test_a_client_that_does_not_take_its_answer_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(sockets.Connection, "seconds", 0.05)
+    ours, theirs = socket.socketpair()
+    with ours, sockets.Connection(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach()) as connection:
+        connection.setblocking(True)
+        with pytest.raises(ConnectionResetError):
+            connection.sendall(b"x" * 50_000_000)
+
+
+def test_at_its_end_a_worker_hangs_up_on_the_idle_alone(exchange, monkeypatch):
+    monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
+    idle, busy = exchange(), exchange()
+    for one in (idle, busy):
+        one.send(REQUEST + b"1111")
+    busy.send(REQUEST + b"22")
+    idle.worker.notify()
+    gevent.sleep(0.01)
+    assert not idle.done.ready()
+    for one in (idle, busy):
+        one.worker.alive = False
+        one.worker.notify()
+    gevent.sleep(0.01)
+    assert not idle.done.ready()  # a request may be on its way
+    for one in (idle, busy):
+        one.worker.notify()
+    assert idle.rest() == b"<1111 more>"
+    busy.send(b"22")
+    assert busy.rest() == b"<1111 more><2222 last>"
+
+
+def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
+    given = []
+    monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
+    monkeypatch.setattr("server.worker._give_back_memory", lambda: given.append(1))
+    one = exchange()
+    worker = one.worker
+    worker.notify()
+    assert given == []
+    worker.gave_back_at -= GIVE_BACK_SECONDS
+    worker.notify()
+    worker.notify()
+    assert given == [1]
+    assert one.end() == b""
+
+
+FREED = """
+import psutil
+from server.worker import _give_back_memory
+memory = psutil.Process().memory_info
+many = [bytes(2_000) for _ in range(100_000)]
+many = many[-1:]  # at the heap's end: what is free below it stays with the process
+before = memory().rss
+_give_back_memory()
+print(before - memory().rss)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+def test_memory_that_is_free_goes_back_to_the_system():
+    done = subprocess.run([sys.executable, "-c", FREED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 100_000_000
+
+
+def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_answer(exchange):
+    asks = exchange()
+    asks.send(REQUEST.replace(b"4", b"4\r\nConnection: close") + b"1111")
+    assert asks.rest() == b"<1111 last>"
+    ending = exchange()
+    ending.worker.alive = False
+    ending.send(REQUEST + b"1111")
+    assert ending.rest() == b"<1111 last>"
+
+
+def test_a_client_that_is_gone_does_no_harm(exchange):
+    gone = exchange()
+    gone.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    gone.client.sendall(REQUEST + b"1111")
+    gone.client.close()
+    gone.done.get(timeout=10)

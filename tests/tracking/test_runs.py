@@ -1,0 +1,354 @@
+"""Runs that MLflow does not take at once: kept whole, said how to log them, logged later. All on real SQLite files."""
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from closes.snapshot import read_snapshot
+from models.loading import load_forecaster
+from models.store import current_version, publish, read_published, record_run, staging_folder
+from processData import make_windows
+from settings import PROJECT_DIR, Settings
+from storage import locked
+from tracking import runs as runs_module
+from tracking.kept import MODEL_FILES, RunRecord, keep
+from tracking.runs import TrackingError, check_tracking, log_or_keep, log_run, main, point_champion, set_champion
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture
+def settings(tmp_path, model_dir, monkeypatch):
+    monkeypatch.setenv("MODEL_DIR", str(model_dir))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    return Settings.from_environment()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(runs_module, "LOCK_SECONDS", 0.5)
+
+
+@pytest.fixture
+def record(model_dir):
+    """The run of the model in git, as its training left it."""
+    metadata = json.loads((model_dir / "metadata.json").read_text())
+    metadata = {name: value for name, value in metadata.items() if name not in ("mlflow_run_id", "files", "previous_version")}
+    folder = model_dir / "versions" / current_version(model_dir)
+    example = read_snapshot("MSFT").prices[None, -60:]
+    return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}, {"losses.png": b"\x89PNG"}, folder, example)
+
+
+@pytest.fixture
+def kept(record, tmp_path):
+    return keep(record, tmp_path / "mlruns" / "unlogged")
+
+
+@contextmanager
+def lock(settings):
+    """The database locked by another program."""
+    with closing(sqlite3.connect(database(settings), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def database(settings):
+    return Path(settings.MLFLOW_TRACKING_URI.removeprefix("sqlite:///"))
+
+
+def runs(settings):
+    """Id, status and name of each run."""
+    with closing(sqlite3.connect(database(settings))) as connection:
+        return connection.execute("SELECT run_uuid, status, name FROM runs ORDER BY start_time").fetchall()
+
+
+def registered(settings):
+    """The run of each registered version, and where the alias points."""
+    with closing(sqlite3.connect(database(settings))) as connection:
+        found = dict(connection.execute("SELECT version, run_id FROM model_versions ORDER BY version").fetchall())
+        aliases = connection.execute("SELECT version FROM registered_model_aliases WHERE alias = 'champion'").fetchall()
+    return list(found.values()), [found[version] for (version,) in aliases]
+
+
+def run(*words):
+    """A command, with the settings of the test."""
+    return subprocess.run([sys.executable, *words], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+
+
+def run_elsewhere(command):
+    """A command to the letter as it was said, from a shell without settings."""
+    bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
+    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    subprocess.run(command, shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
+
+
+def test_a_kept_run_is_logged_later_noted_in_both_metadata_and_served_as_champion(settings, kept, record):
+    done = run("-m", "tracking.runs", str(kept))
+    assert done.returncode == 0, done.stderr
+    ((run_id, status, name),) = runs(settings)
+    assert (status, name) == ("FINISHED", record.version)
+    assert registered(settings) == ([run_id], [run_id])
+    published = read_published(settings.MODEL_DIR)
+    assert published.metadata["mlflow_run_id"] == run_id
+    assert json.loads((published.folder / "metadata.json").read_text()) == published.metadata
+    assert not kept.exists()
+
+    import mlflow
+
+    mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
+    client = mlflow.MlflowClient()
+    logged = client.get_run(run_id)
+    assert logged.data.metrics["rmse"] == record.metadata["metrics"]["rmse"]
+    assert logged.data.metrics["coverage_80_volatility_calm"] == record.metadata["coverage"]["volatility"]["calm"]["coverage_80"]
+    assert [metric.value for metric in client.get_metric_history(run_id, "val_loss")] == [0.75, 0.5]
+    assert logged.data.params["data_sha256"] == record.metadata["data_sha256"]
+    assert logged.data.tags["mlflow.source.name"] == "-m", "tracking.runs"
+    assert [file.path for file in client.list_artifacts(run_id, "plots")] == ["plots/losses.png"]
+    assert len(client.list_artifacts(run_id, "modelFiles")) == 5
+    windows, _ = make_windows(read_snapshot("AAPL").prices)
+    given = mlflow.pyfunc.load_model("models:/stock-forecast@champion").predict(windows[:5])
+    np.testing.assert_array_equal(given, load_forecaster(settings.MODEL_DIR).forecast(windows[:5]).prices[:, 0])
+
+
+def test_a_run_that_does_not_serve_leaves_the_alias_and_what_is_published(settings, record, tmp_path):
+    record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
+    set_champion(settings.MODEL_DIR, settings)
+    before = (settings.MODEL_DIR / "metadata.json").read_bytes()
+    refused = RunRecord(record.metadata | {"model_version": "refused"}, record.losses, record.plots, record.folder, record.example)
+    (tmp_path / "files").mkdir()
+    for path in record.folder.iterdir():
+        shutil.copy(path, tmp_path / "files")
+    (tmp_path / "files" / "metadata.json").write_text(json.dumps(refused.metadata))
+    refused = RunRecord(refused.metadata, record.losses, record.plots, tmp_path / "files", record.example)
+    main([str(keep(refused, tmp_path / "unlogged"))])
+    assert [(status, name) for _, status, name in runs(settings)] == [("FINISHED", record.version), ("FINISHED", "refused")]
+    assert registered(settings)[1] == [runs(settings)[0][0]]
+    assert (settings.MODEL_DIR / "metadata.json").read_bytes() == before
+    assert list((tmp_path / "unlogged").iterdir()) == []
+
+
+def test_a_database_that_is_locked_is_not_waited_for_long_and_the_command_that_is_said_logs_the_run(settings, record, caplog):
+    check_tracking(settings)
+    with lock(settings):
+        started = time.monotonic()
+        assert log_or_keep(record, settings.MODEL_DIR, settings) is None
+        assert time.monotonic() - started < 20
+    (said,) = caplog.messages
+    assert "did not take the run: database is locked. The run is kept whole; log it later: " in said
+    command = said.partition("log it later: ")[2]
+    assert re.fullmatch(rf"MLFLOW_TRACKING_URI=sqlite:///\S+ MODEL_DIR=\S+ python -m tracking.runs \S+/unlogged/{record.version}", command)
+    run_elsewhere(command)
+    ((run_id, status, _),) = runs(settings)
+    assert status == "FINISHED"
+    assert registered(settings) == ([run_id], [run_id])
+
+
+def test_a_database_that_is_locked_in_the_midst_of_a_run_is_not_waited_for_long_and_what_is_there_of_it_is_marked(
+    settings, record, tmp_path, caplog
+):
+    check_tracking(settings)
+    done = threading.Event()
+
+    def lock_when_there_is_a_run():
+        while not runs(settings):
+            time.sleep(0.001)
+        with lock(settings):
+            done.wait()
+
+    locking = threading.Thread(target=lock_when_there_is_a_run)
+    locking.start()
+    started = time.monotonic()
+    try:
+        assert log_or_keep(record, settings.MODEL_DIR, settings) is None
+    finally:
+        done.set()
+        locking.join()
+    assert time.monotonic() - started < 30
+    assert "did not take the run: database is locked." in caplog.text
+    assert [status for _, status, _ in runs(settings)] == ["RUNNING"]
+    main([str(tmp_path / "mlruns" / "unlogged" / record.version)])
+    assert [status for _, status, _ in runs(settings)] == ["FAILED", "FINISHED"]
+    assert registered(settings) == ([runs(settings)[1][0]], [runs(settings)[1][0]])
+
+
+def test_a_run_that_failed_for_another_reason_is_marked_at_once(settings, record, monkeypatch, caplog):
+    monkeypatch.setattr(runs_module, "PYFUNC_CODE", ["missing.py"])
+    assert log_or_keep(record, settings.MODEL_DIR, settings) is None
+    assert "missing.py" in caplog.text
+    assert [status for _, status, _ in runs(settings)] == ["FAILED"]
+
+
+def test_a_run_that_was_logged_before_its_folder_was_removed_is_not_logged_twice(settings, record, kept):
+    run_id = log_run(record, settings)  # and killed here
+    main([str(kept)])
+    assert [found for found, _, _ in runs(settings)] == [run_id]
+    assert registered(settings) == ([run_id], [run_id])
+    assert read_published(settings.MODEL_DIR).metadata["mlflow_run_id"] == run_id
+    assert not kept.exists()
+
+
+def test_a_run_that_another_process_is_logging_is_left_to_it(settings, kept):
+    with locked(kept):
+        done = run("-m", "tracking.runs", str(kept))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"error: The run in {kept} is being logged by another process."
+    assert kept.exists()
+
+
+def test_a_run_is_kept_while_it_is_logged_and_gone_once_it_is(settings, record, monkeypatch, tmp_path):
+    place, seen = tmp_path / "mlruns" / "unlogged", []
+    register = runs._register
+    monkeypatch.setattr(runs_module, "_register", lambda *arguments: (seen.extend(place.iterdir()), register(*arguments)))
+    assert log_or_keep(record, settings.MODEL_DIR, settings)
+    assert [path.name for path in seen] == [record.version]
+    assert list(place.iterdir()) == []
+
+
+def test_ctrl_c_while_mlflow_takes_a_run_does_not_lose_it(settings, record, monkeypatch, caplog, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs_module, "_register", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            log_or_keep(record, settings.MODEL_DIR, settings)
+    assert "Interrupted while MLflow took the run. The run is kept whole; log it later: " in caplog.text
+    main([str(tmp_path / "mlruns" / "unlogged" / record.version)])
+    assert [status for _, status, _ in runs(settings)] == ["FAILED", "FINISHED"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_run_that_cannot_be_kept_beside_the_database_is_kept_beside_the_model(settings, record, caplog, tmp_path):
+    check_tracking(settings)
+    (tmp_path / "mlruns" / "unlogged").touch()  # no folder can be made there
+    with lock(settings):
+        log_or_keep(record, settings.MODEL_DIR, settings)
+    assert f"It cannot be kept in {tmp_path}/mlruns/unlogged (File exists). The run is kept whole; log it later: " in caplog.text
+    main([str(settings.MODEL_DIR / "unlogged" / record.version)])
+    assert [status for _, status, _ in runs(settings)] == ["FINISHED"]
+
+
+def test_a_run_that_can_be_kept_nowhere_is_logged_all_the_same(settings, record, caplog, tmp_path):
+    (tmp_path / "mlruns").mkdir()
+    for folder in (tmp_path / "mlruns", settings.MODEL_DIR):
+        (folder / "unlogged").touch()
+    assert log_or_keep(record, settings.MODEL_DIR, settings)
+    assert caplog.messages == []
+    assert not (record.folder / ".lock").exists()  # it would be published
+
+
+def test_the_command_names_the_folder_of_the_model_where_that_is_not_the_one_that_serves(settings, record, caplog, tmp_path, kept):
+    other = Path(shutil.copytree(settings.MODEL_DIR, tmp_path / "other models"))
+    command = runs._later_command(kept, other, settings)
+    assert command.endswith(f" --model-dir '{other}'")
+    usual = Settings()
+    below = PROJECT_DIR / "mlruns" / "unlogged" / "v1"
+    assert runs._later_command(below, usual.MODEL_DIR, usual) == "python -m tracking.runs mlruns/unlogged/v1"
+    before = (settings.MODEL_DIR / "metadata.json").read_bytes()
+    run_elsewhere(command)
+    assert read_published(other).metadata["mlflow_run_id"] == runs(settings)[0][0]
+    assert (settings.MODEL_DIR / "metadata.json").read_bytes() == before
+    assert registered(settings)[1] == []
+
+
+# The alias
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_alias_that_could_not_be_moved_is_moved_by_the_command_without_a_folder(settings, record, caplog):
+    run_id = log_run(record, settings)
+    record_run(settings.MODEL_DIR, record.version, run_id)
+    with lock(settings):
+        point_champion(settings.MODEL_DIR, settings)
+    assert caplog.messages[-1].endswith(
+        "leaves the alias 'champion' where it was: database is locked. Set it later: python -m tracking.runs"
+    )
+    assert registered(settings)[1] == []
+    done = run("-m", "tracking.runs")
+    assert done.returncode == 0, done.stderr
+    assert registered(settings)[1] == [run_id]
+
+
+@pytest.mark.parametrize(("run_id", "said"), [(None, "model {} is not in it"), ("0" * 32, "it does not know run " + "0" * 32)])
+def test_an_alias_of_a_model_that_is_not_in_mlflow_stays_and_it_is_said_why(settings, record, run_id, said):
+    record_run(settings.MODEL_DIR, record.version, run_id)
+    with pytest.raises(TrackingError) as caught:
+        set_champion(settings.MODEL_DIR, settings)
+    assert str(caught.value).endswith(f"leaves the alias 'champion' where it was: {said.format(record.version)}.")
+
+
+def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, record, monkeypatch, tmp_path):
+    """Another training has set the alias before this one, which knows only of its own model, sets it."""
+    record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
+    connect = runs._connect
+
+    def publish_another(*arguments):
+        monkeypatch.undo()
+        monkeypatch.setenv("MODEL_DIR", str(settings.MODEL_DIR))
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", settings.MLFLOW_TRACKING_URI)
+        with staging_folder(settings.MODEL_DIR) as staged:
+            for name in MODEL_FILES:
+                shutil.copy(record.folder / name, staged)
+            other = RunRecord(record.metadata | {"model_version": "other"}, record.losses, record.plots, staged, record.example)
+            publish(settings.MODEL_DIR, other.metadata | {"mlflow_run_id": log_run(other, settings)}, staged)
+        return connect(*arguments)
+
+    monkeypatch.setattr(runs_module, "_connect", publish_another)
+    assert set_champion(settings.MODEL_DIR, settings) == "other"
+    assert registered(settings)[1] == [read_published(settings.MODEL_DIR).metadata["mlflow_run_id"]]
+
+
+# Failures in one line
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["."], ["README.md"]])
+def test_what_is_no_kept_run_is_refused_in_one_line(settings, words):
+    done = run("-m", "tracking.runs", *words)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"error: {words[0]} holds no run that was kept for MLflow.")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 100), "file is not a database"),
+        (lambda path: path.mkdir(), "unable to open database file"),
+        (lambda path: None, "database is locked"),
+    ],
+    ids=["other file", "folder", "locked"],
+)
+def test_a_database_that_cannot_be_used_ends_a_training_before_it_begins_in_one_line(settings, spoil, said, tmp_path):
+    database(settings).parent.mkdir()
+    spoil(database(settings))
+    command = ["modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
+    if said == "database is locked":
+        with lock(settings):
+            done = run(*command)
+    else:
+        done = run(*command)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"error: MLflow at {settings.MLFLOW_TRACKING_URI} does not answer: {said}. Set MLFLOW_TRACKING_URI")
+    assert "epoch" not in done.stderr
+
+
+def test_the_alias_is_not_said_to_follow_a_folder_that_does_not_serve(settings):
+    done = run("-m", "tracking.runs", "--model-dir", "elsewhere")
+    assert done.returncode == 2
+    assert "the alias follows the model in MODEL_DIR alone" in done.stderr

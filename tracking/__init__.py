@@ -1,0 +1,1 @@
+"""MLflow: training runs, the model registry, the UI."""

@@ -1,0 +1,104 @@
+"""What a training run leaves behind, kept whole in a folder until MLflow has it.
+
+    kept = keep(record, place)      place/<model_version>/: the model's files, plots/*.png and run.json
+    record = read_kept(kept)
+
+So a run is lost neither where MLflow does not take it nor where the training is killed while it is logged.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from closes.series import Floats
+from errors import ForecastError
+from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, VERSION, problems_of
+from storage import flush_folder, remove_left_behind, sha256
+
+MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)
+PLOTS, RUN_FILE = "plots", "run.json"
+PREFIX = ".keeping-"  # of a folder that is not whole yet
+
+
+class UnfitRecordError(ForecastError):
+    """A folder holds no run that was kept whole."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a training run leaves behind.
+
+    Attributes:
+        metadata: of the model, as published.
+        losses: for each curve (loss, val_loss) its value after each epoch.
+        plots: the content of PNG files by their names.
+        folder: where MODEL_FILES are.
+        example: (1, 60) float64 closes, an input of the model.
+    """
+
+    metadata: dict[str, Any]
+    losses: dict[str, list[float]]
+    plots: dict[str, bytes]
+    folder: Path
+    example: Floats
+
+    @property
+    def version(self) -> str:
+        """The model's version."""
+        return str(self.metadata["model_version"])
+
+
+def keep(record: RunRecord, place: Path) -> Path:
+    """Write all of a run into a folder of its own in `place`, whole or not at all; that folder.
+
+    Raises:
+        OSError: a full disk, a folder that may not be written.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    remove_left_behind(place, PREFIX)
+    temporary = Path(tempfile.mkdtemp(dir=place, prefix=PREFIX))
+    try:
+        temporary.chmod(0o755)  # mkdtemp gives 0700; another user may log it
+        (temporary / PLOTS).mkdir()
+        for name in MODEL_FILES:
+            shutil.copyfile(record.folder / name, temporary / name)
+        for name, content in record.plots.items():
+            (temporary / PLOTS / name).write_bytes(content)
+        sums = {str(path.relative_to(temporary)): sha256(path) for path in sorted(temporary.rglob("*")) if path.is_file()}
+        run = {"losses": record.losses, "example": record.example.tolist(), "files": sums}
+        (temporary / RUN_FILE).write_text(json.dumps(run) + "\n")
+        for folder in (temporary / PLOTS, temporary):
+            flush_folder(folder)
+        return temporary.rename(place / record.version)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def read_kept(folder: Path) -> RunRecord:
+    """The run that was kept in a folder.
+
+    Raises:
+        UnfitRecordError: there is none, or it is not as it was kept.
+    """
+    try:
+        run = json.loads((folder / RUN_FILE).read_bytes())
+        problems = problems_of(folder, run["files"], only=sorted({*MODEL_FILES, *run["files"]}))
+        losses, example = dict(run["losses"]), np.array(run["example"], np.float64)
+    except OSError as error:
+        reason = f"{RUN_FILE}: {error.strerror}; a run that was logged is removed"
+        raise UnfitRecordError(f"{folder} holds no run that was kept for MLflow.", [reason]) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnfitRecordError(f"{folder} holds no run that was kept for MLflow.", [f"{RUN_FILE}: {error}"]) from None
+    if problems:
+        raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", problems)
+    plots = {path.name: path.read_bytes() for path in sorted((folder / PLOTS).glob("*.png"))}
+    record = RunRecord(json.loads((folder / METADATA_FILE).read_bytes()), losses, plots, folder, example)
+    if not VERSION.fullmatch(record.version):
+        raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", [f"{record.version[:40]!r} is no version"])
+    return record
