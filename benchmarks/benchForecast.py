@@ -1,12 +1,18 @@
-"""How good the forecasts are, on the 20 stocks of the snapshot: make bench-forecast (15 to 25 minutes on two cores).
+"""Benchmark of the forecasts on the 20 stocks of the snapshot: make bench-forecast (15 to 25 minutes on two cores).
 
-For each stock the network is trained, the intervals are calibrated and both are judged on the last 20% of the days, as modelTrain.py does
-it. The intervals stand beside two references on the same days:
+Trains and calibrates one model per stock and tests it on the last 20% of the days, as modelTrain.py does. Compares the intervals with two
+references on the same days:
 
-- GARCH(1,1) with Student-t errors and a constant mean, by the package arch, fitted anew every 20 days on all days before;
-- bands of constant width around the last close, calibrated on the same days as ours.
+- GARCH(1,1) with Student-t errors and a constant mean, from the package arch, re-fitted every 20 days on all earlier days;
+- bands of constant width around the last close, calibrated on the same days as the model.
 
-Winkler scores are in units of the last close; ratios below 1 are better than the reference. Writes benchmarks/forecast.md.
+Writes benchmarks/forecast.md. Its columns:
+
+- RMSE ratio, MAPE ratio: the model's error over that of persistence, the naive forecast that repeats the last close;
+- held 80%, held 95%: coverage, the share of closes within the interval, in percent;
+- Winkler / GARCH, Winkler / constant: the interval's Winkler score, in units of the last close, over that of the reference.
+
+Ratios below 1 are better than the reference.
 """
 
 import argparse
@@ -21,7 +27,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a process is a core here
+os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}  # one process per core
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
@@ -37,28 +43,28 @@ from forecast.split import split_in_time
 from modelTrain import train
 
 TARGET = Path(__file__).with_name("forecast.md")
-REFIT_DAYS = 20
+REFIT_DAYS = 20  # trading days between two fits of GARCH
 
 
 def garch_bounds(closes: Closes, result: Backtest) -> dict[int, tuple[Floats, Floats]]:
-    """The reference's intervals on the days of a backtest.
+    """GARCH intervals on the days of a backtest: for each level the lower and upper bounds, each (n,) float64.
 
     Source: Bollerslev (1987), A conditionally heteroskedastic time series model for speculative prices and rates of return.
     """
     from arch import arch_model
 
-    returns = 100 * np.diff(np.log(closes.prices))  # returns[i] is that of day i + 1
+    returns = 100 * np.diff(np.log(closes.prices))  # returns[i] belongs to day i + 1
     first = int(np.searchsorted(closes.dates, result.dates[0])) - 1
     mean, spread, freedom = (np.empty(len(result)) for _ in range(3))
     for start in range(0, len(result), REFIT_DAYS):
         day, end = first + start, min(first + start + REFIT_DAYS, len(returns))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its notes on convergence; the last parameters are used as they are
+            warnings.simplefilter("ignore")  # about convergence; the last parameters are good enough
             fitted = arch_model(returns[:day], mean="Constant", vol="GARCH", p=1, q=1, dist="t").fit(disp="off")
             filtered = arch_model(returns[:end], mean="Constant", vol="GARCH", p=1, q=1, dist="t").fix(fitted.params)
         block = slice(start, start + end - day)
         mean[block], freedom[block] = fitted.params["mu"], fitted.params["nu"]
-        spread[block] = filtered.conditional_volatility[day:end]  # of a day, from the days before it
+        spread[block] = filtered.conditional_volatility[day:end]  # of each day, from the days before it
     unit = spread * np.sqrt((freedom - 2) / freedom)
     halves = {level: unit * student_t.ppf(0.5 + level / 200, freedom) for level in LEVELS}
     last = result.last_close
@@ -66,7 +72,7 @@ def garch_bounds(closes: Closes, result: Backtest) -> dict[int, tuple[Floats, Fl
 
 
 def judge_stock(symbol: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Everything the tables need of one stock."""
+    """The figures of one stock that the tables need."""
     started = time.monotonic()
     closes = read_snapshot(symbol)
     with tempfile.TemporaryDirectory() as folder:
@@ -84,14 +90,21 @@ def judge_stock(symbol: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def row_of(values: dict[str, float]) -> list[float]:
-    """A stock's figures in the order of the first table."""
+    """The figures of a stock in the column order of the first table."""
     ratios = [values[f"winkler_{level}"] / values[f"{peer}_winkler_{level}"] for peer in ("garch", "naive") for level in LEVELS]
     mape = values["mape"] / values["naive_mape"]
     return [values["rmse_ratio"], mape, 100 * values["coverage_80"], 100 * values["coverage_95"], *ratios]
 
 
+def label_of(group: str, name: str) -> str:
+    """The name of a row of the coverage table."""
+    if group == "horizon":
+        return "1 day ahead" if name == "1" else f"{name} days ahead"
+    return f"{name} weeks" if group == "volatility" else name
+
+
 def tables(results: list[dict[str, Any]]) -> str:
-    """Both tables in Markdown."""
+    """Both tables as Markdown."""
     lines = [
         "| stock | RMSE ratio | MAPE ratio | held 80% | held 95% | Winkler 80% / GARCH | Winkler 95% / GARCH "
         "| Winkler 80% / constant | Winkler 95% / constant |",
@@ -104,9 +117,9 @@ def tables(results: list[dict[str, Any]]) -> str:
     garch = [100 * np.mean([result["metrics"][f"garch_coverage_{level}"] for result in results]) for level in LEVELS]
     lines += [
         "",
-        f"GARCH held {garch[0]:.1f}% and {garch[1]:.1f}% on average. Largest RMSE ratio: {rows[:, 0].max():.4f}.",
+        f"Mean coverage of GARCH: {garch[0]:.1f}% and {garch[1]:.1f}%. Largest RMSE ratio: {rows[:, 0].max():.4f}.",
         "",
-        "How often the intervals held, in percent, MSFT and the mean of all stocks:",
+        "Coverage in percent, for MSFT and as the mean of all stocks:",
         "",
         "| part | MSFT 80% | MSFT 95% | mean 80% | mean 95% |",
         "| --- |" + " ---: |" * 4,
@@ -116,14 +129,14 @@ def tables(results: list[dict[str, Any]]) -> str:
         for name in parts:
             own = [100 * parts[name][f"coverage_{level}"] for level in LEVELS]
             every = [100 * np.mean([result["parts"][group][name][f"coverage_{level}"] for result in results]) for level in LEVELS]
-            label = f"{name} days ahead" if group == "horizon" else f"{name} weeks" if group == "volatility" else name
+            label = label_of(group, name)
             lines.append(f"| {label} | " + " | ".join(f"{value:.1f}" for value in (*own, *every)) + " |")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Judge every stock on all cores, write and print the tables."""
-    parser = argparse.ArgumentParser(description="Judge the forecasts on the 20 stocks of the snapshot.")
+    """Test every stock, on all cores, then print and write the tables."""
+    parser = argparse.ArgumentParser(description="Test the forecasts on the 20 stocks of the snapshot.")
     parser.add_argument("--symbols", nargs="+", default=snapshot_symbols())
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -134,10 +147,10 @@ def main() -> None:
     minutes = (time.monotonic() - started) / 60
     libraries = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "onnxruntime", "arch"))
     text = (
-        f"# Forecasts of {len(results)} stocks, {results[0]['days']}, unseen\n\n"
+        f"# Forecasts of {len(results)} stocks, {results[0]['days']}\n\n"
         f"Made by `make bench-forecast` on {date.today()}, {os.cpu_count()} cores, {minutes:.0f} minutes, "
         f"Python {platform.python_version()}, {libraries}; {options.epochs} epochs, seed {options.seed}. "
-        "What the columns mean: benchmarks/benchForecast.py.\n\n"
+        "benchmarks/benchForecast.py explains the columns.\n\n"
         f"{tables(results)}\n"
     )
     print(text)
