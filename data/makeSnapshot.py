@@ -1,4 +1,4 @@
-"""Makes data/closes.csv.gz: the embedded snapshot of daily adjusted closes.
+"""Creates data/closes.csv.gz, the embedded snapshot of daily adjusted closes.
 
     pip download --no-deps --dest /tmp skfolio==1.12.2
     python data/makeSnapshot.py /tmp/skfolio-1.12.2-py3-none-any.whl
@@ -20,7 +20,7 @@ TARGET = Path(__file__).with_name("closes.csv.gz")
 
 
 def main() -> None:
-    """Read the dataset out of the wheel named on the command line and write the snapshot."""
+    """Read the dataset from the wheel named on the command line and write the snapshot."""
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
     with zipfile.ZipFile(sys.argv[1]) as wheel:
