@@ -16,8 +16,11 @@ endif
 # uv compiles bytecode only on request. Serving needs it for a fast first start; tests and benchmarks start many processes.
 BYTECODE := --compile-bytecode
 
+# Several tests wait for locks and time-outs, so one worker more than two cores.
+PARALLEL := --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help run train test lint format bench bench-quick bench-page bench-forecast soak lock clean chromium prometheus wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint format bench bench-quick bench-page bench-forecast soak lock clean chromium prometheus wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +45,14 @@ run: $(VENV)/requirements  ## install the dependencies, then serve http://127.0.
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py
 
-test: $(VENV)/requirements-dev lint  ## lint, types and all tests
-	@$(BIN)/python -m pytest
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests (under 10 minutes on two cores)
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (under a minute)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore=tests/e2e
+
+coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs
+	@$(BIN)/python -m coverage run -m pytest -q -m "not slow" --ignore=tests/e2e && $(BIN)/python -m coverage report
 
 lint: $(VENV)/requirements-dev  ## ruff, mypy, and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/tach check

@@ -13,6 +13,20 @@ from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR, Settings
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the tests and group them for pytest-xdist (`--dist loadgroup`).
+
+    Slow tests come first, so that none is left at the end while the other workers are idle. Tests that share a fixture of their module
+    run in one worker, which builds it once. A slow test that shares nothing is distributed on its own.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest has no public name for it
+        shares = any(found and found[-1].scope == "module" for found in definitions.values())
+        if shares or item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_shell() -> Iterator[None]:
     """Tests see the defaults, whatever the shell, or MLflow in an earlier test, has set."""
