@@ -107,10 +107,12 @@ def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
 
 
 def test_the_command_says_its_settings_and_takes_no_arguments():
-    for script in ("app.py", "-m", "tracking.ui"):
-        told = subprocess.run([sys.executable, script, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60)
-        assert "environment variables" in " ".join(told.stdout.split())
-        wrong = subprocess.run([sys.executable, script, "--port", "9"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    for command in (["app.py"], ["-m", "tracking.ui"]):
+        shown = subprocess.run(
+            [sys.executable, *command, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60
+        )
+        assert "environment variables" in " ".join(shown.stdout.split())
+        wrong = subprocess.run([sys.executable, *command, "--port", "9"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
         assert wrong.returncode == 2
         assert "unrecognized arguments: --port 9" in wrong.stderr
     assert (
