@@ -1,78 +1,89 @@
-"""The service over HTTP: routes, create_app(), and the command that serves.
+"""The service over HTTP: create_app(), the routes, and the command that serves.
 
-    python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
+    python app.py       serves on http://127.0.0.1:8010 with gunicorn, and the MLflow UI on 8020
 
-Only this module, requestBody.py, answers.py and fastPredict.py know HTTP. Every answer to a program is JSON, every error
-{"error": "<one sentence>", "details": [...]}.
+Every answer to a program is JSON, and every error has the form {"error": "<one sentence>", "details": [...]}.
 """
 
 import argparse
-import hashlib
-import logging
-import os
 import re
-import socket
 import sys
 import time
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from flask import Flask, Response, current_app, g, redirect, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
 from werkzeug.exceptions import HTTPException
 
-from api.answers import HTTP_ERRORS, SECURITY_HEADERS, error_answer, json_answer, refuse
-from api.body import MAX_BODY_BYTES, PredictMany, RequestError, Room, check_body, read_body
-from api.direct import FastPredict
+from api import mlflowlink, startup, swagger
+from api.answers import SECURITY_HEADERS, error_answer, json_answer
+from api.body import BodyBudget, read_body
+from api.direct import DirectPath
+from api.errors import MAX_BODY_BYTES, RequestError
 from api.page import OpeningForecast, embedded
-from api.service import COMPUTING_THREADS, ForecastService, open_request_log
-from api.threads import beside
+from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
 from closes.newest import MAX_CLOSES
 from closes.series import split_warnings
+from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.intervals import MAX_HORIZON
 from models.store import BACKTEST_FILE
 from monitoring import metrics
-from monitoring.accesslog import ID_HEADER, Asked
+from monitoring.accesslog import ID_HEADER, RequestInfo
 from monitoring.requestlog import SUMMARY_ROWS, summarise
 from processData import WINDOW
 from server import slots
 from settings import PROJECT_DIR, SettingError, Settings
-from tracking import ui
+from storage import sha256_of
 
-log = logging.getLogger(__name__)
 MAX_MONITOR_ROWS = 1000
-MLFLOW_SECONDS = 30  # that its UI takes to start
-settings_of_all: Settings | None = None  # of workers that gunicorn.conf.py starts: files that they come from may change meanwhile
-NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})
-SWAGGER_ROUTES = ("/apidocs", "/apidocs/index.html", "/apispec_1.json", "/flasgger_static/<path:filename>")
+NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})  # endpoints with access control
+STATE = "stock-forecast"  # key of State in app.extensions
+
+
+@dataclass(frozen=True)
+class State:
+    """What the routes of one application share."""
+
+    service: ForecastService
+    budget: BodyBudget
+    opening: OpeningForecast
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application, with its model loaded.
+    """Create the application and load its model.
+
+    Args:
+        settings: the settings; from the environment by default.
 
     Raises:
-        SettingError: a setting does not fit.
+        SettingError: a setting is wrong.
     """
     app = Flask(__name__)
     app.url_map.strict_slashes = False
-    settings = settings or settings_of_all or Settings.from_environment()
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    settings = settings or Settings.from_environment()
     service = ForecastService(settings)
-    app.extensions["service"] = service
-    app.extensions["room"] = Room(COMPUTING_THREADS)
-    app.extensions["openingForecast"] = OpeningForecast()
-    if not service.gate.has_limit:
-        app.extensions["fastPredict"] = FastPredict(service)  # gunicornWorker.py asks it first
-    app.extensions["refuse"] = partial(refuse, service)  # and this where it can make out no request
+    app.extensions[STATE] = State(service, BodyBudget(COMPUTING_THREADS), OpeningForecast())
+    app.extensions["direct"] = DirectPath(service)  # for server/worker.py
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_give_back)
     for error in (HTTPException, RequestError, ForecastError, Exception):
         app.register_error_handler(error, error_answer)
-    app.add_url_rule("/predict", view_func=predict, methods=["POST"])
-    app.add_url_rule("/predict", view_func=page, methods=["GET"])
+    _add_routes(app)
+    _add_compression(app)
+    _add_cors_and_proxies(app, settings)
+    return app
+
+
+def _add_routes(app: Flask) -> None:
+    """Add all routes."""
+    app.add_url_rule(PREDICT_ROUTE, view_func=predict, methods=["POST"])
+    app.add_url_rule(PREDICT_ROUTE, view_func=page, methods=["GET"])
     app.add_url_rule("/forecast/<symbol>", view_func=forecast)
     app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
@@ -82,51 +93,49 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.add_url_rule("/notebook", view_func=notebook)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
-    for route in SWAGGER_ROUTES:
-        app.add_url_rule(route, view_func=documentation)
-    _add_compression(app)
-    _open_to_others(app, settings)
-    return app
+    for route in swagger.ROUTES:
+        app.add_url_rule(route, view_func=swagger.documentation)
 
 
 def predict() -> Response:
-    """Forecast the next closes of one window, or of each window of a batch.
+    """Forecast the next closes of one window, or the next close of each window of a batch.
 
     :raise 400: the body is not JSON.
     :raise 401: the API key is missing or wrong.
-    :raise 415: it is not declared as JSON.
-    :raise 422: it is no window of 60 positive closes.
+    :raise 415: the body is not declared as JSON.
+    :raise 422: the body is not 60 positive closes.
+    :raise 429: too many requests.
     :raise 503: there is no model that can be trusted.
     """
-    body, room = read_body(), current_app.extensions["room"]
-    with room.turn(len(body)):
-        asked = check_body(body)
-        if isinstance(asked, PredictMany):
-            answer = _service().answer_many(asked.predict, g.started)
-        else:
-            answer = _service().answer_one(asked.predict, asked.horizon, "horizon" in asked.model_fields_set, g.started)
-        g.logged = answer.logged
-        return json_answer(answer.content)
+    budget = _state().budget
+    body = read_body(budget)
+    with budget.turn(len(body)):
+        result = _service().predict(body, g.context)
+        g.logged = result.logged
+        return json_answer(result.content)
 
 
 def forecast(symbol: str) -> Response:
-    """Forecast the next closes of a symbol from its newest closes, as /predict does.
+    """Forecast the next closes of a symbol from its newest closes.
 
     :raise 401: the API key is missing or wrong.
-    :raise 404: there is no such symbol.
-    :raise 422: a wrong symbol, horizon or number of closes, or a symbol with too few closes.
+    :raise 404: the symbol is unknown.
+    :raise 422: a wrong symbol, horizon or number of closes, or a symbol with fewer than 60 closes.
     :raise 503: there is no model, or no source of closes.
     """
     horizon, shown = _from_query("horizon", 1, MAX_HORIZON, default=1), _from_query("closes", 0, MAX_CLOSES, default=0)
     service = _service()
+    service.models.current()  # without a model, do not download
     newest = service.newest.of(symbol)
     closes = newest.closes
     if len(closes) < WINDOW:
-        raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast takes {WINDOW}.")
+        raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast needs {WINDOW}.")
     window, days = closes.prices[-WINDOW:], closes.dates[-WINDOW:]
-    answer = service.answer_one(window, horizon, "horizon" in request.args, g.started).content
-    dated = dict(zip(split_warnings(window), split_warnings(window, days), strict=True))  # who asks for a symbol has not counted closes
-    answer["warnings"] = newest.warnings + [dated.get(warning, warning) for warning in answer["warnings"]]
+    answer = service.forecast_one(window, horizon, "horizon" in request.args, g.context.started).content
+    about_series = [warning.as_dict() for warning in newest.warnings]
+    about_window = [warning for warning in answer["warnings"] if warning["code"] != POSSIBLE_SPLIT]
+    splits = [warning.as_dict() for warning in split_warnings(window, days)]  # with their days, which the model does not know
+    answer["warnings"] = about_series + about_window + splits
     answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
     if shown:
         answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
@@ -135,7 +144,7 @@ def forecast(symbol: str) -> Response:
 
 def page() -> str:
     """The web page, with the forecast that it opens with."""
-    service, opening = _service(), current_app.extensions["openingForecast"]
+    service, opening = _service(), _state().opening
     try:
         forecaster = service.models.current()
     except ModelUnavailableError as error:
@@ -145,9 +154,9 @@ def page() -> str:
 
 
 def backtest() -> Response:
-    """The backtest of the model that serves: a CSV file that does not change as long as its version.
+    """The backtest of the model that serves, as CSV. Its ETag is the model's version.
 
-    :raise 404: this version was published without one.
+    :raise 404: this version was published without a backtest.
     :raise 503: there is no model that can be trusted.
     """
     service = _service()
@@ -156,9 +165,9 @@ def backtest() -> Response:
     try:
         content = (service.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:
-        raise RequestError(404, f"Model {version} has no backtest; a new training makes one: python modelTrain.py") from None
-    if hashlib.sha256(content).hexdigest() != sums.get(BACKTEST_FILE):
-        raise ModelUnavailableError(f"The backtest of model {version} is not as published; a new training makes one: python modelTrain.py")
+        raise RequestError(404, f"Model {version} has no backtest. Train a model that has one: python modelTrain.py") from None
+    if sha256_of(content) != sums.get(BACKTEST_FILE):
+        raise ModelUnavailableError(f"The backtest of model {version} has changed since its publication. Train again: python modelTrain.py")
     response = Response(content, mimetype="text/csv")
     response.set_etag(version)
     response.make_conditional(request)
@@ -166,13 +175,13 @@ def backtest() -> Response:
 
 
 def monitor() -> Response:
-    """CPU, memory, the newest requests, a summary of them, and how good the forecasts were."""
+    """CPU, memory, the newest requests, a summary of them, live accuracy and drift."""
     limit, service = _from_query("limit", 0, MAX_MONITOR_ROWS, default=100), _service()
     cpu, memory = service.gauge.read()
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
-    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": slots.count(), "live_accuracy": accuracy, "drift": drifted}
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": slots.workers.count(), "live_accuracy": accuracy, "drift": drifted}
     return json_answer({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
@@ -185,40 +194,25 @@ def prometheus() -> Response:
 def mlflow() -> ResponseReturnValue:
     """Redirect to the MLflow UI.
 
-    :raise 503: none runs; the answer says how to start it, to a browser as a page.
+    :raise 503: it does not run, or the requester cannot reach it; the answer says what to do.
     """
-    settings = _service().settings
-    if settings.mlflow_ui_url:
-        return redirect(settings.mlflow_ui_url)
-    if not ui.is_answering(settings):
-        return _no_mlflow(RequestError(503, "The MLflow UI does not answer on this machine.", _mlflow_advice(settings), MLFLOW_SECONDS))
-    host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
+    return mlflowlink.link(_service().settings)
 
 
 def notebook() -> Response:
-    """The notebook that walks through data, baseline, network and result, as a file."""
+    """The notebook on data, baseline, network and result, as a file."""
     content = (PROJECT_DIR / "jupyter" / "forecast.ipynb").read_bytes()
     headers = {"Content-Disposition": "attachment; filename=forecast.ipynb"}
     return Response(content, headers=headers, content_type="application/x-ipynb+json")
 
 
-def documentation(**_: str) -> ResponseReturnValue:
-    """Swagger UI, its files and the contract that it shows."""
-    response = Response.from_app(beside(_swagger_app), request.environ)
-    if response.status_code >= 400:  # in its own words, for its own page
-        response.close()
-        raise RequestError(response.status_code, HTTP_ERRORS.get(response.status_code, response.status))
-    return response
-
-
 def health() -> Response:
-    """The process lives."""
+    """Answer 200: the process lives."""
     return json_answer({"status": "ok"})
 
 
 def ready() -> Response:
-    """A valid model is loaded.
+    """Answer 200 if a valid model is loaded.
 
     :raise 503: there is none.
     """
@@ -227,93 +221,60 @@ def ready() -> Response:
 
 
 def _from_query(name: str, low: int, high: int, default: int) -> int:
-    """A whole number from the query."""
+    """Return a whole number from the query."""
     text = request.args.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise RequestError(422, f"{name} must be a whole number from {low} to {high}.")
     return int(text)
 
 
-def _no_mlflow(error: RequestError) -> ResponseReturnValue:
-    """The error as any other, but as a page for who would rather read HTML."""
-    response = current_app.make_response(error_answer(error))
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        response.set_data(render_template("noMlflow.html", error=error, details=error.details))
-        response.mimetype = "text/html"
-    response.vary.add("Accept")
-    return response
-
-
-def _mlflow_advice(settings: Settings) -> list[str]:
-    """How to get the MLflow UI."""
-    if not ui.is_installed():
-        return ["MLflow is not installed here: pip install -r requirements.txt, or set MLFLOW_UI_URL to a running one."]
-    if settings.MLFLOW_UI == "off":
-        return ["MLFLOW_UI is off: start it with python -m tracking.ui, or set MLFLOW_UI_URL to a running one."]
-    return ["It takes half a minute to start: try again. If it stays away, see the log of python app.py."]
+def _state() -> State:
+    """Return the state of the current application."""
+    return cast(State, current_app.extensions[STATE])
 
 
 def _service() -> ForecastService:
-    """What this worker answers with."""
-    service: ForecastService = current_app.extensions["service"]
-    return service
+    """Return the service of the current application."""
+    return _state().service
 
 
 def _begin() -> None:
-    """Start the clock, name the request, and see whether it may be made.
+    """Start the clock, give the request an id, and check its access.
 
     :raise 401: the header X-API-Key is missing or wrong.
-    :raise 429: this client has asked too often.
+    :raise 429: too many requests.
     """
-    g.started = time.perf_counter()
-    request_id = _service().access_log.id_for(request.headers.get(ID_HEADER, ""))
-    g.asked = Asked(request_id, request.remote_addr or "", request.method, request.path)
-    if request.endpoint not in NEEDS_KEY or request.method == "OPTIONS":
-        return
-    gate = _service().gate
-    if seconds := gate.seconds_to_wait(g.asked.client):  # first, so that keys cannot be guessed quickly
-        raise RequestError(429, f"Too many requests; ask again in {seconds} s.", retry_after=seconds)
-    if not gate.admits(request.headers.get("X-API-Key", "")):
-        raise RequestError(401, "The API key is missing or wrong: send it in the header X-API-Key.")
+    service = _service()
+    request_id = service.access_log.id_for(request.headers.get(ID_HEADER, ""))
+    g.info = RequestInfo(request_id, request.remote_addr or "", request.method, request.path)
+    g.context = RequestContext(g.info, time.perf_counter())
+    if request.endpoint in NEEDS_KEY and request.method != "OPTIONS":
+        service.gate.check(g.info.client, request.headers.get("X-API-Key", ""))
 
 
 def _finish(response: Response) -> Response:
-    """Count every request, and log those to /predict whatever came of them."""
-    service, rule = _service(), request.url_rule
-    if rule is not None and rule.endpoint == "predict" and request.method == "POST":
-        service.log(response.status_code, g.started, g.get("logged", {}))
-    service.record(rule.rule if rule else "unmatched", g.asked, response.status_code, g.started)
-    response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.asked.id})
+    """Count the request and log it. Every POST /predict is in the request log, also if it is refused."""
+    rule = request.url_rule
+    is_predict = rule is not None and rule.endpoint == "predict" and request.method == "POST"
+    logged = g.get("logged", {}) if is_predict else None
+    _service().finish(rule.rule if rule else "unmatched", g.context, response.status_code, logged)
+    response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.info.id})
     return response
 
 
 def _give_back(_: BaseException | None) -> None:
-    """The request's body is not needed any more."""
-    room: Room = current_app.extensions["room"]
-    room.give_back(g.pop("held", 0))
-
-
-@lru_cache(maxsize=1)
-def _swagger_app() -> Flask:
-    """Swagger UI of swagger.yaml from local files, as an application of its own: imported when it is first asked for, not at the start."""
-    from flasgger import Swagger
-
-    app = Flask(__name__)
-    app.url_map.strict_slashes = False
-    app.config["SWAGGER"] = {"openapi": "3.0.3", "title": "Stock forecasts", "uiversion": 3, "doc_expansion": "list"}
-    config = Swagger.DEFAULT_CONFIG | {"specs_route": SWAGGER_ROUTES[0], "auth": {}}
-    Swagger(app, config=config, template_file=str(PROJECT_DIR / "swagger.yaml"))
-    return app
+    """Give the body's bytes back to the budget."""
+    _state().budget.give_back(g.pop("held", 0))
 
 
 def _add_compression(app: Flask) -> None:
-    """Compressed answers for clients that ask for them."""
-    app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; gzip is not among the defaults
+    """Compress answers for clients that accept it."""
+    app.config["COMPRESS_ALGORITHM_STREAMING"] = ["zstd", "br", "gzip", "deflate"]  # static files; the default leaves gzip out
     Compress(app).compress_mimetypes_set.add("text/csv")
 
 
-def _open_to_others(app: Flask, settings: Settings) -> None:
-    """Let pages of other hosts call, and proxies say whom they ask for, where the settings allow it."""
+def _add_cors_and_proxies(app: Flask, settings: Settings) -> None:
+    """Answer pages of other origins and trust proxies, as far as the settings allow."""
     if settings.CORS_ORIGINS:
         from flask_cors import CORS
 
@@ -324,38 +285,14 @@ def _open_to_others(app: Flask, settings: Settings) -> None:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
         n = settings.TRUSTED_PROXIES
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as Flask's documentation has it
-
-
-def _check_start(settings: Settings) -> None:
-    """End with one line that names the setting where the service could not start."""
-    six = ":" in settings.HOST
-    family, both = (socket.AF_INET6, socket.has_dualstack_ipv6()) if six else (socket.AF_INET, False)
-    try:
-        with socket.create_server((settings.HOST, settings.PORT), family=family, dualstack_ipv6=both):
-            pass
-    except OSError as error:
-        sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}; choose another address or end what uses it.")
-    request_log = open_request_log(settings)
-    request_log.close()
-    if request_log.problem:
-        sys.exit(f"error: REQUEST_LOG={settings.REQUEST_LOG}: {request_log.problem}; choose a file that can be written.")
-
-
-def _run_gunicorn() -> None:
-    """Become gunicorn's master; what this process has imported is shared with the workers, which start in no time."""
-    import gunicorn.__main__
-    from gunicorn.app.wsgiapp import WSGIApplication
-
-    sys.argv = [gunicorn.__main__.__file__, "-c", str(PROJECT_DIR / "gunicorn.conf.py")]
-    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]", prog="gunicorn").run()
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as in Flask's documentation
 
 
 def main() -> None:
-    """Serve: gunicorn where it runs, else Flask's threaded server."""
+    """Serve with gunicorn until interrupted."""
     about = "\n".join(f"  {name:22} {field.description}" for name, field in Settings.model_fields.items())
     argparse.ArgumentParser(
-        description="Serve the forecasts until it is interrupted. It takes no arguments; its settings are environment variables:",
+        description="Serve forecasts until interrupted. There are no arguments; the settings are environment variables:",
         epilog=about,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
@@ -363,15 +300,8 @@ def main() -> None:
         settings = Settings.from_environment()
     except SettingError as error:
         sys.exit(f"error: {error}")
-    _check_start(settings)
-    if os.name == "posix":
-        _run_gunicorn()
-        return
-    child = ui.start(settings)
-    try:
-        create_app(settings).run(settings.HOST, settings.PORT, threaded=True)
-    finally:
-        ui.stop(child)
+    startup.check_start(settings)
+    startup.run_gunicorn()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How production runs the service: `python app.py`, or `gunicorn -c gunicorn.conf.py "app:create_app()"`.
+"""gunicorn's configuration: `python app.py`, or `gunicorn -c gunicorn.conf.py "app:create_app()"`.
 
-gevent workers: a client that sends slowly holds no worker up. The master imports the application, so a worker is a fork that has it already
-and shares its memory; only the model is loaded by each. The MLflow UI is a child of the master.
+The workers are gevent workers, so a slow client does not block a worker. The master imports the application and the workers are forks that
+share its memory; each loads the model for itself. The MLflow UI is a child of the master. docs/direct-path.md describes SERVER_WORKER.
 """
 
 import gc
@@ -9,89 +9,105 @@ import logging
 import resource
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 import app
+from api.errors import MAX_BODY_BYTES
+from api.startup import master
+from api.threads import every
 from forecast import runtime
-from monitoring import metrics, stderr
-from server import slots, sockets, worker
+from monitoring import stderr
+from monitoring.counters import SharedCounters
+from server import memory, slots, sockets
+from server.worker import Worker
 from settings import PROJECT_DIR, SettingError, Settings
 from tracking import ui
 
 MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
-OTHER_FILES = 200  # that a worker may have open beside them
+OTHER_FILES = 200  # that a worker may have open besides its connections
+SIGN_SECONDS = 1.0  # between two signs of life of a stock worker
 
 sys.stderr = stderr.ErrorStream()
 try:
-    app.settings_of_all = Settings.from_environment()
+    master.settings = Settings.from_environment()
 except SettingError as error:
-    if app.settings_of_all is None:
+    if master.settings is None:
         raise
-    logging.getLogger("gunicorn.error").error("%s; the settings stay as they were.", error)  # at a reload
-settings = app.settings_of_all
+    logging.getLogger("gunicorn.error").error("%s. The settings are unchanged.", error)  # at a reload
+settings = master.settings
 _soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 _wanted = MAX_CONNECTIONS + OTHER_FILES if _hard == resource.RLIM_INFINITY else min(MAX_CONNECTIONS + OTHER_FILES, _hard)
-if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems give 1,024
+if _soft != resource.RLIM_INFINITY and _soft < _wanted:  # many systems allow 1,024
     resource.setrlimit(resource.RLIMIT_NOFILE, (_wanted, _hard))
-worker.keep_memory_together()
-metrics.share()
+memory.use_one_heap()
+counters = master.counters = master.counters or SharedCounters()  # kept at a reload
+Worker.max_body_bytes = 2 * MAX_BODY_BYTES  # with the overhead of chunks
 sockets.Connection.seconds = settings.REQUEST_TIMEOUT
-runtime.import_runtime()  # here, so that the workers share it too
+runtime.import_runtime()  # in the master, so that the workers share it
 
 chdir = str(PROJECT_DIR)
 wsgi_app = f"{app.__name__}:create_app()"
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
-worker_class = "server.worker.Worker"
-timeout = 60
-graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
+worker_class = {"direct": "server.worker.Worker", "stock": "gevent"}[settings.SERVER_WORKER]
+timeout = 60  # seconds without a sign of life after which a worker is killed
+graceful_timeout = 8  # seconds for requests in flight; docker stop kills after 10
 keepalive = 30  # seconds for the next request's head to arrive
 worker_connections = MAX_CONNECTIONS
-forwarded_allow_ips = ""  # no header tells where a request comes from, but for those of TRUSTED_PROXIES: see app.py
-control_socket_disable = True  # else gunicorn writes to the home folder
+forwarded_allow_ips = ""  # no header changes the client's address, except those of TRUSTED_PROXIES: see app.py
+control_socket_disable = True  # gunicorn would write to the home folder
 worker_tmp_dir = None
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """A worker is about to start: it takes the lowest free slot."""
-    worker.slot = metrics.free_slot(other.slot for other in server.WORKERS.values())
-    metrics.use_slot(worker.slot)
+    """Give a new worker the lowest free slot."""
+    worker.slot = slots.free_slot(other.slot for other in server.WORKERS.values())
+    counters.use_slot(worker.slot)
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """A worker is born, with the master's way of handling signals: one that ends it now would be lost, and the end wait for it in vain."""
+    """Prepare a new worker.
+
+    It has the master's signal handlers; a signal that arrives now would be lost, and the master would wait for the worker's end.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
-
-
-def child_exit(server: Any, worker: Any) -> None:
-    """A worker is gone, and its connections with it."""
-    sockets.taken[worker.slot] = sockets.held[worker.slot] = sockets.ABSENT
-    slots.forget(worker.slot)
+    counters.reserve()
+    if worker.app.app_uri == wsgi_app:
+        worker.app.load = partial(app.create_app, settings)  # files that settings come from may have changed since
 
 
 def post_worker_init(worker: Any) -> None:
-    """A worker has loaded all: its garbage collector need not walk through that again and again, in the middle of a request."""
+    """Freeze what a loaded worker has, so that the garbage collector does not walk through it during a request."""
+    if settings.SERVER_WORKER == "stock":
+        worker.sign = slots.SignOfLife(worker.slot)
+        every(SIGN_SECONDS, worker.sign.show)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000)  # objects, of which a request leaves a few hundred: a look at each 700 finds nothing
+    gc.set_threshold(20_000)  # objects; a request leaves a few hundred
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """A worker ends: what was frozen is cleared away in its turn, before the modules that it needs for that."""
+    """Unfreeze, so that objects are destroyed before the modules that they need."""
     gc.unfreeze()
 
 
+def child_exit(server: Any, worker: Any) -> None:
+    """Free the slot of a worker that has ended."""
+    slots.workers.forget(worker.slot)
+
+
 def when_ready(server: Any) -> None:
-    """The API listens, its workers come next: now the MLflow UI may start."""
+    """Start the MLflow UI once the API listens."""
     gc.collect()
-    gc.freeze()  # a collector that walks through shared memory would copy it
+    gc.freeze()  # the collector would copy shared memory by walking through it
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    server.mlflow_ui = ui.start(settings)  # kept by the master: this file is read again at a reload
-    server.log.info("Stock forecasts on http://%s, interactive documentation at /apidocs.", bind)
+    server.mlflow_ui = ui.start(settings)  # kept on the master: this file is read again at a reload
+    server.log.info("Stock forecasts on http://%s, documentation at /apidocs.", bind)
 
 
 def on_exit(server: Any) -> None:
-    """The API ends: so does the MLflow UI."""
+    """Stop the MLflow UI and remove the counters."""
     ui.stop(getattr(server, "mlflow_ui", None))
-    metrics.remove_shared()
+    counters.remove()

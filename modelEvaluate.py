@@ -15,7 +15,7 @@ import numpy as np
 
 import cli
 from closes.files import read_csv
-from closes.series import warn_of_oddities
+from closes.series import warn_suspicious
 from forecast.backtest import backtest, write_backtest
 from forecast.scores import metrics
 from models.loading import load_forecaster
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--from lies after --to")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
     closes = read_csv(options.csv)
-    warn_of_oddities(closes)
+    warn_suspicious(closes)
     result = backtest(forecaster, closes, options.first, options.last)
     write_backtest(result, options.out)
     values = metrics(result)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import cli
 from closes.files import read_csv
-from closes.series import warn_of_oddities
+from closes.series import warn_suspicious
 from errors import InvalidClosesError
 from forecast.intervals import MAX_HORIZON
 from models.loading import load_forecaster
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--horizon must be 1 to {MAX_HORIZON}")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
     closes = read_csv(options.csv)
-    warn_of_oddities(closes)
+    warn_suspicious(closes)
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
     forecast = forecaster.forecast(closes.prices[None, -WINDOW:], options.horizon)

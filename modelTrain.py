@@ -34,18 +34,8 @@ from forecast.runtime import Network
 from forecast.scores import coverage_by, coverage_by_horizon, metrics, summary
 from forecast.split import Split, split_in_time, walk_forward_splits
 from models.gate import NotPromotedError, judge
-from models.store import (
-    BACKTEST_FILE,
-    KERAS_FILE,
-    METADATA_FILE,
-    ONNX_FILE,
-    SCALER_FILE,
-    PublishedMeanwhileError,
-    current_version,
-    publish,
-    rollback,
-    staging_folder,
-)
+from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
+from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, current_version
 from processData import WINDOW, load_closes, make_windows, relative_to_last
 from settings import Settings
 from storage import write_json

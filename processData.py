@@ -1,11 +1,10 @@
-"""Closes in: Yahoo Finance, its cache, a CSV file or the embedded snapshot -> checked series -> windows.
+"""The data pipeline: closes of a symbol from any source -> checked series -> windows -> scaled windows.
 
     closes = load_closes("MSFT", source="auto")
     windows, targets = make_windows(closes.prices)
     relative = relative_to_last(windows)
 
-A series is checked the moment it is made, so whatever holds a `Closes` holds one that is in order, without duplicates, finite and
-positive. pandas, scikit-learn and yfinance are imported only by the functions that need them: a server imports this module too.
+pandas, scikit-learn and yfinance are imported on use, because a server imports this module too.
 """
 
 import logging
@@ -18,7 +17,7 @@ import numpy as np
 from closes.cache import read_cache
 from closes.download import download_closes
 from closes.files import read_csv
-from closes.series import FIRST_DAY, Closes, Floats, last_final_day, warn_of_oddities
+from closes.series import FIRST_DAY, Closes, Floats, last_final_day, warn_suspicious
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
 from errors import DataUnavailableError, ForecastError, InvalidClosesError
@@ -28,9 +27,12 @@ if TYPE_CHECKING:
     from sklearn.preprocessing import MinMaxScaler
 
 log = logging.getLogger(__name__)
+
 Source = Literal["auto", "yahoo", "cache", "snapshot", "csv"]
+
 WINDOW = 60  # closes that the model sees
 AUTO_ORDER = ("yahoo", "cache", "snapshot")
+LATE_DAYS = 7  # calendar days; a series that starts this much after the day asked for is worth a warning
 
 
 def load_closes(
@@ -41,15 +43,23 @@ def load_closes(
     csv_path: Path | None = None,
     settings: Settings | None = None,
 ) -> Closes:
-    """The closes of a symbol from `start` to `end`, both included (ISO dates).
+    """Load the closes of a symbol from `start` to `end`, both included (ISO dates).
 
-    Without an `end`, all rows of a CSV file count; the other sources go to yesterday, as today's close may not be final.
+    `auto` tries Yahoo Finance, then the cached download, then the embedded snapshot, and logs which one it used. Suspicious moves and
+    gaps, and a start later than asked for, are logged as warnings.
 
-    `auto` tries Yahoo Finance, then the cached download, then the embedded snapshot, and logs what it used.
+    Args:
+        symbol: ticker, in any case.
+        start: first day.
+        end: last day; by default the last row of a file, and yesterday for the other sources, since today's close may not be final.
+        source: where to load from.
+        csv_path: the price file of source csv.
+        settings: of the download and its cache; from the environment by default.
 
     Raises:
-        DataUnavailableError: no source has them, or the symbol is none.
-        InvalidClosesError: the source has them, but they are no sound series.
+        InvalidSymbolError: the text is not a symbol.
+        DataUnavailableError: no source has the closes.
+        InvalidClosesError: the source's closes are not a valid series.
     """
     check_symbol(symbol)
     symbol = symbol.upper()
@@ -62,13 +72,14 @@ def load_closes(
     else:
         settings = settings or Settings.from_environment()
         closes = _load_from_sources(symbol, start, end or last_final_day(), AUTO_ORDER if source == "auto" else (source,), settings)
-        log.info("%s: %d closes to %s from %s.", symbol, len(closes), closes.last_date, closes.source)
-    warn_of_oddities(closes)
+        log.info("%s: %d closes, %s to %s, from %s.", symbol, len(closes), closes.first_date, closes.last_date, closes.source)
+    _warn_late_start(closes, start)
+    warn_suspicious(closes)
     return closes
 
 
 def _load_from_sources(symbol: str, start: str, end: str, sources: Sequence[str], settings: Settings) -> Closes:
-    """The closes of the first source that has them; each that has not is logged."""
+    """Return the closes of the first source that has them. Log why the sources before it were skipped."""
     failures = []
     for name in sources:
         try:
@@ -77,20 +88,26 @@ def _load_from_sources(symbol: str, start: str, end: str, sources: Sequence[str]
             if len(sources) == 1:
                 raise
             failures.append(f"{name}: {error}")
-            log.warning("Not used: %s", failures[-1])
+            log.warning("Skipped %s", failures[-1])
     raise DataUnavailableError(f"No source has closes of {symbol} from {start} to {end}.", failures)
 
 
 def _read_source(name: str, symbol: str, start: str, end: str, settings: Settings) -> Closes:
-    """The closes that one source has of a symbol from `start` to `end`."""
+    """Return the closes that one source has from `start` to `end`."""
     if name == "yahoo":
         return download_closes(symbol, start, end, settings)
     closes = read_cache(symbol, settings) if name == "cache" else read_snapshot(symbol)
     return closes.between(start, end)
 
 
+def _warn_late_start(closes: Closes, start: str) -> None:
+    """Log a warning if the closes begin more than LATE_DAYS after the day asked for. FIRST_DAY, the default, asks for all."""
+    if start != FIRST_DAY and closes.dates[0] - np.datetime64(start) > np.timedelta64(LATE_DAYS, "D"):
+        log.warning("%s: the %s begins on %s, later than the start asked for, %s.", closes.symbol, closes.source, closes.first_date, start)
+
+
 def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:
-    """Every window of 60 closes that has `horizon` closes after it, with those closes.
+    """Cut a series into windows of 60 closes and the `horizon` closes that follow each.
 
     Args:
         prices: (n_days,) float64, oldest first.
@@ -105,19 +122,19 @@ def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:
     count = len(prices) - WINDOW + 1 - horizon
     if count < 1:
         raise InvalidClosesError(
-            f"{len(prices)} closes are too few: a window of {WINDOW} and the close it predicts take {WINDOW + horizon}."
+            f"{len(prices)} closes are too few: a window of {WINDOW} and the {horizon} to forecast need {WINDOW + horizon}."
         )
     views = np.lib.stride_tricks.sliding_window_view(prices, WINDOW + horizon)
     return views[:, :WINDOW].copy(), views[:, WINDOW:].copy()
 
 
 def relative_to_last(windows: Floats) -> Floats:
-    """Each window (n, 60) divided by its own last close: a stock at 20 and one at 300 look alike."""
+    """Divide each window (n, 60) by its own last close, so that the price level does not matter."""
     return windows / windows[:, -1:]
 
 
 def fit_scaler(relative: Floats) -> "MinMaxScaler":
-    """A MinMaxScaler with one feature, the relative close, fitted on training windows (n, 60)."""
+    """Fit a MinMaxScaler with one feature, the relative close, on training windows (n, 60)."""
     from sklearn.preprocessing import MinMaxScaler
 
     return MinMaxScaler().fit(relative.reshape(-1, 1))

@@ -1,7 +1,7 @@
 """Every environment variable of the service: name, default, unit, meaning.
 
-`Settings.from_environment()` is the only place that reads the environment. A value that does not fit stops the start
-with a message that names the variable. README.md lists the same table; tests/test_contract.py holds the two together.
+`Settings.from_environment()` is the only code that reads them. A wrong value stops the start with a message that names the variable.
+README.md has the same table, and tests/test_contract.py compares the two.
 """
 
 import os
@@ -14,93 +14,126 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_core import ErrorDetails
 
 PROJECT_DIR = Path(__file__).resolve().parent
+SQLITE = "sqlite:///"
 
 
 def _check_rate(text: str) -> str:
-    """A rate as 600/minute, or nothing."""
+    """Accept a rate such as 600/minute, or nothing."""
     if text and not re.fullmatch(r"[1-9]\d{0,8} ?/ ?(second|minute|hour|day)", text):
-        raise ValueError("a rate is a number of requests per second, minute, hour or day, for example 600/minute")
+        raise ValueError("must be a number of requests per second, minute, hour or day, for example 600/minute")
     return text
 
 
 def _check_origins(text: str) -> str:
-    """Origins separated by commas, or nothing."""
+    """Accept origins separated by commas, or nothing."""
     for origin in filter(None, text.split(",")):
         if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
-            raise ValueError(f"{origin!r} is not an origin such as https://a.example (no path, no spaces), nor *")
+            raise ValueError(f"{origin!r} is neither an origin such as https://a.example (no path, no spaces) nor *")
     return text
 
 
-SettingPath = Annotated[Path, AfterValidator(lambda path: PROJECT_DIR / path.expanduser())]
+def _in_project(path: Path) -> Path:
+    """Resolve a relative path from the project's folder."""
+    return PROJECT_DIR / path.expanduser()
 
 
-def _said(problem: ErrorDetails) -> str:
-    """What is wrong with a value, in words that need no knowledge of pydantic."""
-    if problem["type"] == "string_pattern_mismatch":
-        return "not an address such as http://host:8020"
-    return problem["msg"].removeprefix("Value error, ")
+def _resolve_sqlite(uri: str) -> str:
+    """Resolve the file of a SQLite address from the project's folder, as all paths; other addresses stay as they are."""
+    return f"{SQLITE}{_in_project(Path(uri.removeprefix(SQLITE)))}" if uri.startswith(SQLITE) else uri
+
+
+SettingPath = Annotated[Path, AfterValidator(_in_project)]
+
+# Our own words for pydantic's problems; {...} are from the problem's context.
+PROBLEMS = {
+    "string_pattern_mismatch": "must be an address such as http://host:8020",
+    "string_too_short": "must not be empty",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be greater than {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+}
+
+
+def _explain(problem: ErrorDetails) -> str:
+    """Describe what is wrong with a value."""
+    words = PROBLEMS.get(problem["type"])
+    return words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
 
 
 class SettingError(ValueError):
-    """A setting does not fit; the message names the variable and what it takes."""
+    """A setting is wrong; the message names the variable and what it accepts."""
 
 
 class Settings(BaseModel):
-    """The settings, frozen. Relative paths are taken from the project's folder."""
+    """The settings. They are frozen. Relative paths are resolved from the project's folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0 for every interface, :: for those of IPv6 too.")
+    HOST: str = Field("127.0.0.1", description="Address that the API listens on. 0.0.0.0: all IPv4 interfaces; ::: all, IPv6 too.")
     PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
     WEB_CONCURRENCY: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
         ge=1,
         le=64,
-        description="Worker processes; the default is one a core, at most 4.",
+        description="Number of worker processes. Default: one per core, at most 4.",
+    )
+    SERVER_WORKER: Literal["direct", "stock"] = Field(
+        "direct",
+        description="Worker class. direct: the custom worker with the direct path; stock: gunicorn's own gevent worker, Flask alone.",
     )
     API_KEY: SecretStr = Field(
         SecretStr(""),
-        description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; several, separated by commas, "
-        "are all taken; empty: open to everyone.",
+        description="API keys for /predict, /forecast and /monitor, separated by commas. Clients send one in the header X-API-Key. "
+        "Empty: no key is needed.",
     )
-    API_KEY_FILE: str = Field("", description="A file with further API keys, one a line, for example a Docker secret.")
+    API_KEY_FILE: str = Field("", description="File with further API keys, one per line, for example a Docker secret.")
     RATE_LIMIT: Annotated[str, AfterValidator(_check_rate)] = Field(
         "",
-        description="How often one client may call what asks for the API key, for example 600/minute; each worker counts on its own; "
-        "empty: as often as it likes.",
+        description="Requests that one client may send to the endpoints that need an API key, for example 600/minute. Empty: no limit.",
+    )
+    RATE_LIMIT_STORAGE: str = Field(
+        "memory://",
+        min_length=1,
+        description="Where RATE_LIMIT counts. memory://: each worker on its own; memcached://HOST:PORT: all workers together "
+        "(pip install pymemcache).",
     )
     CORS_ORIGINS: Annotated[str, AfterValidator(_check_origins)] = Field(
         "",
-        description="Whose pages may call the service from a browser, such as https://a.example,https://b.example; empty: its own alone.",
+        description="Origins whose pages may call the API from a browser, for example https://a.example,https://b.example. "
+        "Empty: only its own page.",
     )
     TRUSTED_PROXIES: int = Field(
         0,
         ge=0,
         le=9,
-        description="How many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks for what; 0: none is believed.",
+        description="Number of proxies in front whose X-Forwarded-For, -Proto and -Host are trusted. 0: none.",
     )
-    ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is a line of JSON on stderr.")
+    ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is logged as a JSON line on stderr.")
     REQUEST_TIMEOUT: float = Field(
-        30.0, gt=0, le=600, description="Seconds within which a body must have arrived, and an answer been taken."
+        30.0, gt=0, le=600, description="Seconds in which a request's body must arrive, and its answer must be read."
     )
-    MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
+    MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the published model.")
     REQUEST_LOG: SettingPath = Field(
-        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
+        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line per /predict request."
     )
     REQUEST_LOG_MAX_BYTES: int = Field(
-        64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, from which on it goes on in a new file; 0: never."
+        64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, at which a new file is started. 0: never."
     )
-    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Old files of the request log that are kept; .1 is the newest.")
-    MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API's start also starts the MLflow UI.")
+    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Number of old request logs that are kept; .1 is the newest.")
+    MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API starts the MLflow UI.")
     MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
     MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")
     MLFLOW_UI_URL: str = Field(
-        "", pattern=r"^(https?://\S+)?$", description="Where /mlflow redirects to; empty: this host, MLFLOW_UI_PORT."
+        "", pattern=r"^(https?://\S+)?$", description="Where /mlflow redirects to. Empty: MLFLOW_UI_PORT on the host of the request."
     )
-    MLFLOW_TRACKING_URI: str = Field(
-        f"sqlite:///{PROJECT_DIR}/mlruns/mlflow.db",
+    MLFLOW_TRACKING_URI: Annotated[str, AfterValidator(_resolve_sqlite)] = Field(
+        f"{SQLITE}{PROJECT_DIR}/mlruns/mlflow.db",
         min_length=1,
-        description="Where training logs its runs: a SQLite file (default: under mlruns/) or a tracking server, whose UI is used then.",
+        description="Where training logs its runs: a SQLite file (default: in mlruns/), or a tracking server, whose UI /mlflow then opens.",
     )
     DATA_CACHE_DIR: SettingPath = Field(
         Path("data/cache"), validate_default=True, description="Folder of the closes downloaded from Yahoo Finance."
@@ -108,34 +141,32 @@ class Settings(BaseModel):
     YAHOO_URL: str = Field(
         "",
         pattern=r"^(https?://\S+[^/])?$",
-        description="A server to ask instead of Yahoo Finance's own, for example a proxy; empty: Yahoo Finance.",
+        description="Server to use instead of Yahoo Finance, for example a proxy. Empty: Yahoo Finance.",
     )
     YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Seconds that one call to Yahoo Finance may take.")
-    YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Further attempts after a failed call to Yahoo Finance.")
-    FORECAST_TTL: float = Field(
-        900.0, ge=1, le=86400, description="Seconds that /forecast uses a download before it asks Yahoo Finance anew."
-    )
+    YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Retries after a failed call to Yahoo Finance.")
+    FORECAST_TTL: float = Field(900.0, ge=1, le=86400, description="Seconds for which /forecast uses a download before it downloads again.")
 
     @property
     def mlflow_ui_url(self) -> str:
-        """The address of an MLflow UI that is not the service's own child; empty where there is none."""
+        """The address of an MLflow UI that the API does not start itself; empty if there is none."""
         return self.MLFLOW_UI_URL or (self.mlflow_shown if self.mlflow_shown.startswith(("http://", "https://")) else "")
 
     @property
     def mlflow_shown(self) -> str:
-        """MLFLOW_TRACKING_URI without a password, to be shown to others."""
+        """MLFLOW_TRACKING_URI without its password, for messages."""
         return re.sub(r"//[^/@]*@", "//", self.MLFLOW_TRACKING_URI)
 
     @cached_property
     def api_keys(self) -> list[str]:
-        """The API keys of API_KEY and API_KEY_FILE, whose file is read once; none: open to everyone.
+        """The keys of API_KEY and API_KEY_FILE. The file is read once. Empty: no key is needed.
 
         Raises:
-            SettingError: one of the two is set but has no key, the file cannot be read, or a key is not what a header can hold.
+            SettingError: one of the two is set but has no key, the file cannot be read, or a key does not fit into a header.
         """
         keys = [key.strip() for key in self.API_KEY.get_secret_value().split(",") if key.strip()]
         if self.API_KEY.get_secret_value() and not keys:
-            raise SettingError("Wrong setting. API_KEY: there is no key in it, only commas and spaces")
+            raise SettingError("Wrong setting. API_KEY: it has no key, only commas and spaces")
         if self.API_KEY_FILE:
             try:
                 found = [
@@ -146,26 +177,24 @@ class Settings(BaseModel):
                     f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: {getattr(error, 'strerror', None) or 'not a text file'}"
                 ) from None
             if not found:
-                raise SettingError(f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: there is no key in it")
+                raise SettingError(f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: it has no key")
             keys += found
         if not all(re.fullmatch(r"[!-~]+", key) for key in keys):
-            raise SettingError(
-                "Wrong setting. API_KEY or API_KEY_FILE: a key has letters, digits and signs of ASCII, no spaces, to fit into a header"
-            )
+            raise SettingError("Wrong setting. API_KEY or API_KEY_FILE: a key must be printable ASCII without spaces, to fit into a header")
         return keys
 
     @classmethod
     def from_environment(cls) -> Self:
-        """The settings that the environment gives; empty variables count as not set.
+        """Read the settings from the environment. An empty variable counts as not set.
 
         Raises:
-            SettingError: naming each variable that does not fit.
+            SettingError: some are wrong; the message names each.
         """
         given = {name: os.environ[name] for name in cls.model_fields if os.environ.get(name)}
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
-            problems = [f"{e['loc'][0]}={e['input']!r}: {_said(e)}" for e in error.errors(include_url=False)]
+            problems = [f"{e['loc'][0]}={e['input']!r}: {_explain(e)}" for e in error.errors(include_url=False)]
             raise SettingError("Wrong setting. " + "; ".join(problems)) from None
-        settings.api_keys  # noqa: B018  # read now
+        settings.api_keys  # noqa: B018 - reads the file now
         return settings

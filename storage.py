@@ -1,4 +1,10 @@
-"""Safe writes: atomic files, folder locks, checksums."""
+"""Safe writes to disk: atomic files, folder locks, checksums.
+
+    with locked(folder):
+        write_json(folder / "metadata.json", content)
+
+A file is written under a temporary name and renamed, so a reader sees the old content or the new one, never half of it.
+"""
 
 import hashlib
 import json
@@ -10,59 +16,94 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-STAGING_SECONDS = 86400  # older ones were left behind by a kill
+from filelock import FileLock
+
+LOCK_FILE = ".lock"
+STALE_SECONDS = 86_400  # age after which a temporary folder belongs to a process that was killed
+FILE_MODE = 0o644  # whatever the umask: another user may serve what this one trained
+
+
+def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a file with `content`, completely or not at all.
+
+    Args:
+        path: the file; its folder must exist.
+        content: the new content.
+        durable: whether to flush to disk before returning, so that a power cut does not undo the write.
+
+    Raises:
+        OSError: a full disk or a folder that cannot be written; the old file is unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), FILE_MODE)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        _flush(path.parent)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write indented JSON with `write_atomic`.
+
+    Raises:
+        ValueError: the content has NaN or infinity, which JSON does not know.
+        OSError: as for `write_atomic`.
+    """
+    write_atomic(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _put(content: bytes, target: Path) -> None:
-    """Write a file whole or not at all; it is on the disk then, and may be read by all."""
-    temporary = target.with_name(f".{target.name}")  # written by one at a time; the next one writes over what a kill left behind
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-        os.fchmod(file.fileno(), 0o644)
-    os.replace(temporary, target)
-    flush_folder(target.parent)
-
-
-def remove_left_behind(place: Path, prefix: str) -> None:
-    """Remove the folders whose names begin so and that a kill left behind, a day ago or more."""
-    for folder in place.glob(f"{prefix}*"):
-        with suppress(FileNotFoundError):  # a training that ends just now
-            if time.time() - folder.stat().st_mtime > STAGING_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return sha256_of(path.read_bytes())
 
 
 @contextmanager
 def locked(folder: Path, wait: bool = True) -> Iterator[None]:
-    """One process at a time for a folder; the lock goes with the process.
+    """Hold a folder's lock: one process at a time. The lock ends with the process, however that ends.
+
+    Args:
+        folder: created if it does not exist.
+        wait: whether to wait for another process that holds the lock.
 
     Raises:
-        BlockingIOError: another one has it, and `wait` is false.
+        filelock.Timeout: another process holds the lock and `wait` is false.
     """
-    import fcntl  # not on Windows, where a server still reads
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with FileLock(folder / LOCK_FILE, timeout=-1 if wait else 0, mode=FILE_MODE):
         yield
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON as people read it, whole or not at all; NaN is refused."""
-    _put((json.dumps(content, indent=2, allow_nan=False) + "\n").encode(), path)
-
-
 def flush_folder(folder: Path) -> None:
-    """Bring a folder and its files to the disk, so that a power cut cannot undo a rename's order."""
-    for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    """Flush a folder and the files in it to disk, so that a power cut cannot undo a later rename's order."""
+    for path in (*(path for path in folder.iterdir() if path.is_file()), folder):
+        _flush(path)
+
+
+def remove_stale(place: Path, prefix: str) -> None:
+    """Remove the folders in `place` whose names begin with `prefix` and that a killed process left behind a day ago or earlier."""
+    for folder in place.glob(f"{prefix}*"):
+        with suppress(FileNotFoundError):  # another process finished with it
+            if time.time() - folder.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Flush one file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Requests that arrive together are forecast together.
+"""Batching: windows that arrive at the same time are forecast together.
 
-The network takes four windows in little more than the time of two, and numpy's overhead is paid once. A gevent worker reads whatever has
-arrived before it runs the batch, so nobody waits for a batch to fill; a row of a batch is the same, to the last bit, as its window alone.
+The network takes four windows in little more time than two, and numpy's overhead is paid once. A gevent worker reads everything that has
+arrived before it runs the batch, so no request waits for a batch to fill. A row of a batch equals its window alone, to the last bit.
 """
 
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from forecast.forecaster import Forecast, Forecaster, check_windows
 from forecast.runtime import MANY
 from models.holder import ModelHolder
 
-MAX_BATCH = MANY - 1  # windows, which run at once: in a crowd they are still in the processor's cache, and threads are for larger batches
+MAX_BATCH = MANY - 1  # windows; the network runs this many without threads, and they fit into the processor's cache
 
 
 class Row(NamedTuple):
-    """One window's forecast: the model that made it, the batch and the row in it."""
+    """The forecast of one window: the model, the batch, and the row of the window in it."""
 
     forecaster: Forecaster
     forecast: Forecast
@@ -29,34 +29,34 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A window that waits for its forecast, which comes as a Row."""
+    """A window that waits for its Row."""
 
     window: Floats
     row: AsyncResult = field(default_factory=AsyncResult)
 
 
 class Batcher:
-    """Gathers the windows of one gevent worker. The request that comes first runs the batch, or the one that fills it."""
+    """The batches of one gevent worker. A batch is run by its first request, or by the one that fills it."""
 
     def __init__(self, models: ModelHolder) -> None:
         self._models = models
         self._waiting: list[Request] = []
 
     def forecast(self, window: Floats) -> Row:
-        """Forecast the next close after one window (60,), together with whatever else has arrived.
+        """Forecast the next close after one window (60,), together with the other windows that have arrived.
 
         Raises:
-            InvalidClosesError: closes that no forecast can be made from.
+            InvalidClosesError: the closes cannot be forecast.
             ModelUnavailableError: there is no model.
         """
-        check_windows(window[None])  # so that it cannot spoil the others' batch
+        check_windows(window[None])  # before it joins a batch: an error there would fail the other requests
         request = Request(window)
         self._waiting.append(request)
         try:
             if len(self._waiting) == MAX_BATCH:
                 self._run()
             elif self._waiting[0] is request:
-                gevent.sleep(0)
+                gevent.sleep(0)  # lets the other greenlets read and join
                 if not request.row.ready():
                     self._run()
             return cast(Row, request.row.get())
@@ -65,14 +65,14 @@ class Batcher:
             raise
 
     def _leave(self, request: Request) -> None:
-        """Wait no longer: the worker ends. Another must run the batch if this request was to."""
+        """Remove a request whose greenlet ends. If it was to run the batch, another greenlet does."""
         if request in self._waiting:
             self._waiting.remove(request)
             if self._waiting:
                 gevent.spawn(self._run)
 
     def _run(self) -> None:
-        """Forecast what waits, if it still does."""
+        """Forecast the windows that wait."""
         batch, self._waiting = self._waiting, []
         if not batch:
             return

@@ -1,33 +1,34 @@
-"""The body of /predict: what it may be, and a sentence for each thing that it may not.
+"""The body of /predict: its two forms, and one sentence for each problem.
 
-pydantic checks in microseconds what Flask's own JSON lets through: NaN, infinity, booleans, unknown keys, numbers too large.
+pydantic checks in microseconds and refuses what Flask's JSON accepts: NaN, infinity, booleans, unknown keys, numbers that are too large.
 """
 
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
-from flask import current_app, g, request
+from flask import g, request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from pydantic_core import from_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from api.errors import MAX_BODY_BYTES, RequestError
 from forecast.intervals import MAX_HORIZON
 from processData import WINDOW
 
-MAX_BODY_BYTES = 2 * 1024 * 1024
-MAX_WINDOWS = 1024
-MAX_DETAILS = 5
-MAX_HELD_BYTES = 16 * 1024 * 1024  # by the bodies of all requests that one worker is answering
-LARGE_BYTES = 64 * 1024  # of a body, from which on it waits for its turn
+MAX_WINDOWS = 1024  # in a batch
+MAX_DETAILS = 5  # problems that an error names
+MAX_HELD_BYTES = 16 * 1024 * 1024  # of all bodies that a worker holds
+LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn
 READ_BYTES = 64 * 1024
-RETRY_SECONDS = 1
+RETRY_SECONDS = 1  # until a client should try again that found the worker full
+
 Close = Annotated[FiniteFloat, Field(gt=0)]
 Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
 
 
 class PredictOne(BaseModel):
-    """Body of /predict for one window."""
+    """The body of /predict for one window."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Window
@@ -35,82 +36,86 @@ class PredictOne(BaseModel):
 
 
 class PredictMany(BaseModel):
-    """Body of /predict for a batch."""
+    """The body of /predict for a batch."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
     horizon: int = Field(1, ge=1, le=1)
 
 
-class RequestError(Exception):
-    """A request that cannot be answered: status, sentence, details, and after how many seconds it may be sent again."""
+class BodyBudget:
+    """A limit on the bytes that a worker's request bodies take together, and on the large bodies that are parsed at a time.
 
-    def __init__(self, status: int, message: str, details: list[str] | None = None, retry_after: int | None = None) -> None:
-        super().__init__(message)
-        self.status, self.details, self.retry_after = status, details or [], retry_after
+    Parsing a body takes five times its size, so a large one waits unparsed for its turn.
 
-
-class Room:
-    """How many bytes the bodies of a worker's requests hold together: each counts from its arrival until it is answered.
-
-    What is made of a large body takes five times its size, so while it waits it stays as it came.
+    Attributes:
+        held: bytes of the bodies that arrived and are not answered yet.
     """
 
     def __init__(self, turns: int, max_bytes: int = MAX_HELD_BYTES) -> None:
-        """Have nothing yet; `turns` large bodies are worked at at a time."""
+        """Allow `turns` large bodies to be parsed at a time and `max_bytes` to be held."""
         self._max_bytes, self.held = max_bytes, 0
-        self._turns = threading.Semaphore(turns)  # made in the worker, so gevent's where gevent serves
+        self._turns = threading.Semaphore(turns)  # created in the worker, so gevent's in a gevent worker
 
     def turn(self, size: int) -> AbstractContextManager[object]:
-        """Wait until a body of so many bytes may be read and answered; a small one may at once."""
+        """Wait until a body of `size` bytes may be parsed. Small bodies do not wait."""
         return self._turns if size >= LARGE_BYTES else nullcontext()
 
     def take(self, size: int) -> None:
-        """Count bytes that have arrived.
+        """Count bytes that arrived.
 
         Raises:
-            RequestError: 503, there are too many; these are not counted.
+            RequestError: 503, the limit is reached; these bytes are not counted.
         """
         if self.held + size > self._max_bytes:
-            raise RequestError(503, "The server has too many large requests to answer; try again in a second.", retry_after=RETRY_SECONDS)
+            raise RequestError(503, "The server has too many large requests. Try again in a second.", retry_after=RETRY_SECONDS)
         self.held += size
 
     def give_back(self, size: int) -> None:
-        """Count bytes no longer."""
+        """Stop counting bytes."""
         self.held -= size
 
 
-def read_body() -> bytearray:
-    """The body of /predict, which takes up room as it arrives: who sends slowly does not hold more than what has come.
+def read_body(budget: BodyBudget) -> bytearray:
+    """Read the body of the current Flask request. Bytes count as they arrive, so a slow client holds only what it has sent.
 
-    app.py gives back the room that it holds, `g.held` bytes.
+    `g.held` counts the bytes that the caller must give back to the budget.
+
+    Raises:
+        RequestError: 415, not declared as plain JSON; 503, too many bytes are held.
+        RequestEntityTooLarge: the body is too large.
     """
     if request.mimetype != "application/json":
         hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
-        raise RequestError(415, "The body must be declared as JSON.", [hint])
+        raise RequestError(415, "The body is not declared as JSON.", [hint])
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise RequestError(
-            415, "The body is compressed, which this service does not take.", ["Send it as it is, without Content-Encoding."]
-        )
-    room: Room = current_app.extensions["room"]
+        raise RequestError(415, "Compressed bodies are not accepted.", ["Send the body without Content-Encoding."])
     body = bytearray()
     while received := request.stream.read(READ_BYTES):
-        room.take(len(received))
+        budget.take(len(received))
         g.held = g.get("held", 0) + len(received)
         body += received
-    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # sent in chunks: Werkzeug cuts it there
+    if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # Werkzeug cuts a chunked body at the limit
         raise RequestEntityTooLarge
     return body
 
 
-def check_body(body: bytearray) -> PredictOne | PredictMany:
-    """What a body asks for."""
+def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
+    """Parse and validate a body.
+
+    Raises:
+        RequestError: 400, not JSON; 422, wrong shape or values, each named.
+    """
+    try:
+        return PredictOne.model_validate_json(body)  # the usual case, in one step
+    except (ValidationError, OverflowError):
+        pass
     try:
         content = from_json(body)
     except ValueError as error:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
-        raise RequestError(422, f'The body must be an object like {{"predict": [{WINDOW} closes]}}.')
+        raise RequestError(422, f'The body must be an object such as {{"predict": [{WINDOW} closes]}}.')
     closes = content.get("predict")
     kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
     try:
@@ -118,12 +123,12 @@ def check_body(body: bytearray) -> PredictOne | PredictMany:
     except (ValidationError, OverflowError) as error:
         shape = f'{{"predict": [{WINDOW} closes], "horizon": 1 to {MAX_HORIZON}}}'
         if kind is PredictMany:
-            shape = f'{{"predict": [[{WINDOW} closes], ...]}}, of up to {MAX_WINDOWS} windows and without a horizon'
-        raise RequestError(422, f"The body does not have the form {shape}.", _problems(error)) from None
+            shape = f'{{"predict": [[{WINDOW} closes], ...]}}, with up to {MAX_WINDOWS} windows and no horizon'
+        raise RequestError(422, f"The body must have the form {shape}.", _problems(error)) from None
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:
-    """The first problems of a body, each with its place; places are counted from 0, as in JSON."""
+    """Return the first problems of a body, each with its place; indices count from 0, as in JSON."""
     if isinstance(error, OverflowError):
         return ["a number is too large"]
     found = []

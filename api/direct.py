@@ -1,106 +1,54 @@
-"""The usual request, one window to POST /predict, answered on the connection itself.
+"""The direct path: one window posted to /predict, answered on the connection without gunicorn's parser and Flask.
 
-The way through gunicorn and Flask would cost as much as the forecast.
-
-    head = read_head(b"POST /predict HTTP/1.1 ...")              None: not usual
-    FastPredict(service).answer(head, body, ...)    None: not to be answered with 200
-
-Whatever is not usual to the letter, or cannot be answered with 200, goes to gunicorn and Flask as it came, so app.py alone decides what an
-error says. Both roads give the same answer and the same line in the log (tests/test_fastPredict.py).
+The custom worker (server/worker.py) reads a request's head. If it has nothing but the usual headers, the worker calls `answer` with
+the body; every other request goes to gunicorn and Flask unchanged. Both give the same answers, log lines and counts: both call
+ForecastService, and api/errors.py describes the errors of both.
 """
 
-import re
-from functools import lru_cache
-from typing import NamedTuple
+import time
 
-import numpy as np
 from pydantic_core import to_json
 
 from api.answers import raw_answer
-from api.body import PredictOne
-from api.service import ForecastService
-from closes.series import Floats
-from monitoring.accesslog import Asked
-
-REQUEST_LINE = b"POST /predict HTTP/1.1"
-HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*)[ \t]*")
-# Headers that do not change what a request means, or that are heeded here; with any other, a request is not usual.
-KNOWN = frozenset({
-    b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
-    b"content-type", b"content-length", b"x-api-key",
-})  # fmt: skip
-SMALL_BODY_BYTES = 10_000  # holds one window
-LINE_BYTES = 8190  # of a header, as gunicorn takes them
+from api.errors import SENTENCES, describe
+from api.service import PREDICT_ROUTE, ForecastService, RequestContext
+from monitoring.accesslog import RequestInfo
+from server.head import Head
 
 
-class Head(NamedTuple):
-    """What matters of a usual request's head: the body's length in bytes, the API key, whether the connection ends with the answer."""
-
-    length: int
-    key: str
-    is_last: bool
-
-
-@lru_cache(maxsize=256)  # a client's requests have the same
-def read_head(head: bytes) -> Head | None:
-    """Read a request's head, without the empty line behind it; None where the request is not usual."""
-    line, *lines = head.split(b"\r\n")
-    matches = [HEADER.fullmatch(line) for line in lines]
-    headers = {match[1].lower(): match[2] for match in matches if match}
-    length, connection = headers.get(b"content-length", b""), headers.get(b"connection", b"keep-alive").lower()
-    is_usual = (
-        line == REQUEST_LINE
-        and len(headers) == len(lines)  # each is sound, none comes twice
-        and max(map(len, lines)) <= LINE_BYTES
-        and headers.keys() <= KNOWN
-        and b"host" in headers
-        and headers.get(b"content-type") == b"application/json"
-        and length.isdigit()
-        and len(length) < 10
-        and int(length) <= SMALL_BODY_BYTES
-        and connection in (b"keep-alive", b"close")
-    )
-    return Head(int(length), headers.get(b"x-api-key", b"").decode(), connection == b"close") if is_usual else None
-
-
-class FastPredict:
-    """The short road of one worker."""
+class DirectPath:
+    """The direct path of one worker."""
 
     def __init__(self, service: ForecastService) -> None:
         self._service = service
 
-    def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes | None:
-        """The whole answer to a usual request; None, with nothing logged or counted, where Flask is to answer.
+    def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes:
+        """Return the complete answer to a request.
 
         Args:
             head: of the request.
-            body: of the request, whole.
+            body: of the request, complete.
             client: its address.
-            is_last: whether the connection ends with this answer.
-            started: time.perf_counter() when the request came.
+            is_last: whether the connection is closed after this answer.
+            started: time.perf_counter() when the request began.
         """
         service = self._service
-        if not service.gate.admits(head.key):
-            return None
+        context = RequestContext(RequestInfo(service.access_log.id_for(), client, "POST", PREDICT_ROUTE), started)
+        headers: list[tuple[str, str]] = []
         try:
-            window = _window(body)
-            if window is None:
-                return None
-            answer = service.answer_one(window, 1, False, started)
-        except Exception:  # noqa: BLE001 - Flask meets it again and says what it is
-            return None
-        content = to_json(answer.content)
-        service.log(200, started, answer.logged)
-        asked = Asked(service.access_log.id_for(), client, "POST", "/predict")
-        service.record("/predict", asked, 200, started)
-        return raw_answer(200, content, asked.id, is_last=is_last)
+            service.gate.check(client, head.key)
+            result = service.predict(body, context)
+            status, content, logged = 200, to_json(result.content), result.logged
+        except Exception as error:  # noqa: BLE001 - describe() logs unexpected ones
+            refused = describe(error, context.info.id)
+            status, content, headers, logged = refused.status, to_json(refused.content), refused.headers, {}
+        service.finish(PREDICT_ROUTE, context, status, logged)
+        return raw_answer(status, content, context.info.id, headers, is_last=is_last)
 
-
-def _window(body: bytes) -> Floats | None:
-    """The window (60,) of a sound body; None where it asks for more. What was parsed is gone before the request waits for its forecast.
-
-    Raises:
-        ValidationError: it is not sound.
-    """
-    asked = PredictOne.model_validate_json(body)
-    return None if "horizon" in asked.model_fields_set else np.array(asked.predict, np.float64)
+    def refuse(self, status: int, client: str) -> bytes:
+        """Return the complete answer to something that is not valid HTTP. It is counted and has a line in the access log."""
+        context = RequestContext(RequestInfo(self._service.access_log.id_for(), client, "", ""), time.perf_counter())
+        details = [f"request {context.info.id}"] if status == 500 else []
+        content = to_json({"error": SENTENCES.get(status, SENTENCES[400]), "details": details})
+        self._service.finish("unmatched", context, status)
+        return raw_answer(status, content, context.info.id, [], is_last=True)

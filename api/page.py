@@ -1,9 +1,9 @@
-"""What the page opens with: the embedded symbols, an example, and that example's forecast by the model that serves.
+"""What the page opens with: the snapshot's symbols, an example, and the example's forecast by the model that serves.
 
-    embedded()["example"]["closes"]                      60 closes to try the form with
-    OpeningForecast().by(service.models.current())       what the page draws before anybody asks
+    embedded()["example"]["closes"]                    60 closes to try the form with
+    OpeningForecast().by(service.models.current())     what the page draws before the first request
 
-The forecast is made in the worker itself, so it is neither a line of the request log nor a counted call.
+The opening forecast is made in the worker, so it is neither logged nor counted.
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from api.threads import beside
+from api.threads import run_in_thread
 from closes.newest import age_warnings
 from closes.series import Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
@@ -21,15 +21,16 @@ from processData import WINDOW
 from settings import PROJECT_DIR
 
 EXAMPLE_SYMBOL = "MSFT"
-SHOWN_CLOSES = 250  # about a year, as the page asks for of a symbol
+SHOWN_CLOSES = 250  # about a year, as many as the page requests for a symbol
 
 
 @lru_cache(maxsize=1)
 def embedded() -> dict[str, Any]:
-    """What the page has whatever model serves: its modules, the snapshot's symbols, and the last 60 closes of one as an example."""
+    """Return what does not depend on the model: the page's JavaScript modules, the snapshot's symbols, and 60 closes as an example."""
     closes = _example()
     example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
-    modules = sorted(file.name for file in (PROJECT_DIR / "static" / "js").glob("*.js"))
+    folder = PROJECT_DIR / "static" / "js"
+    modules = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.js"))
     return {"modules": modules, "symbols": snapshot_symbols(), "example": example}
 
 
@@ -40,16 +41,17 @@ class OpeningForecast:
         self._made: tuple[str, dict[str, Any]] = ("", {})
 
     def by(self, forecaster: Forecaster) -> dict[str, Any]:
-        """The example's closes and their forecast, as GET /forecast/MSFT?horizon=20&closes=250 gives them, with today's warnings."""
+        """Return the example's closes and forecast in the form of GET /forecast/MSFT?horizon=20&closes=250."""
         version, made = self._made
         if version != forecaster.version:
-            made = beside(_forecast, forecaster)
+            made = run_in_thread(_forecast, forecaster)
             self._made = forecaster.version, made
-        return made | {"warnings": age_warnings(_example()) + made["warnings"]}
+        age = [warning.as_dict() for warning in age_warnings(_example())]  # changes from day to day
+        return made | {"warnings": age + made["warnings"]}
 
 
 def _forecast(forecaster: Forecaster) -> dict[str, Any]:
-    """The example's closes and their forecast."""
+    """Return the example's closes and their forecast."""
     closes = _example()
     forecast = forecaster.forecast(closes.prices[None, -WINDOW:], MAX_HORIZON)
     return {
@@ -66,6 +68,6 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _example() -> Closes:
-    """The newest embedded closes of one symbol."""
+    """Return the newest embedded closes of the example."""
     closes = read_snapshot(EXAMPLE_SYMBOL)
     return Closes(closes.symbol, closes.source, closes.dates[-SHOWN_CLOSES:].copy(), closes.prices[-SHOWN_CLOSES:].copy())

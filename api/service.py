@@ -1,13 +1,9 @@
-"""What one worker answers with, whatever brings the request: forecast, answer, log, count.
-
-app.py speaks HTTP through Flask, fastPredict.py without it; both call this.
-"""
+"""The forecast service of one worker: forecast, log and count requests. app.py and api/direct.py put it into HTTP."""
 
 import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,12 +12,13 @@ import numpy as np
 
 from api.access import Gatekeeper
 from api.batching import Batcher
-from api.threads import beside, in_gevent, in_threads
+from api.body import PredictMany, check_body
+from api.threads import every, in_gevent, in_threads, run_in_thread
 from closes.newest import NewestCloses
 from closes.series import Floats
 from errors import ModelUnavailableError
 from models.holder import ModelHolder
-from monitoring.accesslog import AccessLog, Asked
+from monitoring.accesslog import AccessLog, RequestInfo
 from monitoring.accuracy import LiveAccuracy
 from monitoring.drift import drift
 from monitoring.gauge import Gauge
@@ -30,60 +27,88 @@ from monitoring.requestlog import RequestLog, window_hashes
 from settings import Settings
 
 log = logging.getLogger(__name__)
-COMPUTING_THREADS = 2  # in a worker: more batches at a time would only take the small requests' turns
+
+COMPUTING_THREADS = 2  # for batches and long horizons; more would slow down single windows
+REFRESH_SECONDS = 1.0  # between two looks for a new model
+PREDICT_ROUTE = "/predict"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer to /predict, and what the log keeps of it by column."""
+class RequestContext:
+    """A request that is being answered: what the access log says of it, and when it began (time.perf_counter(), seconds)."""
+
+    info: RequestInfo
+    started: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer to a forecast request: the JSON object, and the columns of its line in the request log."""
 
     content: dict[str, Any]
     logged: dict[str, Any]
 
 
 class ForecastService:
-    """Model, log, metrics and gauge of one worker.
+    """Model, logs, metrics and access control of one worker.
 
     Attributes:
-        settings: of the service.
+        settings: the settings.
         models: the model that serves.
         newest: the newest closes of symbols.
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
         gauge: CPU and memory.
-        gate: who may ask.
-        access_log: a line a request on stderr.
+        gate: API keys and rate limit.
+        access_log: one line a request on stderr.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.gate = Gatekeeper(settings)
         self.models = ModelHolder(settings.MODEL_DIR)
-        self.newest = NewestCloses(settings, in_threads(1))  # yfinance keeps files open in each thread that it was in
+        every(REFRESH_SECONDS, self.models.refresh)
+        self.newest = NewestCloses(settings, in_threads(1))  # yfinance keeps files open in every thread that it ran in
         self.request_log = open_request_log(settings)
         if self.request_log.problem:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
-        self._compute = in_threads(COMPUTING_THREADS)
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
-        self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
+        self._compute = in_threads(COMPUTING_THREADS)
         self._batcher = Batcher(self.models) if in_gevent() else None
-        self.gate = Gatekeeper(settings)
+        self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
 
-    def answer_one(self, closes: Sequence[float] | Floats, horizon: int, with_path: bool, started: float) -> Answer:
+    def predict(self, body: bytes | bytearray, context: RequestContext) -> Result:
+        """Answer the body of a /predict request.
+
+        Raises:
+            RequestError: the body is not JSON or has a wrong form.
+            InvalidClosesError: the closes cannot be forecast.
+            ModelUnavailableError: there is no model that can be trusted.
+        """
+        asked = check_body(body)
+        if isinstance(asked, PredictMany):
+            windows = np.array(asked.predict, np.float64)
+            del asked  # the parsed body takes five times the memory of the array
+            return self._forecast_many(windows, context.started)
+        window, horizon, with_path = np.array(asked.predict, np.float64), asked.horizon, "horizon" in asked.model_fields_set
+        del asked
+        return self.forecast_one(window, horizon, with_path, context.started)
+
+    def forecast_one(self, window: Floats, horizon: int, with_path: bool, started: float) -> Result:
         """Forecast one window.
 
         Args:
-            closes: 60, oldest first, any currency.
+            window: (60,) float64, oldest first, any currency.
             horizon: trading days ahead, 1 to 20.
-            with_path: whether the answer has the forecast of each day.
-            started: time.perf_counter() when the request came.
+            with_path: whether the answer has the forecast of each step.
+            started: time.perf_counter() when the request began.
 
         Raises:
-            InvalidClosesError: closes that no forecast can be made from.
+            InvalidClosesError: the closes cannot be forecast.
             ModelUnavailableError: there is no model that can be trusted.
         """
-        window = np.asarray(closes, np.float64)
         if horizon == 1 and self._batcher is not None:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:
@@ -93,46 +118,44 @@ class ForecastService:
         logged = _logged(content, window)
         if with_path:
             content["path"] = forecast.path(row)
-        return self._answer(content, logged, 1, horizon, forecaster.version, started)
+        return self._result(content, logged, 1, horizon, forecaster.version, started)
 
-    def answer_many(self, windows: Sequence[Sequence[float]], started: float) -> Answer:
-        """Forecast the next close of each window of a batch; arguments and errors as for `answer_one`."""
+    def _forecast_many(self, windows: Floats, started: float) -> Result:
+        """Forecast the next close of each window (n, 60)."""
         forecaster = self.models.current()
-        forecast = self._compute(forecaster.forecast, np.array(windows, np.float64))
+        forecast = self._compute(forecaster.forecast, windows)
         content = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
-        return self._answer(content, {}, len(windows), 1, forecaster.version, started)
+        return self._result(content, {}, len(windows), 1, forecaster.version, started)
 
-    def _answer(
+    def _result(
         self, content: dict[str, Any], logged: dict[str, Any], windows: int, horizon: int, version: str, started: float
-    ) -> Answer:  # fmt: skip
-        """Content and log of an answer, with what both always have."""
+    ) -> Result:  # fmt: skip
+        """Return a result with the fields that every answer and every line of the log has."""
         content["response_time_sec"] = time.perf_counter() - started
         content["memory_usage_percent"] = self.gauge.read()[1]
         content["model_version"] = version
-        return Answer(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
+        return Result(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
 
-    def record(self, route: str, asked: Asked, status: int, started: float) -> None:
-        """Count an answered request, and write its line to stderr."""
-        seconds = time.perf_counter() - started
-        self.metrics.count(route, asked.method, status, seconds)
-        self.access_log.write(asked, status, seconds)
-
-    def log(self, status: int, started: float, logged: dict[str, Any]) -> None:
-        """Log an answered request to /predict."""
-        row = {
-            "timestamp": datetime.now(UTC).isoformat(),
-            "response_time": time.perf_counter() - started,
-            "memory_usage": self.gauge.read()[1],
-            "status": status,
-        }
-        if not self.request_log.append(row | logged):
-            self.metrics.lost_lines.inc()
+    def finish(self, route: str, context: RequestContext, status: int, logged: dict[str, Any] | None = None) -> None:
+        """Count an answered request and write its line to the access log, and to the request log if `logged` is given."""
+        seconds = time.perf_counter() - context.started
+        if logged is not None:
+            row = {
+                "timestamp": datetime.now(UTC).isoformat(),
+                "response_time": seconds,
+                "memory_usage": self.gauge.read()[1],
+                "status": status,
+            }
+            if not self.request_log.append(row | logged):
+                self.metrics.lost_lines.inc()
+        self.metrics.count(route, context.info.method, status, seconds)
+        self.access_log.write(context.info, status, seconds)
 
     def live(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Live accuracy and drift; while another request reads the log on, as that one's predecessor left them."""
+        """Return live accuracy and drift. If another request is reading the log, return the figures from before."""
         if self._live_lock.acquire(blocking=False):
             try:
-                beside(self._live.catch_up)
+                run_in_thread(self._live.catch_up)
             finally:
                 self._live_lock.release()
         try:
@@ -143,12 +166,12 @@ class ForecastService:
 
 
 def open_request_log(settings: Settings) -> RequestLog:
-    """The request log, rotated as the settings say."""
+    """Open the request log with the rotation of the settings."""
     return RequestLog(settings.REQUEST_LOG, settings.REQUEST_LOG_MAX_BYTES, settings.REQUEST_LOG_PARTS)
 
 
 def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:
-    """What the log keeps of one window's forecast."""
+    """Return the columns of the request log for one window's forecast."""
     (low_80, high_80), (low_95, high_95) = content["intervals"]["80"], content["intervals"]["95"]
     later, earlier = window_hashes(window)
     return {

@@ -35,7 +35,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import psutil
 
 from closes.snapshot import read_snapshot
-from models.store import publish, read_published, staging_folder
+from models.publishing import publish, staging_folder
+from models.store import read_published
 from processData import make_windows
 from servingReport import machine, table
 from settings import PROJECT_DIR, Settings

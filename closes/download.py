@@ -1,9 +1,8 @@
-"""Downloads from Yahoo Finance into the cache."""
+"""Downloads from Yahoo Finance into the cache. yfinance and pandas are imported on use: a server may not have them."""
 
 import logging
 
 from closes.cache import write_cache
-from closes.files import _as_arrays
 from closes.series import FIRST_DAY, Closes, last_final_day
 from closes.symbols import check_symbol
 from errors import DataUnavailableError
@@ -13,25 +12,33 @@ log = logging.getLogger(__name__)
 
 
 def download_closes(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> Closes:
-    """Adjusted closes from Yahoo Finance, from `start` to `end`, both included; `seconds` limits all calls together.
+    """Download adjusted closes from `start` to `end`, both included (ISO dates).
 
-    The whole series since FIRST_DAY is asked for and kept in the cache: a short download would take the place of a long one there.
+    The download starts at FIRST_DAY or earlier and is cached in full: a short one must not replace a long one.
+
+    Args:
+        symbol: ticker.
+        start: first day.
+        end: last day.
+        settings: Yahoo Finance's address, time limits and the cache folder.
+        seconds: time limit for all calls together; None for the limits of the settings.
 
     Raises:
-        UnknownSymbolError: Yahoo Finance has none.
-        DataUnavailableError: it could not be asked.
+        UnknownSymbolError: Yahoo Finance does not have the symbol.
+        DataUnavailableError: Yahoo Finance could not be asked.
+        InvalidClosesError: its closes are not a valid series.
     """
     check_symbol(symbol)
     try:
         from closes.yahoo import fetch_history
     except ModuleNotFoundError as error:
         raise DataUnavailableError(
-            f"Yahoo Finance cannot be asked: {error.name} is not installed here (pip install -r requirements.txt)."
+            f"Yahoo Finance cannot be asked: {error.name} is not installed (pip install -r requirements.txt)."
         ) from None
-    frame = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
-    closes = Closes(symbol, "yahoo", *_as_arrays(frame["date"], frame["close"]))
+    dates, prices = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
+    closes = Closes(symbol, "yahoo", dates, prices)
     try:
         write_cache(closes, settings)
     except OSError as error:
-        log.warning("Not cached: %s: %s.", settings.DATA_CACHE_DIR, error.strerror)
+        log.warning("The download is not cached in %s: %s.", settings.DATA_CACHE_DIR, error.strerror)
     return closes.between(start, end)

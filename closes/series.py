@@ -1,4 +1,7 @@
-"""A checked series of daily closes."""
+"""A series of daily closes, checked when it is created, and warnings about it.
+
+Code that holds a `Closes` can rely on it: the days are in order and unique, the prices are finite and positive.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -8,29 +11,34 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from closes.warnings import MISSING_DAYS, POSSIBLE_SPLIT, SeriesWarning
 from errors import DataUnavailableError, InvalidClosesError
 
 log = logging.getLogger(__name__)
+
 Floats = NDArray[np.float64]
-MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; outside of it arithmetic on prices overflows
-MAX_RANGE = 1e6  # largest over smallest close of one window; float32 and the exponential hold far more
-MAX_GAP_DAYS = 7  # between two trading days; 9/11 closed New York for 6
-SPLIT_JUMP = 0.45  # an unadjusted 2-for-1 split is a move of one half
-FIRST_DAY = "2010-01-01"  # downloads begin here at the latest, so that the cache serves every later start
+
+FIRST_DAY = "2010-01-01"  # downloads start here or earlier, so that the cache can answer for every later start
+MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; arithmetic on prices overflows outside this range
+MAX_RANGE = 1e6  # largest close of a window divided by its smallest
+MAX_GAP_DAYS = 7  # calendar days between two trading days; New York closed for 6 after 9/11
+SPLIT_JUMP = 0.45  # relative move in one day; an unadjusted 2-for-1 split moves by 0.5
+MAX_WARNINGS = 3  # of one kind for one series
+MAX_PROBLEMS = 5  # of one kind in an error's details
 
 
 @dataclass(frozen=True)
 class Closes:
-    """A checked series of daily closes, oldest first.
+    """Daily closes of one symbol, oldest first.
 
     Attributes:
         symbol: ticker, for example "MSFT".
-        source: where they come from: yahoo, cache, snapshot or csv.
+        source: where the closes come from: yahoo, cache, snapshot or csv.
         dates: (n_days,) datetime64[D], strictly increasing.
         prices: (n_days,) float64, adjusted, one currency, positive.
 
     Raises:
-        InvalidClosesError: naming the first days that are wrong.
+        InvalidClosesError: some days are wrong; the details name the first of them.
     """
 
     symbol: str
@@ -55,17 +63,24 @@ class Closes:
         return str(self.dates[-1])
 
     def between(self, start: str, end: str) -> "Closes":
-        """The part from `start` to `end`, both included (ISO dates)."""
+        """Return the closes from `start` to `end`, both included (ISO dates).
+
+        Raises:
+            DataUnavailableError: there are none.
+        """
         keep = (self.dates >= np.datetime64(start)) & (self.dates <= np.datetime64(end))
         if not keep.any():
             raise DataUnavailableError(
-                f"{self.symbol}: no closes from {start} to {end}; the {self.source} has {self.first_date} to {self.last_date}."
+                f"{self.symbol} has no closes from {start} to {end}; the {self.source} has {self.first_date} to {self.last_date}."
             )
         return Closes(self.symbol, self.source, self.dates[keep], self.prices[keep])
 
 
 def last_final_day() -> str:
-    """The last day whose close is final, ISO 8601: yesterday in UTC, when even New York has closed, wherever the server's clock is set."""
+    """Return the last day whose close is final, ISO 8601.
+
+    That is yesterday in UTC, whatever the server's time zone: New York has closed by then.
+    """
     return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 
 
@@ -75,44 +90,54 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats, lines: Sequence[
     Args:
         dates: (n_days,) datetime64[D].
         prices: (n_days,) float64.
-        lines: where each day is in the file that they come from, if they do; an error names it.
+        lines: line number of each day in its file, for the error's details; None if the closes come from no file.
 
     Raises:
-        InvalidClosesError: with the first days that are wrong as details.
+        InvalidClosesError: some days are wrong; the details name the first of them.
     """
     if len(prices) == 0:
         raise InvalidClosesError("There are no closes.")
     problems = []
     place = [f"line {line}: " for line in lines] if lines is not None else [""] * len(prices)
-    for index in np.flatnonzero(np.diff(dates) <= np.timedelta64(0, "D"))[:5] + 1:
+    for index in np.flatnonzero(np.diff(dates) <= np.timedelta64(0, "D"))[:MAX_PROBLEMS] + 1:
         same = dates[index] == dates[index - 1]
-        what = "appears twice" if same else f"comes after {dates[index - 1]}; order the rows by date, oldest first"
+        what = "appears twice" if same else f"comes after {dates[index - 1]}; sort the rows by date, oldest first"
         problems.append(f"{place[index]}{dates[index]} {what}")
-    for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:5]:
-        problems.append(f"{place[index]}{dates[index]} has the close {float(prices[index])!r}, which is not a positive finite number")
+    for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:MAX_PROBLEMS]:
+        problems.append(f"{place[index]}{dates[index]} has the close {float(prices[index])!r}; a close must be a positive finite number")
     if problems:
-        raise InvalidClosesError("The closes are not a sound daily series.", problems)
+        raise InvalidClosesError("The closes are not a valid daily series.", problems)
 
 
-def warn_of_oddities(closes: Closes) -> None:
-    """Log what is no error but may be none of the market's doing: moves like a split, days without closes."""
-    for warning in split_warnings(closes.prices, closes.dates):
-        log.warning("%s: %s", closes.symbol, warning)
-    for index in np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:3]:
-        log.warning("%s: no closes between %s and %s: are some missing?", closes.symbol, closes.dates[index], closes.dates[index + 1])
+def warn_suspicious(closes: Closes) -> None:
+    """Log moves that look like an unadjusted split and gaps without closes. Neither is an error."""
+    for warning in split_warnings(closes.prices, closes.dates) + gap_warnings(closes):
+        log.warning("%s: %s", closes.symbol, warning.text)
 
 
-def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[str]:
-    """Say where closes move by about a half or a double in a day, as an unadjusted split would.
+def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[SeriesWarning]:
+    """Find closes that are about half or twice the close before them, as an unadjusted split would make them.
 
     Args:
         prices: (n_days,) float64, oldest first.
-        dates: of the closes, where they are known; else the closes are counted from 1.
+        dates: (n_days,) datetime64[D], or None if they are unknown; the text then counts the closes from 1.
+
+    Returns:
+        At most MAX_WARNINGS warnings.
     """
     moves = prices[1:] / prices[:-1]
-    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))[:3]
-    names = [f"Close {i + 2}" if dates is None else f"The close of {dates[i + 1]}" for i in jumps]
-    return [
-        f"{name} is {moves[i]:.3g} times the one before: a split that is not adjusted? Use adjusted closes."
-        for name, i in zip(names, jumps, strict=True)
-    ]
+    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))[:MAX_WARNINGS]
+    warnings = []
+    for index in jumps:
+        day = None if dates is None else str(dates[index + 1])
+        name = f"Close {index + 2}" if day is None else f"The close of {day}"
+        text = f"{name} is {moves[index]:.3g} times the close before it. If this is a split, use adjusted closes."
+        warnings.append(SeriesWarning(POSSIBLE_SPLIT, day, text))
+    return warnings
+
+
+def gap_warnings(closes: Closes) -> list[SeriesWarning]:
+    """Find gaps of more than MAX_GAP_DAYS days between two closes; at most MAX_WARNINGS warnings."""
+    gaps = np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:MAX_WARNINGS]
+    days = [(str(closes.dates[index]), str(closes.dates[index + 1])) for index in gaps]
+    return [SeriesWarning(MISSING_DAYS, after, f"There are no closes between {before} and {after}.") for before, after in days]

@@ -1,8 +1,7 @@
-"""The embedded snapshot: 20 large US stocks, 2010 to 2022."""
+"""The embedded snapshot: adjusted closes of 20 large US stocks, 2010-01-04 to 2022-12-28, in USD. data/README.md has source and licence."""
 
 import csv
 import gzip
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,23 +9,20 @@ from closes.series import Closes
 from errors import DataUnavailableError
 from settings import PROJECT_DIR
 
-if TYPE_CHECKING:
-    pass
-
 SNAPSHOT = PROJECT_DIR / "data" / "closes.csv.gz"
 
 
 def read_snapshot(symbol: str = "MSFT") -> Closes:
-    """The embedded closes of one of 20 large US stocks, 2010-01-04 to 2022-12-28, USD (see data/README.md).
+    """Return the closes of one of the snapshot's symbols.
 
     Raises:
-        DataUnavailableError: the symbol is not in it.
+        DataUnavailableError: the symbol is not in the snapshot.
     """
     with gzip.open(SNAPSHOT, "rt", newline="") as lines:
         rows = csv.reader(lines)
         header = next(rows)
         if symbol not in header[1:]:
-            raise DataUnavailableError(f"{symbol} is not in the embedded snapshot; it has: {', '.join(header[1:])}.")
+            raise DataUnavailableError(f"{symbol} is not in the embedded snapshot, which has {', '.join(header[1:])}.")
         column = header.index(symbol)
         table = [(row[0], row[column]) for row in rows]
     dates, prices = zip(*table, strict=True)
@@ -34,6 +30,6 @@ def read_snapshot(symbol: str = "MSFT") -> Closes:
 
 
 def snapshot_symbols() -> list[str]:
-    """The symbols of the embedded snapshot."""
+    """Return the snapshot's symbols."""
     with gzip.open(SNAPSHOT, "rt", newline="") as lines:
         return next(csv.reader(lines))[1:]

@@ -26,7 +26,8 @@ from errors import ForecastError, ModelUnavailableError
 from forecast.network import check_backend
 from forecast.runtime import Network
 from models.loading import load_forecaster
-from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published, replace_file
+from models.publishing import replace_file
+from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
 from processData import WINDOW
 from settings import Settings
 

@@ -1,11 +1,11 @@
-"""The model that a server answers with: taken up when one is published, kept when a new one cannot be trusted.
+"""The model that a worker serves.
 
-A worker that starts while the published one cannot be trusted takes the one before, as the others do who had it already.
+A worker follows the published model: `refresh` loads a new publication, `current` never waits for that. If the published model cannot be
+trusted, the worker keeps the model it has. A worker that starts in this state serves the version before the published one.
 """
 
 import logging
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,46 +14,45 @@ from forecast.forecaster import Forecaster
 from models.loading import load_forecaster
 from models.store import METADATA_FILE
 
-LOOK_SECONDS = 1.0  # how often metadata.json is looked at
 log = logging.getLogger(__name__)
+
+Identity = tuple[int, int, int]  # of a file: inode, modification time in ns, size in bytes
 
 
 class ModelHolder:
     """The forecaster of one worker.
 
     Attributes:
-        problem: why the newest published model is not the one that serves; None while it is.
+        problem: why the published model is not the one that serves; None while it is.
     """
 
     def __init__(self, model_dir: Path) -> None:
         """Load the published model, if there is one."""
         self._model_dir = model_dir
         self._forecaster: Forecaster | None = None
-        self._looked_at = -LOOK_SECONDS
-        self._seen: tuple[int, int, int] | None = (0, 0, 0)
+        self._seen: Identity | None = None
         self.problem: str | None = None
         self._details: list[str] = []
-        self._look()
+        self._load()
 
     def current(self) -> Forecaster:
-        """The forecaster; a model published since is taken up within a second.
+        """Return the forecaster. This never loads, so it never blocks.
 
         Raises:
-            ModelUnavailableError: there never was a valid one.
+            ModelUnavailableError: no valid model was ever loaded.
         """
-        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
-            self._look()
         if self._forecaster is None:
             raise ModelUnavailableError(self.problem or "No model is loaded.", self._details)
         return self._forecaster
 
-    def _look(self) -> None:
-        """Load the published model if metadata.json is another than before, or if it could not be loaded: its files may have come."""
-        self._looked_at = time.monotonic()
-        seen = self._identity()
-        if seen == self._seen and self.problem is None:
-            return
-        self._seen = seen
+    def refresh(self) -> None:
+        """Load the published model if metadata.json has changed, or if it could not be loaded the last time."""
+        if self._identity() != self._seen or self.problem is not None:
+            self._load()
+
+    def _load(self) -> None:
+        """Load the published model; keep the current one if that fails."""
+        self._seen = self._identity()
         try:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
@@ -61,19 +60,19 @@ class ModelHolder:
                 log.error("%s %s", error, "; ".join(error.details))
             self.problem, self._details = str(error), error.details
             if self._forecaster is None:
-                self._take_previous()
+                self._load_previous()
         else:
             self.problem, self._details = None, []
-            log.info("Model %s serves.", self._forecaster.version)
+            log.info("Serving model %s.", self._forecaster.version)
 
-    def _take_previous(self) -> None:
-        """Serve the version before the published one, if it is whole."""
+    def _load_previous(self) -> None:
+        """Serve the version before the published one, if its files are valid."""
         with suppress(ModelUnavailableError):
             self._forecaster = load_forecaster(self._model_dir, previous=True)
-            log.warning("Model %s, the one before, serves meanwhile.", self._forecaster.version)
+            log.warning("Serving the previous model, %s.", self._forecaster.version)
 
-    def _identity(self) -> tuple[int, int, int] | None:
-        """What changes whenever metadata.json is replaced."""
+    def _identity(self) -> Identity | None:
+        """Return what changes when metadata.json is replaced; None if there is no such file."""
         try:
             status = os.stat(self._model_dir / METADATA_FILE)
         except OSError:

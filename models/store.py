@@ -1,47 +1,32 @@
-"""The published model on disk: written whole, switched to in one step, read only after its sums are checked.
+"""The published model on disk: written completely, published in one step, read only after its checksums are verified.
 
-    modelFiles/metadata.json                   which version serves, with the SHA-256 of each of its files
-    modelFiles/versions/<model_version>/       its files: my_model.keras, scaler.pkl, my_model.onnx, backtest.csv,
-                                               metadata.json
-    modelFiles/my_model.keras, scaler.pkl      copies of the published version's, for people and programs that look there
+    modelFiles/metadata.json                   which version is published, with the SHA-256 of each of its files
+    modelFiles/versions/<model_version>/       its files: my_model.keras, scaler.pkl, my_model.onnx, backtest.csv, metadata.json
+    modelFiles/my_model.keras, scaler.pkl      copies of the published version's files, for people and programs that look there
 
-A kill at any moment leaves the old model or the new one: a version is written under a temporary name, renamed when it is complete, and
-`os.replace` of metadata.json switches to it. Readers follow metadata.json alone.
+A kill at any moment leaves the old model or the new one. A version is written under a temporary name and renamed when it is complete; then
+`os.replace` of metadata.json publishes it. Readers follow metadata.json alone. publishing.py writes, this module reads.
 """
 
-import hashlib
 import json
-import logging
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import EllipsisType
 from typing import Any
 
 from errors import ForecastError, ModelUnavailableError
-from storage import _put, flush_folder, locked, remove_left_behind, sha256, write_json
+from storage import sha256, sha256_of
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
 MISSING = f"{METADATA_FILE} is missing"
-KEPT_VERSIONS = 5
-STAGING_PREFIX = ".staging-"
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # it names a folder
-log = logging.getLogger(__name__)
-
-
-class PublishedMeanwhileError(ForecastError):
-    """Another model was published since the new one was judged."""
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a version names a folder
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A version whose files were checked: its metadata and where its files are."""
+    """A version whose files were verified: its metadata and its folder."""
 
     metadata: dict[str, Any]
     folder: Path
@@ -52,223 +37,114 @@ class PublishedModel:
         return str(self.metadata["model_version"])
 
     def read(self, name: str) -> bytes:
-        """The content of one of the version's files: what is read is what is checked, whoever swaps the file meanwhile.
+        """Return the content of one of the version's files. The bytes that are verified are those that are returned.
 
         Raises:
-            ModelUnavailableError: it is not as published.
+            ModelUnavailableError: the file is missing or has changed since its publication.
         """
         try:
             content = (self.folder / name).read_bytes()
         except OSError:
-            raise _not_as_published(self.version, [f"{name} is missing"]) from None
-        if hashlib.sha256(content).hexdigest() != self.metadata["files"].get(name):
-            raise _not_as_published(self.version, [f"{name} has another SHA-256 than it was published with"])
+            raise _changed(self.version, [f"{name} is missing"]) from None
+        if sha256_of(content) != self.metadata["files"].get(name):
+            raise _changed(self.version, [f"{name} has another SHA-256 than when it was published"])
         return content
 
 
 def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
-    """The published version, its sums checked; of `only` these files where some are named.
+    """Return the published version after its checksums are verified.
+
+    Args:
+        model_dir: folder of the published model.
+        only: the files to verify; by default all.
 
     Raises:
-        ModelUnavailableError: none is published, or its files are not those that were published.
+        ModelUnavailableError: nothing is published, or files have changed since.
     """
     try:
         metadata = json.loads((model_dir / METADATA_FILE).read_bytes())
-        folder = _version_folder(model_dir, metadata["model_version"])
+        folder = version_folder(model_dir, metadata["model_version"])
         sums = dict(metadata["files"])
     except FileNotFoundError:
         raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [MISSING]) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
-            f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
+            f"The published model's {METADATA_FILE} cannot be read. Train again: python modelTrain.py",
             [f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"],
         ) from None
     problems = problems_of(folder, sums, only)
     if problems:
-        raise _not_as_published(metadata["model_version"], problems)
+        raise _changed(metadata["model_version"], problems)
     return PublishedModel(metadata, folder)
-
-
-def _not_as_published(version: str, problems: list[str]) -> ModelUnavailableError:
-    """The error about files that must not be used."""
-    return ModelUnavailableError(
-        f"The files of the published model {version} are not as published. "
-        "Go back with python modelTrain.py --rollback, or publish anew with python modelTrain.py",
-        problems,
-    )
 
 
 def read_previous(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
-    """The version that was published before the published one, its sums checked; of `only` these files where some are named.
+    """Return the version before the published one after its checksums are verified; arguments as for `read_published`.
 
     Raises:
-        ModelUnavailableError: there is none, or its files are not those that were published.
+        ModelUnavailableError: there is none, or its files have changed.
     """
     try:
-        folder = _version_folder(model_dir, _read_json(model_dir / METADATA_FILE)["previous_version"])
-        metadata = _read_json(folder / METADATA_FILE)
+        folder = version_folder(model_dir, read_json(model_dir / METADATA_FILE)["previous_version"])
+        metadata = read_json(folder / METADATA_FILE)
         problems = problems_of(folder, dict(metadata["files"]), only)
     except (ValueError, KeyError, TypeError):
-        raise ModelUnavailableError("There is no previously published version.") from None
+        raise ModelUnavailableError("There is no previous version.") from None
     if problems:
-        raise ModelUnavailableError(f"Version {folder.name} is not whole.", problems)
+        raise ModelUnavailableError(f"The files of version {folder.name} are incomplete or have changed.", problems)
     return PublishedModel(metadata, folder)
 
 
-def publish(model_dir: Path, metadata: dict[str, Any], staged: Path, after: str | EllipsisType | None = ...) -> PublishedModel:
-    """Publish the files of folder `staged` as version `metadata["model_version"]`; `files` is filled in.
-
-    The folder must be on the same file system as `model_dir` (see `staging_folder`); it is moved, not copied.
-
-    Args:
-        model_dir: folder of the published model.
-        metadata: of the new one.
-        staged: its files.
-        after: the version that must be the published one still, None for none; any may be if this is not given.
-
-    Raises:
-        PublishedMeanwhileError: another one is; nothing is changed.
-    """
-    target = _version_folder(model_dir, metadata["model_version"])
-    metadata = metadata | {"files": _sums(staged)}
-    with locked(model_dir):
-        current = current_version(model_dir)
-        if after is not ... and current != after:
-            raise PublishedMeanwhileError(f"Version {current} was published meanwhile.")
-        metadata["previous_version"] = current
-        write_json(staged / METADATA_FILE, metadata)
-        flush_folder(staged)
-        os.rename(staged, target)
-        flush_folder(target.parent)
-        _switch_to(model_dir, target)
-        try:
-            _remove_old(model_dir)
-        except OSError as error:  # what is published is published
-            log.warning("Old versions are not removed: %s.", error)
-    return PublishedModel(metadata, target)
-
-
-def rollback(model_dir: Path) -> PublishedModel:
-    """Put the previously published version back.
-
-    Raises:
-        ModelUnavailableError: there is none, or its files are not as published; nothing is changed.
-    """
-    if not (model_dir / METADATA_FILE).is_file():
-        raise ModelUnavailableError("No model is published yet, so there is none to go back to.", [MISSING])
-    with locked(model_dir):
-        current = _read_json(model_dir / METADATA_FILE)
-        previous = current.get("previous_version")
-        if not previous:
-            raise ModelUnavailableError("There is no previously published version to go back to.")
-        try:
-            folder = _version_folder(model_dir, previous)
-            sums = dict(_read_json(folder / METADATA_FILE)["files"])
-        except (ModelUnavailableError, ValueError, KeyError, TypeError):
-            raise ModelUnavailableError(f"Version {previous} is not there any more; nothing was changed.") from None
-        problems = problems_of(folder, sums)
-        if problems:
-            raise ModelUnavailableError(f"Version {previous} is not whole; nothing was changed.", problems)
-        _switch_to(model_dir, folder)
-        return read_published(model_dir)
-
-
-def replace_file(model_dir: Path, version: str, name: str, content: bytes) -> None:
-    """Put one of a version's files in its place anew, after it was lost, and record its sum.
-
-    A kill between the two leaves a file that is refused as long as this is not done again.
-    """
-    with locked(model_dir):
-        folder = _version_folder(model_dir, version)
-        _put(content, folder / name)
-        _amend(model_dir, folder, files=_read_json(folder / METADATA_FILE)["files"] | {name: hashlib.sha256(content).hexdigest()})
-
-
-def record_run(model_dir: Path, version: str, run_id: str) -> bool:
-    """Note the MLflow run of a version in its metadata.json, where the version is still there; whether it is the published one."""
-    folder = _version_folder(model_dir, version)
-    if not folder.is_dir():
-        return False
-    with locked(model_dir):
-        return folder.is_dir() and _amend(model_dir, folder, mlflow_run_id=run_id)
-
-
-def _amend(model_dir: Path, folder: Path, **changes: Any) -> bool:
-    """Change what metadata.json says of the version in `folder`, also where it is the published one; whether it is."""
-    metadata = _read_json(folder / METADATA_FILE) | changes
-    write_json(folder / METADATA_FILE, metadata)
-    is_published = current_version(model_dir) == folder.name
-    if is_published:
-        _put((folder / METADATA_FILE).read_bytes(), model_dir / METADATA_FILE)
-    return is_published
-
-
-@contextmanager
-def staging_folder(model_dir: Path) -> Iterator[Path]:
-    """An empty folder beside the versions to write a new one into; gone afterwards if it was not published."""
-    versions = model_dir / "versions"
-    versions.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=versions, prefix=STAGING_PREFIX))
-    folder.chmod(0o755)  # mkdtemp gives 0700; another user may serve
+def current_version(model_dir: Path) -> str | None:
+    """Return the version that metadata.json names, whether or not its files are valid; None if there is none."""
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        return str(read_json(model_dir / METADATA_FILE)["model_version"])
+    except (ForecastError, KeyError):
+        return None
 
 
-def _sums(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of a version but its metadata."""
-    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != METADATA_FILE}
+def version_folder(model_dir: Path, version: str) -> Path:
+    """Return the folder of a version's files.
 
-
-def _version_folder(model_dir: Path, version: str) -> Path:
-    """Where the files of a version are; ValueError if its name could lead elsewhere."""
+    Raises:
+        ValueError: the name could lead to another folder.
+    """
     if not VERSION.fullmatch(version):
         raise ValueError(f"{version[:40]!r} is not the name of a version")
     return model_dir / "versions" / version
 
 
 def problems_of(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:
-    """What is wrong with a version's files: all of them, or `only` these."""
+    """Return what is wrong with a version's files: with `only` these, by default with all."""
     names = only or sorted({KERAS_FILE, SCALER_FILE, *sums})
-    return [problem for name in names if (problem := _file_problem(folder, name, sums))]
+    return [problem for name in names if (problem := _problem_of(folder, name, sums))]
 
 
-def _file_problem(folder: Path, name: str, sums: dict[str, str]) -> str | None:
-    """What is wrong with a version's file, if anything."""
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ModelUnavailableError: the file cannot be read.
+    """
     try:
-        return None if sha256(folder / name) == sums[name] else f"{name} has another SHA-256 than it was published with"
+        content: dict[str, Any] = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelUnavailableError(f"{file.name} cannot be read.", [type(error).__name__]) from None
+    return content
+
+
+def _problem_of(folder: Path, name: str, sums: dict[str, str]) -> str | None:
+    """Return what is wrong with one file, if anything."""
+    try:
+        return None if sha256(folder / name) == sums[name] else f"{name} has another SHA-256 than when it was published"
     except (OSError, KeyError):
         return f"{name} is missing"
 
 
-def _switch_to(model_dir: Path, folder: Path) -> None:
-    """Make a complete version the published one, then bring the promised copies along."""
-    for name in (METADATA_FILE, KERAS_FILE, SCALER_FILE):
-        _put((folder / name).read_bytes(), model_dir / name)
-
-
-def _remove_old(model_dir: Path) -> None:
-    """Keep the newest versions, the published one and the one before it among them."""
-    current = _read_json(model_dir / METADATA_FILE)
-    kept = {current["model_version"], current.get("previous_version")}
-    folders = sorted((path for path in (model_dir / "versions").iterdir() if path.is_dir() and path.name[0] != "."), reverse=True)
-    for folder in [path for path in folders if path.name not in kept][KEPT_VERSIONS - len(kept) :]:
-        shutil.rmtree(folder)
-    remove_left_behind(model_dir / "versions", STAGING_PREFIX)
-
-
-def current_version(model_dir: Path) -> str | None:
-    """The version that metadata.json names, whatever its files are like; None where there is none."""
-    try:
-        return str(_read_json(model_dir / METADATA_FILE)["model_version"])
-    except (ForecastError, KeyError):
-        return None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelUnavailableError(f"{path.name} cannot be read.", [type(error).__name__]) from None
-    return content
+def _changed(version: str, problems: list[str]) -> ModelUnavailableError:
+    """Return the error about files that must not be used."""
+    return ModelUnavailableError(
+        f"The files of the published model {version} have changed since its publication. "
+        "Go back with python modelTrain.py --rollback, or train again with python modelTrain.py",
+        problems,
+    )

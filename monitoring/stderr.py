@@ -1,7 +1,7 @@
-"""A stderr that makes nobody wait.
+"""A non-blocking stderr.
 
-Where whatever reads a service's stderr stands still, a write to it would, and with it the worker and all its connections, or the master at
-its end. Here what finds no room is left out.
+If the program that reads stderr stops reading, an ordinary write blocks, and with it a worker and all its connections. Here, output that
+stderr does not accept at once is dropped.
 """
 
 import io
@@ -10,11 +10,11 @@ import os
 from gevent.monkey import get_original
 
 poll, POLLOUT = get_original("select", "poll"), get_original("select", "POLLOUT")
-PIECE_BYTES = 4096  # what a pipe that is ready takes for sure: PIPE_BUF
+PIECE_BYTES = 4096  # PIPE_BUF: a pipe that is ready accepts this much without blocking
 
 
 def write_if_ready(descriptor: int, content: bytes) -> bool:
-    """Write as far as that goes without waiting; whether all was taken."""
+    """Write as much as the descriptor accepts without blocking. Return whether that was all."""
     if descriptor < 0:
         return False
     try:
@@ -24,34 +24,34 @@ def write_if_ready(descriptor: int, content: bytes) -> bool:
             piece = content[start : start + PIECE_BYTES]
             if os.write(descriptor, piece) < len(piece):
                 return False
-    except OSError:  # nobody reads it any more, or the disk is full
+    except OSError:  # the reader is gone, or the disk is full
         return False
     return True
 
 
 def _is_ready(descriptor: int) -> bool:
-    """Whether a descriptor takes a piece now."""
-    look = poll()
-    look.register(descriptor, POLLOUT)
-    return bool(look.poll(0))
+    """Return whether the descriptor accepts a piece now."""
+    poller = poll()
+    poller.register(descriptor, POLLOUT)
+    return bool(poller.poll(0))
 
 
 class ErrorStream(io.TextIOBase):
-    """In sys.stderr's place: for logging and tracebacks, of this process and of those that it forks."""
+    """A replacement for sys.stderr, for the log and tracebacks of this process and its forks."""
 
     def __init__(self, descriptor: int = 2) -> None:
-        """Write to a descriptor."""
+        """Write to a file descriptor."""
         self._descriptor = descriptor
 
     def write(self, text: str) -> int:
-        """Write what finds room."""
+        """Write what the descriptor accepts and drop the rest."""
         write_if_ready(self._descriptor, text.encode(errors="backslashreplace"))
         return len(text)
 
     def fileno(self) -> int:
-        """The descriptor, for children."""
+        """Return the descriptor, for child processes."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)

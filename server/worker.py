@@ -1,65 +1,79 @@
-"""gunicorn's gevent worker, with fair sockets (gunicornSockets.py), a short road for the usual request, and errors in our own form.
+"""gunicorn's gevent worker with a direct path, balanced connections (balance.py), time limits (sockets.py), and JSON errors.
 
-Short road: as long as the requests of a connection are usual ones, fastPredict.py reads and answers them. The first other request goes to
-gunicorn, byte for byte, and so do all that follow it on that connection, so there is no doubt whose turn it is to read.
+The application is any WSGI application. One with a direct path has an object under `extensions["direct"]` with two methods:
+
+    answer(head, body, client, is_last, started) -> bytes     the complete answer to a usual request
+    refuse(status, client) -> bytes                            the complete answer to what is not valid HTTP
+
+While a connection's requests are usual (head.py), the direct path answers them. The first other request goes to gunicorn unchanged,
+and so do all later ones of that connection.
 """
 
-import ctypes
 import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseException, UnsupportedTransferCoding
 from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
 
-from api.body import MAX_BODY_BYTES
-from api.direct import FastPredict, Head, read_head
-from server import slots
-from server.sockets import ABSENT, HEAD_BYTES, Connection, Server, held, taken
+from server.balance import Server
+from server.head import Head, read_head
+from server.memory import give_back_memory
+from server.sockets import Connection
 
 READ_BYTES = 16 * 1024
-BODY_READ_BYTES = 64 * 1024  # gunicorn asks for 8 kB: a batch would wait for 75 rounds of the loop, and hold what it has meanwhile
+BODY_READ_BYTES = 64 * 1024  # gunicorn reads 8 kB at a time: a batch would take 75 rounds of the event loop
 GIVE_BACK_SECONDS = 10.0
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # with what chunks have about them; a body that is refused is passed over up to there
-# Statuses of what is no sound request; a subclass comes before its class.
+
+# Statuses of what is not valid HTTP; a subclass comes before its class.
 STATUSES: dict[type[Exception], int] = {
     LimitRequestHeaders: 431,
-    RequestEntityTooLarge: 431,  # the head, as a body's is answered by app.py
+    RequestEntityTooLarge: 431,  # of the head; the application answers for the body
     UnsupportedTransferCoding: 501,
     ExpectationFailed: 417,
     RequestTimeout: 408,
     ParseException: 400,
 }
-ggevent.StreamServer = Server  # GeventWorker.run makes one, with no way to say of which class
+
+ggevent.StreamServer = Server  # GeventWorker.run creates one and has no option for its class
+
+
+class Direct(Protocol):
+    """The direct path of an application."""
+
+    def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes:
+        """Return the complete answer to a usual request."""
+
+    def refuse(self, status: int, client: str) -> bytes:
+        """Return the complete answer to what is not valid HTTP."""
 
 
 class CheckedBody:
-    """Reads a request's body as far as it is sound; what follows one that is not may be part of it, so the connection ends then.
+    """Reads a request's body. After an invalid one the connection is closed: what follows may be part of the body.
 
     Attributes:
-        is_sound: whether it was so far.
+        is_valid: whether the body was valid so far.
     """
 
-    def __init__(self, request: Any) -> None:
-        """Stand between gunicorn's body and its reader."""
-        self._request, self._reader, self.is_sound = request, request.body.reader, True
+    def __init__(self, request: Any, max_bytes: int) -> None:
+        """Stand between gunicorn's body and its reader. A longer body than `max_bytes` is not read to its end."""
+        self._request, self._reader, self.is_valid = request, request.body.reader, True
         request.body.reader = self
-        if getattr(self._reader, "length", 0) > MAX_REQUEST_BYTES:  # it will be refused, and not be passed over
+        if getattr(self._reader, "length", 0) > max_bytes:
             request.force_close()
 
     def read(self, size: int) -> bytes:
-        """As gunicorn's readers.
+        """Read up to `size` bytes.
 
         Raises:
-            HTTPException: it is not sound, too late or too long.
+            HTTPException: the body is invalid, late or too long.
         """
         try:
             content: bytes = self._reader.read(size)
         except Exception as error:
-            self.is_sound = False
+            self.is_valid = False
             self._request.force_close()
             if isinstance(error, HTTPException):
                 raise
@@ -68,65 +82,74 @@ class CheckedBody:
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
-    """One process, one loop, many connections; gunicorn.conf.py sets its slot before the fork."""
+    """One process with one event loop and many connections.
+
+    Attributes:
+        slot: set by gunicorn.conf.py before the fork.
+        max_body_bytes: of a request, with the overhead of chunks; set by gunicorn.conf.py.
+    """
 
     slot: int
+    max_body_bytes = 4 * 1024 * 1024
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Have no connection yet, and all memory still to use."""
+        """Start without connections."""
         super().__init__(*args, **options)
         self.connections: set[Connection] = set()
-        self.gave_back_at = time.monotonic()
+        self._gave_back_at = time.monotonic()
+
+    @property
+    def direct(self) -> Direct | None:
+        """The direct path of the application, if it has one."""
+        found: Direct | None = getattr(self.wsgi, "extensions", {}).get("direct")
+        return found
 
     def run(self) -> None:
-        """Serve until the end."""
+        """Serve until the worker is stopped."""
         Server.slot = self.slot
-        taken[self.slot], held[self.slot] = max(*taken, 0), 0
+        Server.slots.accepted(self.slot)
         super().run()
 
     def notify(self) -> None:
-        """Once a second: show that this worker lives, give memory back, and at its end hang up on the idle."""
+        """Once a second: show a sign of life, return free memory, and end idle connections if the worker is stopping."""
         super().notify()
-        slots.show_life(self.slot)
-        if time.monotonic() - self.gave_back_at >= GIVE_BACK_SECONDS:
-            self.gave_back_at = time.monotonic()
-            _give_back_memory()
+        Server.slots.show_life(self.slot)
+        if time.monotonic() - self._gave_back_at >= GIVE_BACK_SECONDS:
+            self._gave_back_at = time.monotonic()
+            give_back_memory()
         if not self.alive:
             for connection in self.connections:
-                connection.hang_up_if_idle()
+                connection.end_if_idle()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer the requests of a connection."""
-        fast = getattr(self.wsgi, "extensions", {}).get("fastPredict")  # another application has none
+        direct = self.direct
         with Connection(client.family, client.type, client.proto, fileno=client.detach()) as connection:
             connection.setblocking(True)
             self.connections.add(connection)
             try:
-                if fast is None or self._answer_usual(connection, addr[0] if addr else "", fast):
+                if direct is None or self._answer_usual(connection, addr[0] if addr else "", direct):
                     super().handle(listener, connection, addr)
             finally:
                 self.connections.discard(connection)
-                if held[self.slot] != ABSENT:  # it takes no more, and counts no more
-                    held[self.slot] -= 1
 
-    def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
-        """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""
+    def _answer_usual(self, connection: Connection, client: str, direct: Direct) -> bool:
+        """Answer requests on the direct path. Return whether another request has come, which is put back for gunicorn."""
         with suppress(OSError):  # the client is gone
             while (request := self._read(connection)) is not None:
                 received, head, body = request
-                is_last = head is None or head.is_last or not self.alive
-                answer = None if head is None else fast.answer(head, body, client, is_last, time.perf_counter())
-                if answer is None:
-                    connection.unread = received
+                if head is None:
+                    connection.put_back(received)
                     return True
-                connection.sendall(answer)
+                is_last = head.is_last or not self.alive
+                connection.sendall(direct.answer(head, body, client, is_last, time.perf_counter()))
                 if is_last:
                     break
-                connection.is_idle, connection.left = True, HEAD_BYTES
+                connection.await_head()
         return False
 
     def _read(self, connection: Connection) -> tuple[bytes, Head | None, bytes] | None:
-        """All that was read of the next request, with its head and its body where it is usual; None where no whole one comes."""
+        """Read the next request: all bytes, and its head and body if it is usual and complete. Return None if there is no next request."""
         received = b""
         with self.timeout_ctx():
             received = connection.recv(READ_BYTES)
@@ -135,32 +158,19 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         before, found, body = received.partition(b"\r\n\r\n")
         head = read_head(before) if found else None
         if head is not None and len(body) < head.length:
-            rest = self._read_rest(connection, head.length - len(body))
+            rest = connection.read_exactly(head.length - len(body))
             received, body = received + rest, body + rest
         return received, head if head is not None and len(body) == head.length else None, body
 
-    def _read_rest(self, connection: Connection, length: int) -> bytes:
-        """So many further bytes of a body, or fewer where no more come in time: gunicorn is then told the same."""
-        rest = b""
-        connection.ends = time.monotonic() + connection.seconds
-        try:
-            while len(rest) < length and (more := connection.recv(READ_BYTES)):
-                rest += more
-        except RequestTimeout:
-            connection.is_late = False
-        else:
-            connection.ends = None
-        return rest
-
     def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
-        """Answer one request, whose body must come in time.
+        """Answer one request through the application. Its body must arrive in time.
 
         Raises:
-            StopIteration: the connection is at its end.
+            StopIteration: the connection is closed.
         """
-        sock.ends, sock.left, sock.at_least = sock.ends or time.monotonic() + sock.seconds, MAX_REQUEST_BYTES, BODY_READ_BYTES
-        body = CheckedBody(req)
-        sock.cork(on="EXPECT" not in dict(req.headers))  # whoever sends that waits for a first word
+        sock.await_body(self.max_body_bytes, BODY_READ_BYTES)
+        body = CheckedBody(req, self.max_body_bytes)
+        sock.cork(on="EXPECT" not in dict(req.headers))  # such a client waits for a first packet
         is_last = False
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -168,42 +178,25 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             is_last = True
         finally:
             sock.cork(on=False)
-        with suppress(HTTPException):  # a body that was refused unread, up to the next request
+        with suppress(HTTPException):  # read what the application left of the body, up to the next request
             while req.body.read(READ_BYTES):
                 pass
-        if sock.is_late or not body.is_sound:
-            sock.see_off()
+        if sock.is_late or not body.is_valid:
+            sock.drain_and_close()
             is_last = True
         if is_last:
             raise StopIteration
-        sock.ends, sock.left, sock.at_least, sock.is_idle = None, HEAD_BYTES, 0, True
+        sock.await_head()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no sound HTTP, as app.py answers its errors. gunicorn would quote it in its log: keys and closes may be in it."""
-        refuse = getattr(self.wsgi, "extensions", {}).get("refuse")
-        if refuse is None:
+        """Answer what is not valid HTTP. gunicorn would quote it in its log, and it may contain keys and closes."""
+        direct = self.direct
+        if direct is None:
             super().handle_error(req, client, addr, exc)
             return
         status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), 500)
         if status == 500:
-            self.log.exception("A connection failed")
+            self.log.exception("A connection failed.")
         with suppress(OSError):  # the client is gone
-            client.sendall(refuse(status, addr[0] if addr else ""))
-            client.see_off()
-
-
-def keep_memory_together() -> None:
-    """Let the C library have one heap for all threads, and large blocks for themselves: it would keep what is freed, in pieces.
-
-    A heap a thread, with pieces that the next model does not fit into, grew by 5 MB a worker and model. To be called before threads start.
-    """
-    with suppress(OSError, AttributeError):  # another one than glibc
-        library = ctypes.CDLL(None)
-        library.mallopt(M_ARENA_MAX, 1)
-        library.mallopt(M_MMAP_THRESHOLD, 256 * 1024)
-
-
-def _give_back_memory() -> None:
-    """Give pages that are free back to the system, in a millisecond or so."""
-    with suppress(OSError, AttributeError):  # another one than glibc
-        ctypes.CDLL(None).malloc_trim(0)
+            client.sendall(direct.refuse(status, addr[0] if addr else ""))
+            client.drain_and_close()

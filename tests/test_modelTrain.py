@@ -267,7 +267,7 @@ def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp
         (np.full(500, 20.0), 1, "equal"),
         (np.append(np.linspace(10, 11, 400), np.full(100, 11.0)), 1, "days to test on"),
         (np.linspace(10, 11, 61), 1, "too few"),
-        (np.linspace(10, 11, 500), -1, "order the rows by date"),
+        (np.linspace(10, 11, 500), -1, "sort the rows by date"),
         (np.linspace(-1, 11, 500), 1, "not a positive"),
     ],
 )

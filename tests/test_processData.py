@@ -94,12 +94,12 @@ def test_file_that_is_no_such_csv_is_refused_in_one_printable_line(file, content
         ("2020-02-30,1", ["line 2: date '2020-02-30', close '1'"]),
         ("2020-01-01x,1", ["line 2: date '2020-01-01x', close '1'"]),
         ("\n2020-01-01,1\n\n2020-01-02,x", ["line 5: date '2020-01-02', close 'x'"]),
-        ("2020-01-01,inf", ["line 2: 2020-01-01 has the close inf, which is not a positive finite number"]),
-        ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0, which is not a positive finite number"]),
-        ("\n2020-01-01,1\n\n2020-01-02,0", ["line 5: 2020-01-02 has the close 0.0, which is not a positive finite number"]),
-        ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5, which is not a positive finite number"]),
+        ("2020-01-01,inf", ["line 2: 2020-01-01 has the close inf, a close must be a positive finite number"]),
+        ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0, a close must be a positive finite number"]),
+        ("\n2020-01-01,1\n\n2020-01-02,0", ["line 5: 2020-01-02 has the close 0.0, a close must be a positive finite number"]),
+        ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5, a close must be a positive finite number"]),
         ("2020-01-01,1\n2020-01-01,1", ["line 3: 2020-01-01 appears twice"]),
-        ("2020-01-02,1\n\n2020-01-01,1", ["line 4: 2020-01-01 comes after 2020-01-02; order the rows by date, oldest first"]),
+        ("2020-01-02,1\n\n2020-01-01,1", ["line 4: 2020-01-01 comes after 2020-01-02; sort the rows by date, oldest first"]),
     ],
 )
 def test_wrong_row_is_refused_naming_it(file, content, details):
@@ -140,7 +140,9 @@ def csv_of(tmp_path: Path, days: list[str], prices: list[float]) -> Path:
 def test_jump_like_a_split_is_warned_of_once(caplog, tmp_path, ratio, warned):
     load_closes("X", csv_path=csv_of(tmp_path, [f"2020-01-0{day}" for day in (1, 2, 3, 6)], [100, 101, 101 * ratio, 101 * ratio]))
     assert caplog.text.count("X: The close of 2020-01-03 is") == warned
-    assert [said.split(" times")[0] for said in split_warnings(np.array([100, 100 * ratio]))] == [f"Close 2 is {ratio:.3g}"] * warned
+    assert [warning.text.split(" times")[0] for warning in split_warnings(np.array([100, 100 * ratio]))] == [
+        f"Close 2 is {ratio:.3g}"
+    ] * warned
 
 
 @pytest.mark.parametrize(("second", "warned"), [("2020-01-08", False), ("2020-01-09", True), ("2021-01-01", True)])

@@ -148,7 +148,7 @@ def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file or directory"), (b" \n", "there is no key in it"), (b"\xff\xfe", "not a text file"), (b"a b\n", "no spaces")],
+    [(None, "No such file or directory"), (b" \n", "it has no key"), (b"\xff\xfe", "not a text file"), (b"a b\n", "no spaces")],
 )
 def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, content, message):
     if content is not None:
@@ -162,7 +162,7 @@ def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, conte
 @pytest.mark.parametrize("text", [",", " , "])
 def test_keys_of_which_none_is_left_do_not_open_the_service_to_everyone(monkeypatch, text):
     monkeypatch.setenv("API_KEY", text)
-    with pytest.raises(SettingError, match=r"API_KEY: there is no key in it"):
+    with pytest.raises(SettingError, match=r"API_KEY: it has no key"):
         Settings.from_environment()
 
 
@@ -217,7 +217,11 @@ def test_every_setting_says_what_it_is():
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("RATE_LIMIT", "10", "a rate is a number"), ("YAHOO_URL", "foo", "not an address such as"), ("CORS_ORIGINS", "x", "is not an origin")],
+    [
+        ("RATE_LIMIT", "10", "must be a number of requests"),
+        ("YAHOO_URL", "foo", "must be an address such as"),
+        ("CORS_ORIGINS", "x", "is neither an origin"),
+    ],
 )
 def test_what_is_wrong_is_said_in_plain_words(monkeypatch, name, value, said):
     monkeypatch.setenv(name, value)

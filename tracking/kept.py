@@ -18,7 +18,7 @@ import numpy as np
 from closes.series import Floats
 from errors import ForecastError
 from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, VERSION, problems_of
-from storage import flush_folder, remove_left_behind, sha256
+from storage import flush_folder, remove_stale, sha256
 
 MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)
 PLOTS, RUN_FILE = "plots", "run.json"
@@ -60,7 +60,7 @@ def keep(record: RunRecord, place: Path) -> Path:
         OSError: a full disk, a folder that may not be written.
     """
     place.mkdir(parents=True, exist_ok=True)
-    remove_left_behind(place, PREFIX)
+    remove_stale(place, PREFIX)
     temporary = Path(tempfile.mkdtemp(dir=place, prefix=PREFIX))
     try:
         temporary.chmod(0o755)  # mkdtemp gives 0700; another user may log it

@@ -28,10 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import Timeout
 
 import cli
 from errors import ForecastError
-from models.store import METADATA_FILE, ONNX_FILE, current_version, read_published, record_run
+from models.publishing import record_run
+from models.store import METADATA_FILE, ONNX_FILE, current_version, read_published
 from settings import PROJECT_DIR, Settings
 from storage import locked
 from tracking.kept import MODEL_FILES, PLOTS, RunRecord, keep, read_kept
@@ -125,7 +127,7 @@ def log_later(folder: Path, model_dir: Path, settings: Settings) -> bool:
             run_id = log_run(record, settings)
             is_published = record_run(model_dir, record.version, run_id)
             shutil.rmtree(folder)
-    except BlockingIOError:
+    except Timeout:
         raise TrackingError(f"The run in {folder} is being logged by another process.") from None
     log.info("Version %s is MLflow run %s.", record.version, run_id)
     return is_published

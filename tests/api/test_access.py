@@ -1,5 +1,7 @@
 """Who may ask, and how often."""
 
+import json
+import re
 import time
 
 import pytest
@@ -7,7 +9,8 @@ from pydantic import SecretStr
 
 from api.access import Gatekeeper
 from app import create_app
-from settings import Settings
+from server.head import Head
+from settings import SettingError, Settings
 
 CLOSES = [100.0 + day for day in range(60)]
 
@@ -20,7 +23,6 @@ def test_without_keys_and_limit_everybody_may_ask():
     gate = Gatekeeper(Settings())
     assert gate.admits("")
     assert gate.admits("anything")
-    assert not gate.has_limit
     assert [gate.seconds_to_wait("127.0.0.1") for _ in range(1000)] == [0] * 1000
 
 
@@ -54,7 +56,7 @@ def test_who_asks_too_often_is_told_when_to_ask_again(settings):
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
     seconds = int(answers[-1].headers["Retry-After"])
     assert 1 <= seconds <= 60
-    assert answers[-1].json == {"error": f"Too many requests; ask again in {seconds} s.", "details": []}
+    assert answers[-1].json == {"error": f"Too many requests. Try again in {seconds} s.", "details": []}
     assert asked.get("/monitor").status_code == 429
     assert asked.get("/ready").status_code == 200
     assert settings.REQUEST_LOG.read_text().count(",429,") == 2
@@ -76,9 +78,23 @@ def test_wrong_keys_count_too_so_that_they_cannot_be_tried_quickly(settings):
     assert asked.get("/monitor", headers={"X-API-Key": "key"}).status_code == 429
 
 
-def test_where_requests_are_counted_there_is_no_short_road_past_it(settings):
-    assert "fastPredict" in create_app(settings).extensions
-    assert "fastPredict" not in create_app(settings.model_copy(update={"RATE_LIMIT": "3/minute"})).extensions
+def test_direct_path_and_flask_count_together(settings):
+    app = create_app(settings.model_copy(update={"RATE_LIMIT": "3/minute"}))
+    body = json.dumps({"predict": CLOSES}).encode()
+    answers = [app.extensions["direct"].answer(Head(len(body), "", False), body, "127.0.0.1", False, time.perf_counter()) for _ in range(2)]
+    assert [answer.split(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * 2
+    asked = app.test_client()
+    assert [asked.post("/predict", json={"predict": CLOSES}).status_code for _ in range(2)] == [200, 429]
+    refused = app.extensions["direct"].answer(Head(len(body), "", False), body, "127.0.0.1", False, time.perf_counter())
+    assert refused.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+    assert b"\r\nRetry-After: " in refused
+    assert settings.REQUEST_LOG.read_text().count(",429,") == 2
+
+
+@pytest.mark.parametrize("storage", ["nonsense://x", "memcached", "redis://127.0.0.1:1"])
+def test_unknown_storage_of_the_rate_limit_is_refused_naming_the_setting(storage):
+    with pytest.raises(SettingError, match=re.escape(f"RATE_LIMIT_STORAGE={storage!r}")):
+        Gatekeeper(Settings(RATE_LIMIT="3/minute", RATE_LIMIT_STORAGE=storage))
 
 
 @pytest.mark.parametrize(

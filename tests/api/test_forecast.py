@@ -47,8 +47,10 @@ def test_forecast_says_what_it_uses_where_yahoo_fails(client):
     assert answer.status_code == 200
     assert (answer.json["source"], answer.json["as_of"], answer.json["last_close"]) == ("snapshot", "2022-12-28", CLOSES[-1])
     failed, old = answer.json["warnings"]
-    assert failed == "Yahoo Finance: it cannot be reached. These closes are from the snapshot and end on 2022-12-28."
-    assert old.startswith("The last close is of 2022-12-28, ")
+    text = "Yahoo Finance: it cannot be reached. These closes are from the snapshot and end on 2022-12-28."
+    assert failed == {"code": "source_fallback", "day": "2022-12-28", "text": text}
+    assert (old["code"], old["day"]) == ("old_data", "2022-12-28")
+    assert old["text"].startswith("The last close is from 2022-12-28, ")
     assert client.get("/forecast/MSFT").json["predicted_price"] == client.post("/predict", json={"predict": CLOSES}).json["predicted_price"]
 
 
@@ -74,10 +76,19 @@ def test_forecast_refuses_a_wrong_query_before_anything_is_asked(with_yahoo, yah
 def test_forecast_names_the_day_of_a_split_that_yahoo_has_not_adjusted(with_yahoo, yahoo, factor):
     """Two new shares for one, or one for ten."""
     yahoo.adjusted[-7:] = [factor * close for close in yahoo.adjusted[-7:]]
-    (said,) = [warning for warning in with_yahoo.get("/forecast/ACME").json["warnings"] if "split" in warning]
-    assert said.startswith(f"The close of {yahoo.dates[-7]} is ")
+    (split,) = [warning for warning in with_yahoo.get("/forecast/ACME").json["warnings"] if warning["code"] == "possible_split"]
+    assert split["day"] == yahoo.dates[-7].isoformat()
+    assert split["text"].startswith(f"The close of {yahoo.dates[-7]} is ")
     yahoo.adjusted[-7:] = [close / factor for close in yahoo.adjusted[-7:]]
-    assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if "split" in warning]
+    assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if warning["code"] == "possible_split"]
+
+
+def test_forecast_without_a_model_downloads_nothing(settings, yahoo, tmp_path):
+    app = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none", "YAHOO_URL": yahoo.url}))
+    answer = app.test_client().get("/forecast/ACME")
+    assert answer.status_code == 503
+    assert "No model is published yet" in answer.json["error"]
+    assert yahoo.paths == []
 
 
 def test_forecast_of_an_unknown_symbol_is_404(with_yahoo, yahoo):
@@ -101,7 +112,7 @@ def test_forecast_of_a_symbol_with_too_few_closes_is_refused(with_yahoo, yahoo):
     yahoo.dates, yahoo.closes, yahoo.adjusted = yahoo.dates[-59:], yahoo.closes[-59:], yahoo.adjusted[-59:]
     answer = with_yahoo.get("/forecast/NEWCO")
     assert answer.status_code == 422
-    assert answer.json["error"] == "NEWCO has 59 closes; a forecast takes 60."
+    assert answer.json["error"] == "NEWCO has 59 closes; a forecast needs 60."
 
 
 def test_forecasts_are_counted_by_their_route(client):

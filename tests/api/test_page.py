@@ -35,7 +35,7 @@ def test_opening_is_what_forecast_answers_for_the_snapshot(client):
     assert answer["source"] == "snapshot"  # nothing else is at hand here
     for name in ("response_time_sec", "memory_usage_percent"):
         answer.pop(name)
-    assert answer["warnings"].pop(0).endswith("These closes are from the snapshot and end on 2022-12-28.")
+    assert answer["warnings"].pop(0)["text"].endswith("These closes are from the snapshot and end on 2022-12-28.")
     assert opening == answer
 
 
@@ -66,7 +66,7 @@ def test_opening_tells_each_day_anew_how_old_its_closes_are(forecaster, monkeypa
 
     monkeypatch.setattr(newest_module, "datetime", Tomorrow)
     after = opening.by(forecaster)["warnings"]
-    days = [int(re.search(r", ([\d,]+) days ago", warnings[0])[1].replace(",", "")) for warnings in (before, after)]
+    days = [int(re.search(r", ([\d,]+) days ago", warnings[0]["text"])[1].replace(",", "")) for warnings in (before, after)]
     assert days[1] == days[0] + 1
     assert len(before) == len(after) == 1
 

@@ -24,7 +24,7 @@ def settings(yahoo, tmp_path):
 
 
 def worker(settings):
-    return NewestCloses(settings, beside=lambda work, *arguments: work(*arguments))
+    return NewestCloses(settings, run_in_thread=lambda work, *arguments: work(*arguments))
 
 
 @pytest.fixture
@@ -91,20 +91,22 @@ def test_a_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
 @pytest.mark.parametrize(
     ("behaviour", "reason"),
     [
-        ("429", "Yahoo Finance: it refuses further calls for now (HTTP 429)."),
-        ("500", "Yahoo Finance: it answers with HTTP 500."),
-        ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError)."),
+        ("429", "Yahoo Finance: the rate limit is exceeded (HTTP 429)."),
+        ("500", "Yahoo Finance: it answered with HTTP 500."),
+        ("html page", "Yahoo Finance: the answer is not a price history (JSONDecodeError)."),
         ("slow", "Yahoo Finance: no answer within 0.5 s."),
         ("half", "Yahoo Finance: it cannot be reached."),
         ("empty", f"Yahoo Finance has no closes of MSFT from 2010-01-01 to {TODAY - timedelta(days=1)}."),
-        ("zero", "The closes are not a sound daily series."),
+        ("zero", "The closes are not a valid daily series."),
     ],
 )
 def test_where_yahoo_fails_the_last_download_answers_with_a_warning(cached, yahoo, behaviour, reason):
     yahoo.behave(behaviour)
     found = cached.of("MSFT")
     assert found.closes.source == "cache"
-    assert found.warnings == [f"{reason} These closes are from the cache and end on {yahoo.dates[-2]}."]
+    assert [(warning.code, warning.text) for warning in found.warnings] == [
+        ("source_fallback", f"{reason} These closes are from the cache and end on {yahoo.dates[-2]}.")
+    ]
     asked = len(yahoo.paths)
     assert asked > 0
     assert cached.of("MSFT") is found
@@ -135,7 +137,7 @@ def test_a_yahoo_that_is_silent_is_not_asked_about_other_symbols_either(newest, 
 def test_old_closes_are_said_to_be_old(newest, yahoo):
     yahoo.behave("429")
     days = (TODAY - datetime(2022, 12, 28, tzinfo=UTC).date()).days
-    assert newest.of("MSFT").warnings[1] == f"The last close is of 2022-12-28, {days:,} days ago."
+    assert newest.of("MSFT").warnings[1].text == f"The last close is from 2022-12-28, {days:,} days ago."
 
 
 @pytest.mark.parametrize(("days", "warned"), [(1, False), (5, False), (6, True)])
@@ -182,13 +184,13 @@ def test_a_server_without_pandas_and_yfinance_answers_from_cache_and_snapshot(se
     code = (
         "import sys; sys.modules |= {'pandas': None, 'yfinance': None}\n"
         "from closes.newest import NewestCloses; from settings import Settings\n"
-        "newest = NewestCloses(Settings.from_environment(), beside=lambda work, *arguments: work(*arguments))\n"
-        "for symbol in ('MSFT', 'KO'): print(newest.of(symbol).warnings[0])"
+        "newest = NewestCloses(Settings.from_environment(), run_in_thread=lambda work, *arguments: work(*arguments))\n"
+        "for symbol in ('MSFT', 'KO'): print(newest.of(symbol).warnings[0].text)"
     )
     own = {"DATA_CACHE_DIR": str(settings.DATA_CACHE_DIR)}
     said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=True)
     for line, source in zip(said.stdout.splitlines(), ("cache", "snapshot"), strict=True):
-        assert "is not installed here (pip install -r requirements.txt)" in line
+        assert "is not installed (pip install -r requirements.txt)" in line
         assert f"These closes are from the {source} and end on " in line
 
 
@@ -230,7 +232,7 @@ def test_who_waits_for_another_worker_takes_what_it_brought(newest, yahoo, setti
 def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, monkeypatch, other_worker):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 0.2)
-    assert newest.of("MSFT").warnings[0].startswith("Yahoo Finance: other downloads from it take long. These closes are from the snapshot")
+    assert newest.of("MSFT").warnings[0].text.startswith("Yahoo Finance: other downloads take too long. These closes are from the snapshot")
     assert yahoo.paths == []
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 5.0)
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 10.0)

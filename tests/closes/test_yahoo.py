@@ -61,12 +61,12 @@ def test_small_letters_are_the_same_symbol(yahoo, settings):
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("429", "Yahoo Finance: it refuses further calls for now (HTTP 429); 2 attempts."),
-        ("500", "Yahoo Finance: it answers with HTTP 500; 2 attempts."),
-        ("401", "Yahoo Finance: it answers with HTTP 401; 2 attempts."),
-        ("503", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
-        ("html", "Yahoo Finance: it answers with HTTP 503; 2 attempts."),
-        ("html page", "Yahoo Finance: an answer that is not what it should be (JSONDecodeError); 2 attempts."),
+        ("429", "Yahoo Finance: the rate limit is exceeded (HTTP 429); 2 attempts."),
+        ("500", "Yahoo Finance: it answered with HTTP 500; 2 attempts."),
+        ("401", "Yahoo Finance: it answered with HTTP 401; 2 attempts."),
+        ("503", "Yahoo Finance: it answered with HTTP 503; 2 attempts."),
+        ("html", "Yahoo Finance: it answered with HTTP 503; 2 attempts."),
+        ("html page", "Yahoo Finance: the answer is not a price history (JSONDecodeError); 2 attempts."),
         ("slow", "Yahoo Finance: no answer within 0.5 s; 2 attempts."),
         ("half", "Yahoo Finance: it cannot be reached; 2 attempts."),
     ],
@@ -160,7 +160,7 @@ def test_price_that_is_none_is_refused_naming_the_day(yahoo, settings, behaviour
     yahoo.behave(behaviour)
     with pytest.raises(InvalidClosesError) as caught:
         download(settings)
-    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close {price}, which is not a positive finite number"]
+    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close {price}, a close must be a positive finite number"]
     assert not settings.DATA_CACHE_DIR.exists()  # and not kept
 
 
@@ -183,10 +183,10 @@ def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplo
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [
-        ("uneven", "an answer that is not what it should be (ValueError)"),
-        ("text", "an answer that is not what it should be (ValueError)"),
-        ("other symbol", "asked for MSFT it answers for 'OTHER'"),
-        ("huge", "an answer of more than 16 MiB"),
+        ("uneven", "the answer is not a price history (ValueError)"),
+        ("text", "the answer is not a price history (ValueError)"),
+        ("other symbol", "asked for MSFT, it answered with 'OTHER'"),
+        ("huge", "the answer is larger than 16 MiB"),
     ],
 )
 def test_answer_that_is_no_series_of_the_symbol_is_refused_and_auto_goes_on_and_says_so(yahoo, settings, caplog, behaviour, message):
@@ -197,7 +197,7 @@ def test_answer_that_is_no_series_of_the_symbol_is_refused_and_auto_goes_on_and_
     assert str(caught.value) == f"Yahoo Finance: {message}."
     assert not settings.DATA_CACHE_DIR.exists()
     assert load_closes("MSFT", "2022-01-01", LAST, settings=settings).source == "snapshot"
-    assert f"Not used: yahoo: Yahoo Finance: {message}." in caplog.messages
+    assert f"Skipped yahoo: Yahoo Finance: {message}." in caplog.messages
 
 
 def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, settings):
@@ -237,7 +237,7 @@ def test_cache_that_cannot_be_written_does_not_lose_the_download(yahoo, settings
     (tmp_path / "file").touch()
     elsewhere = settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"})
     assert len(download(elsewhere)) == len(yahoo.dates)
-    assert any(record.message.startswith("Not cached: ") for record in caplog.records)
+    assert any(record.message.startswith("The download is not cached in ") for record in caplog.records)
 
 
 def test_cache_stays_as_it_was_when_a_new_one_cannot_be_put_in_place(yahoo, settings, monkeypatch):
@@ -264,12 +264,12 @@ def test_auto_asks_yahoo_then_the_cache_then_the_snapshot(yahoo, settings, caplo
     yahoo.behave("half")
     cached = auto(settings)
     assert (cached.source, cached.last_date) == ("cache", LAST)
-    assert "Not used: yahoo: Yahoo Finance: it cannot be reached; 2 attempts." in caplog.messages
+    assert "Skipped yahoo: Yahoo Finance: it cannot be reached; 2 attempts." in caplog.messages
     assert f"MSFT: 120 closes to {LAST} from cache." in caplog.messages
     (settings.DATA_CACHE_DIR / "MSFT.csv").unlink()
     embedded = auto(settings)
     assert (embedded.source, embedded.last_date) == ("snapshot", "2022-12-28")
-    assert "Not used: cache: No cached download of MSFT in cache/." in caplog.messages
+    assert "Skipped cache: No cached download of MSFT in cache/." in caplog.messages
     assert "MSFT: 249 closes to 2022-12-28 from snapshot." in caplog.messages
 
 
@@ -278,7 +278,7 @@ def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
     (settings.DATA_CACHE_DIR / "MSFT.csv").write_bytes(b"date,close\n2024-01-02,abc\n")
     yahoo.behave("half")
     assert auto(settings).source == "snapshot"
-    assert any(message.startswith("Not used: cache: ") and "not as it was written" in message for message in caplog.messages)
+    assert any(message.startswith("Skipped cache: ") and "not as it was written" in message for message in caplog.messages)
 
 
 def test_auto_with_no_source_left_names_what_each_said(yahoo, settings):

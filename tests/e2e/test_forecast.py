@@ -74,7 +74,7 @@ def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, 
     time.sleep(2.1)
     body = ask(service).json()
     assert body["source"] == "cache"
-    why = "Yahoo Finance: it refuses further calls for now (HTTP 429)."
+    why = "Yahoo Finance: the rate limit is exceeded (HTTP 429)."
     assert body["warnings"][0] == f"{why} These closes are from the cache and end on {yahoo.dates[-1]}."
 
 
@@ -106,5 +106,5 @@ def test_a_server_without_pandas_answers_from_the_snapshot_and_says_how_to_get_m
     (tmp_path / "without" / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas', name='pandas')")
     body = ask(serve(PYTHONPATH=str(tmp_path / "without"))).json()
     assert (body["source"], body["as_of"]) == ("snapshot", "2022-12-28")
-    assert "pandas is not installed here (pip install -r requirements.txt)" in body["warnings"][0]
+    assert "pandas is not installed (pip install -r requirements.txt)" in body["warnings"][0]
     assert yahoo.paths == []

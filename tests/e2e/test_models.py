@@ -12,7 +12,8 @@ import requests
 from serving import wait_until
 
 from closes.snapshot import read_snapshot
-from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
+from models.publishing import publish, staging_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ from forecast.forecaster import Forecaster, check_windows
 from forecast.intervals import MAX_HORIZON
 from modelPredict import main
 from models.loading import load_forecaster
-from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
+from models.publishing import publish, staging_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 from processData import WINDOW, make_windows
 from settings import PROJECT_DIR
 
@@ -121,7 +122,7 @@ def test_window_unlike_the_training_is_warned_of_and_only_that(forecaster, windo
     warnings = forecaster.forecast(np.array([windows[0], unusual(windows[0])])).warnings
     assert warnings[0] == []
     for word in words:
-        assert any(word in warning for warning in warnings[1]), (word, warnings[1])
+        assert any(word in warning.text for warning in warnings[1]), (word, warnings[1])
 
 
 def test_a_split_is_named_even_by_a_model_that_has_seen_closes_that_far_apart(forecaster, windows):
@@ -201,7 +202,7 @@ def test_model_with_a_damaged_file_is_refused_naming_it(model_dir, name):
     (read_published(model_dir).folder / name).write_bytes(b"damaged")
     with pytest.raises(ModelUnavailableError) as caught:
         load_forecaster(model_dir)
-    assert caught.value.details == [f"{name} has another SHA-256 than it was published with"]
+    assert caught.value.details == [f"{name} has another SHA-256 than when it was published"]
 
 
 def test_compiled_form_made_from_other_files_is_refused(model_dir):

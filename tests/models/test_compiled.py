@@ -21,17 +21,8 @@ from forecast.runtime import Network
 from models import compiled
 from models.compiled import CompileError, compile_files, compile_model, main
 from models.loading import load_forecaster
-from models.store import (
-    KERAS_FILE,
-    METADATA_FILE,
-    ONNX_FILE,
-    SCALER_FILE,
-    current_version,
-    publish,
-    read_published,
-    replace_file,
-    staging_folder,
-)
+from models.publishing import publish, replace_file, staging_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, current_version, read_published
 from processData import WINDOW, make_windows, relative_to_last
 from settings import PROJECT_DIR
 
@@ -206,7 +197,7 @@ def test_a_swapped_file_is_refused_before_its_code_runs(keras, model_dir, tmp_pa
         path.write_bytes(content)
     done = compile_published(model_dir)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith(f"({name} has another SHA-256 than it was published with)")
+    assert done.stderr.splitlines()[-1].endswith(f"({name} has another SHA-256 than when it was published)")
     assert "Traceback" not in done.stderr
     with pytest.raises(ModelUnavailableError, match="not as published"):
         load_forecaster(model_dir)

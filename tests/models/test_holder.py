@@ -1,21 +1,21 @@
+"""The model that a worker serves, and how it follows publications."""
+
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
+from api.threads import every
 from errors import ModelUnavailableError
-from models import holder
+from models import holder as holder_module
 from models.holder import ModelHolder
-from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, publish, read_published, staging_folder
-
-
-@pytest.fixture(autouse=True)
-def _look_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holder, "LOOK_SECONDS", 0.0)
+from models.publishing import publish, staging_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 
 
 def publish_again(model_dir: Path, version: str) -> Path:
-    """Publish the same model under another name; its folder."""
+    """Publish the same model under another name; return its folder."""
     published = read_published(model_dir)
     with staging_folder(model_dir) as folder:
         for name in (KERAS_FILE, SCALER_FILE, ONNX_FILE):
@@ -23,7 +23,7 @@ def publish_again(model_dir: Path, version: str) -> Path:
         return publish(model_dir, published.metadata | {"model_version": version}, folder).folder
 
 
-def test_published_model_is_held(model_dir):
+def test_published_model_is_loaded(model_dir):
     holder = ModelHolder(model_dir)
     assert holder.current().version == read_published(model_dir).version
     assert holder.problem is None
@@ -31,26 +31,57 @@ def test_published_model_is_held(model_dir):
 
 def test_model_is_loaded_once_while_nothing_changes(model_dir):
     holder = ModelHolder(model_dir)
-    assert holder.current() is holder.current()
+    before = holder.current()
+    holder.refresh()
+    assert holder.current() is before
 
 
-def test_newly_published_model_is_taken_up(model_dir):
+def test_new_publication_is_loaded_by_refresh_and_not_by_a_request(model_dir):
     holder = ModelHolder(model_dir)
+    before = holder.current()
     publish_again(model_dir, "newer")
+    assert holder.current() is before
+    holder.refresh()
     assert holder.current().version == "newer"
     assert holder.problem is None
 
 
-def test_metadata_is_not_looked_at_again_too_soon(model_dir, monkeypatch):
+def test_request_during_a_slow_load_is_answered_by_the_old_model(model_dir, monkeypatch):
     holder = ModelHolder(model_dir)
-    before = holder.current().version
-    monkeypatch.setattr("models.holder.LOOK_SECONDS", 3600.0)
+    before, loading, go_on = holder.current(), threading.Event(), threading.Event()
+    load = holder_module.load_forecaster
+
+    def load_slowly(*arguments, **options):
+        loading.set()
+        assert go_on.wait(10)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(holder_module, "load_forecaster", load_slowly)
     publish_again(model_dir, "newer")
-    assert holder.current().version == before
+    refresh = threading.Thread(target=holder.refresh)
+    refresh.start()
+    assert loading.wait(10)
+    assert holder.current() is before
+    go_on.set()
+    refresh.join()
+    assert holder.current().version == "newer"
+
+
+def test_idle_worker_follows_a_publication_without_any_request(model_dir, monkeypatch):
+    holder, loaded = ModelHolder(model_dir), threading.Event()
+    load = holder_module.load_forecaster
+    monkeypatch.setattr(holder_module, "load_forecaster", lambda *arguments, **options: (load(*arguments, **options), loaded.set())[0])
+    every(0.01, holder.refresh)
+    publish_again(model_dir, "newer")
+    assert loaded.wait(10)
+    shutil.rmtree(model_dir)  # an answer after this can only come from memory
+    wait_for = threading.Event()
+    while holder.current().version != "newer":
+        assert not wait_for.wait(0.01)
 
 
 @pytest.mark.parametrize("damage", ["file", "metadata", "gone"])
-def test_old_model_is_kept_when_the_new_one_is_corrupt_and_the_problem_is_said_once(model_dir, caplog, damage):
+def test_current_model_is_kept_when_the_new_one_is_corrupt_and_the_problem_is_logged_once(model_dir, caplog, damage):
     holder = ModelHolder(model_dir)
     before = holder.current()
     folder = publish_again(model_dir, "newer")
@@ -61,43 +92,47 @@ def test_old_model_is_kept_when_the_new_one_is_corrupt_and_the_problem_is_said_o
     else:
         shutil.rmtree(model_dir)
     for _ in range(3):
+        holder.refresh()
         assert holder.current() is before
     assert holder.problem
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_model_is_taken_up_once_it_is_mended(model_dir):
+def test_corrupt_model_is_loaded_once_it_is_repaired(model_dir):
     holder = ModelHolder(model_dir)
     folder = publish_again(model_dir, "newer")
     content = (folder / ONNX_FILE).read_bytes()
     (folder / ONNX_FILE).write_bytes(b"corrupt")
-    holder.current()
+    holder.refresh()
     assert holder.problem
-    (folder / ONNX_FILE).write_bytes(content)  # metadata.json stays as it is
+    (folder / ONNX_FILE).write_bytes(content)  # metadata.json is unchanged
+    holder.refresh()
     assert holder.current().version == "newer"
     assert holder.problem is None
 
 
-def test_without_a_model_there_never_was_one_and_the_first_is_taken_up(model_dir, tmp_path):
+def test_first_publication_is_loaded(model_dir, tmp_path):
     later = tmp_path / "later"
     holder = ModelHolder(later)
     for _ in range(2):
+        holder.refresh()
         with pytest.raises(ModelUnavailableError, match="No model is published yet") as caught:
             holder.current()
         assert caught.value.details == ["metadata.json is missing"]
     model_dir.rename(later)
+    holder.refresh()
     assert holder.current().version == read_published(later).version
     assert holder.problem is None
 
 
-def test_a_worker_that_starts_while_the_new_model_is_damaged_takes_the_one_before_and_says_so(model_dir, caplog):
+def test_worker_that_starts_while_the_new_model_is_damaged_serves_the_previous_one(model_dir, caplog):
     before = publish_again(model_dir, "whole")
     damaged = publish_again(model_dir, "damaged")
     (damaged / ONNX_FILE).write_bytes(b"broken")
     holder = ModelHolder(model_dir)
     assert holder.current().version == before.name
     assert "damaged" in holder.problem
-    assert "whole, the one before, serves meanwhile" in caplog.text
+    assert "Serving the previous model, whole." in caplog.text
     (before / SCALER_FILE).write_bytes(b"broken")
     with pytest.raises(ModelUnavailableError, match="damaged"):
         ModelHolder(model_dir).current()

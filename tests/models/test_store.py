@@ -9,20 +9,8 @@ from publishing import FILES, is_whole, publish_version, versions
 
 from errors import ModelUnavailableError
 from models import store
-from models.store import (
-    KEPT_VERSIONS,
-    KERAS_FILE,
-    METADATA_FILE,
-    ONNX_FILE,
-    SCALER_FILE,
-    PublishedMeanwhileError,
-    publish,
-    read_published,
-    record_run,
-    replace_file,
-    rollback,
-    staging_folder,
-)
+from models.publishing import KEPT_VERSIONS, PublishedMeanwhileError, publish, record_run, replace_file, rollback, staging_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 from storage import sha256
 
 
@@ -309,7 +297,7 @@ def test_a_file_is_read_and_checked_at_once(tmp_path):
     (published.folder / SCALER_FILE).write_bytes(b"swapped after read_published")
     with pytest.raises(ModelUnavailableError, match="not as published") as caught:
         published.read(SCALER_FILE)
-    assert caught.value.details == [f"{SCALER_FILE} has another SHA-256 than it was published with"]
+    assert caught.value.details == [f"{SCALER_FILE} has another SHA-256 than when it was published"]
     (published.folder / SCALER_FILE).unlink()
     with pytest.raises(ModelUnavailableError, match="not as published") as caught:
         published.read(SCALER_FILE)

@@ -14,17 +14,8 @@ from publishing import is_whole, publish_version, versions
 
 from errors import ModelUnavailableError
 from models import store
-from models.store import (
-    KEPT_VERSIONS,
-    KERAS_FILE,
-    METADATA_FILE,
-    ONNX_FILE,
-    SCALER_FILE,
-    read_published,
-    record_run,
-    replace_file,
-    rollback,
-)
+from models.publishing import KEPT_VERSIONS, record_run, replace_file, rollback
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 
 # Python 3.12 on; what the children do needs none of the threads
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, PublishedModel, publish, staging_folder
+from models.publishing import publish, staging_folder
+from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, PublishedModel
 
 FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE)
 

@@ -17,7 +17,8 @@ import pytest
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
-from models.store import current_version, publish, read_published, record_run, staging_folder
+from models.publishing import publish, record_run, staging_folder
+from models.store import current_version, read_published
 from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import locked

@@ -1,0 +1,33 @@
+"""Warnings about a series of closes or a forecast made from it.
+
+A warning is not an error: the forecast is still returned. Programs switch on `code`; people read `text`.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+POSSIBLE_SPLIT = "possible_split"  # a close is about half or twice the close before it
+MISSING_DAYS = "missing_days"  # more than a week without closes
+OLD_DATA = "old_data"  # the last close is more than a few days old
+SOURCE_FALLBACK = "source_fallback"  # Yahoo Finance failed; the closes come from the cache or the snapshot
+UNLIKE_TRAINING_RANGE = "unlike_training_range"  # closes further from the last close than any in training
+UNLIKE_TRAINING_VOLATILITY = "unlike_training_volatility"  # volatility outside the range seen in training
+
+
+@dataclass(frozen=True)
+class SeriesWarning:
+    """A reason to trust a forecast less.
+
+    Attributes:
+        code: one of the constants of this module.
+        day: the day that the warning is about, ISO 8601; None if it is about no single day or the days are unknown.
+        text: one sentence for people.
+    """
+
+    code: str
+    day: str | None
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the form used in JSON."""
+        return asdict(self)
