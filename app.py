@@ -1,6 +1,6 @@
 """The service over HTTP: routes, create_app(), and the command that serves.
 
-    python app.py       serves on http://127.0.0.1:8010 with gunicorn, the MLflow UI on 8020 beside it
+    python app.py       serves http://127.0.0.1:8010 with gunicorn, and the MLflow UI on 8020
 
 Only this module, requestBody.py, answers.py and fastPredict.py know HTTP. Every answer to a program is JSON, every error
 {"error": "<one sentence>", "details": [...]}.
@@ -95,7 +95,7 @@ def predict() -> Response:
     :raise 400: the body is not JSON.
     :raise 401: the API key is missing or wrong.
     :raise 415: it is not declared as JSON.
-    :raise 422: it is no window of 60 positive closes.
+    :raise 422: it is not a window of 60 positive closes.
     :raise 503: there is no model that can be trusted.
     """
     body, room = read_body(), current_app.extensions["room"]
@@ -313,7 +313,7 @@ def _add_compression(app: Flask) -> None:
 
 
 def _open_to_others(app: Flask, settings: Settings) -> None:
-    """Let pages of other hosts call, and proxies say whom they ask for, where the settings allow it."""
+    """Allow pages of other origins and trust proxy headers, as far as the settings say."""
     if settings.CORS_ORIGINS:
         from flask_cors import CORS
 
@@ -324,7 +324,7 @@ def _open_to_others(app: Flask, settings: Settings) -> None:
         from werkzeug.middleware.proxy_fix import ProxyFix
 
         n = settings.TRUSTED_PROXIES
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as Flask's documentation has it
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # from Flask's documentation
 
 
 def _check_start(settings: Settings) -> None:
@@ -343,7 +343,7 @@ def _check_start(settings: Settings) -> None:
 
 
 def _run_gunicorn() -> None:
-    """Become gunicorn's master; what this process has imported is shared with the workers, which start in no time."""
+    """Become gunicorn's master. Workers share what this process has imported, so they start fast."""
     import gunicorn.__main__
     from gunicorn.app.wsgiapp import WSGIApplication
 

@@ -19,7 +19,7 @@ from settings import PROJECT_DIR, SettingError, Settings
 from tracking import ui
 
 MAX_CONNECTIONS = 1000  # of a worker; more wait in the kernel
-OTHER_FILES = 200  # that a worker may have open beside them
+OTHER_FILES = 200  # further files that a worker may have open
 
 sys.stderr = stderr.ErrorStream()
 try:
@@ -47,7 +47,7 @@ timeout = 60
 graceful_timeout = 8  # for the requests under way; docker stop kills after 10 s
 keepalive = 30  # seconds for the next request's head to arrive
 worker_connections = MAX_CONNECTIONS
-forwarded_allow_ips = ""  # no header tells where a request comes from, but for those of TRUSTED_PROXIES: see app.py
+forwarded_allow_ips = ""  # gunicorn trusts no proxy headers; app.py handles TRUSTED_PROXIES
 control_socket_disable = True  # else gunicorn writes to the home folder
 worker_tmp_dir = None
 
@@ -59,7 +59,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """A worker is born, with the master's way of handling signals: one that ends it now would be lost, and the end wait for it in vain."""
+    """Reset the signal handlers that a new worker inherits from the master. Otherwise an early SIGTERM would be lost."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 

@@ -49,7 +49,7 @@ def load_closes(
 
     Raises:
         DataUnavailableError: no source has them, or the symbol is none.
-        InvalidClosesError: the source has them, but they are no sound series.
+        InvalidClosesError: the source has them, but they are not a valid series.
     """
     check_symbol(symbol)
     symbol = symbol.upper()

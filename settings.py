@@ -50,70 +50,67 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0 for every interface, :: for those of IPv6 too.")
+    HOST: str = Field("127.0.0.1", description="Address that the API listens on; 0.0.0.0: all interfaces, :: all interfaces with IPv6.")
     PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
     WEB_CONCURRENCY: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),
         ge=1,
         le=64,
-        description="Worker processes; the default is one a core, at most 4.",
+        description="Worker processes; the default is one per core, at most 4.",
     )
     API_KEY: SecretStr = Field(
         SecretStr(""),
-        description="If set, /predict, /forecast and /monitor ask for it in the header X-API-Key; several, separated by commas, "
-        "are all taken; empty: open to everyone.",
+        description="If set, /predict, /forecast and /monitor require it in the header X-API-Key; separate several keys "
+        "with commas; empty: open to everyone.",
     )
-    API_KEY_FILE: str = Field("", description="A file with further API keys, one a line, for example a Docker secret.")
+    API_KEY_FILE: str = Field("", description="A file with further API keys, one per line, for example a Docker secret.")
     RATE_LIMIT: Annotated[str, AfterValidator(_check_rate)] = Field(
         "",
-        description="How often one client may call what asks for the API key, for example 600/minute; each worker counts on its own; "
-        "empty: as often as it likes.",
+        description="How often one client may call the routes that need the API key, for example 600/minute; each worker counts on its "
+        "own; empty: no limit.",
     )
     CORS_ORIGINS: Annotated[str, AfterValidator(_check_origins)] = Field(
         "",
-        description="Whose pages may call the service from a browser, such as https://a.example,https://b.example; empty: its own alone.",
+        description="Origins whose pages may call the service from a browser, such as https://a.example,https://b.example; "
+        "empty: only its own.",
     )
     TRUSTED_PROXIES: int = Field(
         0,
         ge=0,
         le=9,
-        description="How many proxies before the service say in X-Forwarded-For, -Proto and -Host who asks for what; 0: none is believed.",
+        description="Number of proxies in front of the service whose X-Forwarded-For, -Proto and -Host headers are trusted; 0: none.",
     )
-    ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is a line of JSON on stderr.")
-    REQUEST_TIMEOUT: float = Field(
-        30.0, gt=0, le=600, description="Seconds within which a body must have arrived, and an answer been taken."
-    )
+    ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether to write one line of JSON per request to stderr.")
+    REQUEST_TIMEOUT: float = Field(30.0, gt=0, le=600, description="Seconds for a body to arrive, and for a client to receive an answer.")
     MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the model.")
     REQUEST_LOG: SettingPath = Field(
-        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line a /predict request."
+        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line per /predict request."
     )
-    REQUEST_LOG_MAX_BYTES: int = Field(
-        64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, from which on it goes on in a new file; 0: never."
-    )
-    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Old files of the request log that are kept; .1 is the newest.")
-    MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API's start also starts the MLflow UI.")
+    REQUEST_LOG_MAX_BYTES: int = Field(64 * 1024 * 1024, ge=0, description="Size in bytes at which the request log is rotated; 0: never.")
+    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Number of old request log files to keep; .1 is the newest.")
+    MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether to start the MLflow UI together with the API.")
     MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
     MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")
     MLFLOW_UI_URL: str = Field(
-        "", pattern=r"^(https?://\S+)?$", description="Where /mlflow redirects to; empty: this host, MLFLOW_UI_PORT."
+        "", pattern=r"^(https?://\S+)?$", description="Address that /mlflow redirects to; empty: this host and MLFLOW_UI_PORT."
     )
     MLFLOW_TRACKING_URI: str = Field(
         f"sqlite:///{PROJECT_DIR}/mlruns/mlflow.db",
         min_length=1,
-        description="Where training logs its runs: a SQLite file (default: under mlruns/) or a tracking server, whose UI is used then.",
+        description="Where training logs its runs: a SQLite file (default: under mlruns/) or a tracking server, whose UI is then used.",
     )
     DATA_CACHE_DIR: SettingPath = Field(
-        Path("data/cache"), validate_default=True, description="Folder of the closes downloaded from Yahoo Finance."
+        Path("data/cache"), validate_default=True, description="Folder of the cached downloads from Yahoo Finance."
     )
     YAHOO_URL: str = Field(
         "",
         pattern=r"^(https?://\S+[^/])?$",
-        description="A server to ask instead of Yahoo Finance's own, for example a proxy; empty: Yahoo Finance.",
+        description="Server to use instead of Yahoo Finance's own, for example a proxy; empty: Yahoo Finance.",
     )
-    YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Seconds that one call to Yahoo Finance may take.")
-    YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Further attempts after a failed call to Yahoo Finance.")
+    YAHOO_TIMEOUT: float = Field(10.0, gt=0, le=300, description="Timeout of one call to Yahoo Finance, in seconds.")
+    YAHOO_RETRIES: int = Field(2, ge=0, le=10, description="Number of retries after a failed call to Yahoo Finance.")
     FORECAST_TTL: float = Field(
-        900.0, ge=1, le=86400, description="Seconds that /forecast uses a download before it asks Yahoo Finance anew."
+        900.0, ge=1, le=86400, description="Seconds that /forecast uses a cached download before it asks Yahoo Finance again."
     )
 
     @property

@@ -30,7 +30,7 @@ class Gatekeeper:
         return self._limiter is not None
 
     def admits(self, key: str) -> bool:
-        """Whether someone with this API key, empty for none, may ask; the time it takes tells nothing of the right ones."""
+        """Whether someone with this API key, empty for none, may call. Compares in constant time."""
         if not self._keys:
             return True
         given = key.encode()

@@ -1,7 +1,7 @@
 """How answers look: JSON, an error for whatever goes wrong, the headers that all have, and whole answers in bytes for those without Flask.
 
 The policy lets the page load from its own server alone, and run no script or style that stands in the page itself. Nobody may show the
-page in a frame, take an answer for something else than it says it is, or learn from a link where its reader came from.
+page in a frame, interpret an answer as another content type, or see the address that a link was followed from.
 """
 
 import logging
@@ -44,7 +44,7 @@ HTTP_ERRORS = {
     405: "This address does not take this method; the calls are listed at /apidocs.",
     408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
-    417: "Expectations other than 100-continue are not met.",
+    417: "Only the expectation 100-continue is supported.",
     431: "The headers are too many or too long.",
     500: "The server failed; its log has the reason.",
     501: "This transfer coding is not supported.",
@@ -85,7 +85,7 @@ def error_answer(error: Exception) -> ResponseReturnValue:
 
 
 def refuse(service: ForecastService, status: int, client: str) -> bytes:
-    """The whole answer to what is no sound request in HTTP, counted and with a line on stderr."""
+    """The complete answer to invalid HTTP. Counts the request and writes its line of the access log."""
     asked = Asked(service.access_log.id_for(), client, "", "")
     service.record("unmatched", asked, status, time.perf_counter())
     content = to_json({"error": HTTP_ERRORS.get(status, HTTP_ERRORS[400]), "details": [f"request {asked.id}"] if status == 500 else []})

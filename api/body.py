@@ -19,7 +19,7 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_WINDOWS = 1024
 MAX_DETAILS = 5
 MAX_HELD_BYTES = 16 * 1024 * 1024  # by the bodies of all requests that one worker is answering
-LARGE_BYTES = 64 * 1024  # of a body, from which on it waits for its turn
+LARGE_BYTES = 64 * 1024  # a body of this size or larger waits for its turn
 READ_BYTES = 64 * 1024
 RETRY_SECONDS = 1
 Close = Annotated[FiniteFloat, Field(gt=0)]
@@ -53,7 +53,7 @@ class RequestError(Exception):
 class Room:
     """How many bytes the bodies of a worker's requests hold together: each counts from its arrival until it is answered.
 
-    What is made of a large body takes five times its size, so while it waits it stays as it came.
+    A parsed body takes five times its size, so a large body stays unparsed while it waits.
     """
 
     def __init__(self, turns: int, max_bytes: int = MAX_HELD_BYTES) -> None:
@@ -62,7 +62,7 @@ class Room:
         self._turns = threading.Semaphore(turns)  # made in the worker, so gevent's where gevent serves
 
     def turn(self, size: int) -> AbstractContextManager[object]:
-        """Wait until a body of so many bytes may be read and answered; a small one may at once."""
+        """Wait until a body of this size may be read and answered. Small bodies do not wait."""
         return self._turns if size >= LARGE_BYTES else nullcontext()
 
     def take(self, size: int) -> None:
@@ -81,7 +81,7 @@ class Room:
 
 
 def read_body() -> bytearray:
-    """The body of /predict, which takes up room as it arrives: who sends slowly does not hold more than what has come.
+    """The body of /predict, reserved as it arrives: a slow client holds only the bytes that it has sent.
 
     app.py gives back the room that it holds, `g.held` bytes.
     """

@@ -24,7 +24,7 @@ from monitoring.accesslog import Asked
 
 REQUEST_LINE = b"POST /predict HTTP/1.1"
 HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*)[ \t]*")
-# Headers that do not change what a request means, or that are heeded here; with any other, a request is not usual.
+# Headers that do not change the meaning of a request, or that are handled here. A request with any other header goes to Flask.
 KNOWN = frozenset({
     b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
     b"content-type", b"content-length", b"x-api-key",
@@ -50,7 +50,7 @@ def read_head(head: bytes) -> Head | None:
     length, connection = headers.get(b"content-length", b""), headers.get(b"connection", b"keep-alive").lower()
     is_usual = (
         line == REQUEST_LINE
-        and len(headers) == len(lines)  # each is sound, none comes twice
+        and len(headers) == len(lines)  # each is valid, none is repeated
         and max(map(len, lines)) <= LINE_BYTES
         and headers.keys() <= KNOWN
         and b"host" in headers
@@ -64,7 +64,7 @@ def read_head(head: bytes) -> Head | None:
 
 
 class FastPredict:
-    """The short road of one worker."""
+    """The direct path of one worker."""
 
     def __init__(self, service: ForecastService) -> None:
         self._service = service
@@ -97,7 +97,7 @@ class FastPredict:
 
 
 def _window(body: bytes) -> Floats | None:
-    """The window (60,) of a sound body; None where it asks for more. What was parsed is gone before the request waits for its forecast.
+    """The window (60,) of a valid body; None if it has options. The parsed body is freed before the request waits for its forecast.
 
     Raises:
         ValidationError: it is not sound.

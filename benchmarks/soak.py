@@ -93,7 +93,7 @@ class Soak:
 
 
 def kinds() -> list[Kind]:
-    """All that is asked for, right and wrong."""
+    """All requests of the load, valid and invalid."""
     chance = random.Random(0)
 
     def window() -> list[float]:

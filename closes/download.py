@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def download_closes(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> Closes:
     """Adjusted closes from Yahoo Finance, from `start` to `end`, both included; `seconds` limits all calls together.
 
-    The whole series since FIRST_DAY is asked for and kept in the cache: a short download would take the place of a long one there.
+    Downloads and caches the whole series since FIRST_DAY, because a short download would replace a long one in the cache.
 
     Raises:
         UnknownSymbolError: Yahoo Finance has none.

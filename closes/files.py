@@ -51,7 +51,7 @@ def read_csv(path: Path, symbol: str = "CSV") -> Closes:
         wrong = zip(frame.index[missing] + 2, frame[missing][date_column], frame[missing][close_column], strict=True)
         details = [f"line {line}: date {day!r}, close {price!r}" for line, day, price in itertools.islice(wrong, 5)]
         raise InvalidClosesError(
-            f"{path}: {missing.sum()} rows without a date (YYYY-MM-DD) or a number as close; mend or remove them.", details
+            f"{path}: {missing.sum()} rows without a date (YYYY-MM-DD) or a number as close; fix or remove them.", details
         )
     days_read, closes_read = _as_arrays(dates, prices)
     check_series(days_read, closes_read, (frame.index + 2).tolist())

@@ -91,11 +91,11 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats, lines: Sequence[
     for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:5]:
         problems.append(f"{place[index]}{dates[index]} has the close {float(prices[index])!r}, which is not a positive finite number")
     if problems:
-        raise InvalidClosesError("The closes are not a sound daily series.", problems)
+        raise InvalidClosesError("The closes are not a valid daily series.", problems)
 
 
 def warn_of_oddities(closes: Closes) -> None:
-    """Log what is no error but may be none of the market's doing: moves like a split, days without closes."""
+    """Log suspicious data that is not an error: moves like a split, days without closes."""
     for warning in split_warnings(closes.prices, closes.dates):
         log.warning("%s: %s", closes.symbol, warning)
     for index in np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:3]:

@@ -25,5 +25,5 @@ def check_symbol(symbol: str) -> None:
 
 
 def symbol_of(path: Path) -> str:
-    """What a CSV file's closes are called where nobody says: MSFT for msft.csv, CSV for a name that is no symbol."""
+    """The default symbol of a CSV file: MSFT for msft.csv, CSV if the file name is not a valid symbol."""
     return path.stem.upper() if SYMBOL.fullmatch(path.stem) else "CSV"

@@ -68,7 +68,7 @@ def fetch_history(symbol: str, start: str, end: str, settings: Settings, seconds
         DataUnavailableError: it answered something else.
     """
     yf.config.debug.hide_exceptions = False
-    warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module="yfinance")  # its use of pandas is not ours to mend
+    warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module="yfinance")  # yfinance's own use of pandas
     attempts = 1 if seconds else settings.YAHOO_RETRIES + 1
     for attempt in range(1, attempts + 1):
         try:

@@ -97,12 +97,12 @@ class Forecaster:
             found = warnings[row]
             if low[row] < low_limit or high[row] > high_limit:
                 found.append(
-                    f"The window is unlike all that the model was trained on: its closes are {low[row]:.3g} to {high[row]:.3g} "
+                    f"The window differs from all training data: its closes are {low[row]:.3g} to {high[row]:.3g} "
                     f"times its last close, in training {low_limit:.3g} to {high_limit:.3g}."
                 )
             if not calm <= volatility[row] <= wild:
                 found.append(
-                    f"The window is unlike all that the model was trained on: its daily volatility is {volatility[row]:.2%}, "
+                    f"The window differs from all training data: its daily volatility is {volatility[row]:.2%}, "
                     f"in training {calm:.2%} to {wild:.2%}."
                 )
             found.extend(split_warnings(windows[row]))

@@ -1,4 +1,4 @@
-"""The model that a server answers with: taken up when one is published, kept when a new one cannot be trusted.
+"""The model that a worker serves. Follows publications, and keeps the old model if a new one is damaged.
 
 A worker that starts while the published one cannot be trusted takes the one before, as the others do who had it already.
 """
@@ -36,7 +36,7 @@ class ModelHolder:
         self._look()
 
     def current(self) -> Forecaster:
-        """The forecaster; a model published since is taken up within a second.
+        """The forecaster. A newly published model is loaded within a second.
 
         Raises:
             ModelUnavailableError: there never was a valid one.

@@ -52,7 +52,7 @@ class PublishedModel:
         return str(self.metadata["model_version"])
 
     def read(self, name: str) -> bytes:
-        """The content of one of the version's files: what is read is what is checked, whoever swaps the file meanwhile.
+        """The content of one of the version's files. Checks the bytes that it returns, even if the file is replaced in between.
 
         Raises:
             ModelUnavailableError: it is not as published.
@@ -80,7 +80,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
         raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [MISSING]) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
-            f"The published model's {METADATA_FILE} cannot be read. Publish anew: python modelTrain.py",
+            f"The published model's {METADATA_FILE} cannot be read. Publish a new model: python modelTrain.py",
             [f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"],
         ) from None
     problems = problems_of(folder, sums, only)
@@ -93,7 +93,7 @@ def _not_as_published(version: str, problems: list[str]) -> ModelUnavailableErro
     """The error about files that must not be used."""
     return ModelUnavailableError(
         f"The files of the published model {version} are not as published. "
-        "Go back with python modelTrain.py --rollback, or publish anew with python modelTrain.py",
+        "Go back with python modelTrain.py --rollback, or publish a new model with python modelTrain.py",
         problems,
     )
 
@@ -174,7 +174,7 @@ def rollback(model_dir: Path) -> PublishedModel:
 
 
 def replace_file(model_dir: Path, version: str, name: str, content: bytes) -> None:
-    """Put one of a version's files in its place anew, after it was lost, and record its sum.
+    """Restore a lost file of a version and record its checksum.
 
     A kill between the two leaves a file that is refused as long as this is not done again.
     """
@@ -205,7 +205,7 @@ def _amend(model_dir: Path, folder: Path, **changes: Any) -> bool:
 
 @contextmanager
 def staging_folder(model_dir: Path) -> Iterator[Path]:
-    """An empty folder beside the versions to write a new one into; gone afterwards if it was not published."""
+    """An empty folder next to the versions, for a new one. Removed afterwards if it was not published."""
     versions = model_dir / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=versions, prefix=STAGING_PREFIX))

@@ -1,4 +1,4 @@
-"""One structured line a request on stderr, and the id that it shares with the answer's header X-Request-ID.
+"""The access log: one line of JSON per request on stderr, with the id that the answer's header X-Request-ID has too.
 
     {"time":"2026-11-24T21:56:12.123Z","id":"8f3a9c01-1f","client":"127.0.0.1","method":"POST","path":"/predict","status":200,"seconds":0.0005}
 

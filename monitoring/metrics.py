@@ -135,7 +135,7 @@ class Metrics:
         found[1].observe(seconds)
 
     def text(self, *further: Collector) -> bytes:
-        """All metrics of all workers in Prometheus' text format, and what else is to be told."""
+        """All metrics of all workers, and those of further collectors, in Prometheus' text format."""
         registry = self._own
         if _folder is not None:
             registry = CollectorRegistry()
@@ -178,13 +178,13 @@ class LiveCollector(Collector):
         """Figures that there are too few closes for have no sample."""
         live, drift = self._accuracy, self._drift
         gauges = (
-            ("forecast_live_samples", "Forecasts whose close has come.", live["n"]),
+            ("forecast_live_samples", "Forecasts whose close is known.", live["n"]),
             ("forecast_live_caught_up", "1 once the request log is read to its end, else 0.", float(live["caught_up"])),
             ("forecast_live_rmse", "Root mean squared error of the forecast log returns.", live["rmse"]),
             ("forecast_live_naive_rmse", "The same of repeating the last close.", live["naive_rmse"]),
             ("forecast_drift_samples", "Daily returns that drift is judged on.", drift["n"]),
             ("forecast_drift_distance", "Kolmogorov-Smirnov distance from the training's returns.", drift["ks_distance"]),
-            ("forecast_drift_threshold", "Distance from which on it is drift.", drift["threshold"]),
+            ("forecast_drift_threshold", "Distance above which there is drift.", drift["threshold"]),
         )
         for name, text, value in gauges:
             family = GaugeMetricFamily(name, text)

@@ -1,6 +1,6 @@
-"""A stderr that makes nobody wait.
+"""A non-blocking stderr.
 
-Where whatever reads a service's stderr stands still, a write to it would, and with it the worker and all its connections, or the master at
+If the reader of stderr hangs, a normal write blocks, and with it the worker and all its connections, or the master at
 its end. Here what finds no room is left out.
 """
 

@@ -1,4 +1,4 @@
-"""HTTP: the calls beside /predict and /forecast, on the published model."""
+"""HTTP: all calls except /predict and /forecast, with the published model."""
 
 import json
 import re

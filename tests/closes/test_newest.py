@@ -97,7 +97,7 @@ def test_a_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
         ("slow", "Yahoo Finance: no answer within 0.5 s."),
         ("half", "Yahoo Finance: it cannot be reached."),
         ("empty", f"Yahoo Finance has no closes of MSFT from 2010-01-01 to {TODAY - timedelta(days=1)}."),
-        ("zero", "The closes are not a sound daily series."),
+        ("zero", "The closes are not a valid daily series."),
     ],
 )
 def test_where_yahoo_fails_the_last_download_answers_with_a_warning(cached, yahoo, behaviour, reason):

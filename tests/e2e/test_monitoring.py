@@ -1,4 +1,4 @@
-"""What deploy/monitoring has for Prometheus, held against the real promtool and a real Prometheus."""
+"""The files in deploy/monitoring, tested with promtool and a real Prometheus."""
 
 import json
 import re

@@ -74,7 +74,7 @@ def test_chart_tells_the_values_under_the_pointer(page, server):
 def test_warnings_of_the_answer_are_shown(page):
     page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.get_by_role("list", name="Warnings")).to_contain_text("unlike all that the model was trained on")
+    expect(page.get_by_role("list", name="Warnings")).to_contain_text("differs from all training data")
     forecast(page)
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
 
@@ -260,7 +260,7 @@ REFUSED = {
     "a large file": lambda page: page.get_by_label("Load a CSV file").set_input_files(
         {"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 1_000_001}
     ),
-    "what is no symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
+    "not a symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
     "a symbol without closes": lambda page: fill_and_ask(page, "Stock symbol", "ACME", "Forecast 20 days"),
     "what the server refuses": lambda page: fill_and_ask(page, "60 closes, oldest first", "1 " * 59 + "1000000000", "Forecast"),
 }

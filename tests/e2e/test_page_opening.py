@@ -39,7 +39,7 @@ def expect_example(page: Page) -> None:
 
 
 def open_at(page: Page, address: str) -> None:
-    """Open the page anew: another hash alone would not load it."""
+    """Reload the page: a new hash alone would not load it."""
     page.goto("about:blank")
     page.goto(address)
 
