@@ -27,7 +27,7 @@ from api.body import MAX_BODY_BYTES, PredictMany, RequestError, Room, check_body
 from api.direct import FastPredict
 from api.page import OpeningForecast, embedded
 from api.service import COMPUTING_THREADS, ForecastService, open_request_log
-from api.threads import beside
+from api.threads import run_in_thread
 from closes.newest import MAX_CLOSES
 from closes.series import split_warnings
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
@@ -205,7 +205,7 @@ def notebook() -> Response:
 
 def documentation(**_: str) -> ResponseReturnValue:
     """Swagger UI, its files and the contract that it shows."""
-    response = Response.from_app(beside(_swagger_app), request.environ)
+    response = Response.from_app(run_in_thread(_swagger_app), request.environ)
     if response.status_code >= 400:  # in its own words, for its own page
         response.close()
         raise RequestError(response.status_code, HTTP_ERRORS.get(response.status_code, response.status))

@@ -1,12 +1,12 @@
-"""The usual request, one window to POST /predict, answered on the connection itself.
+"""The direct path: answers the usual request, one window to POST /predict, on the connection itself.
 
-The way through gunicorn and Flask would cost as much as the forecast.
+gunicorn's parser and Flask would cost as much as the forecast.
 
-    head = read_head(b"POST /predict HTTP/1.1 ...")              None: not usual
-    FastPredict(service).answer(head, body, ...)    None: not to be answered with 200
+    head = read_head(b"POST /predict HTTP/1.1 ...")              None: not a usual request
+    FastPredict(service).answer(head, body, ...)    None: Flask must answer
 
-Whatever is not usual to the letter, or cannot be answered with 200, goes to gunicorn and Flask as it came, so app.py alone decides what an
-error says. Both roads give the same answer and the same line in the log (tests/test_fastPredict.py).
+Any other request, and any request that cannot be answered with 200, goes to gunicorn and Flask unchanged, so only app.py decides what an
+error says. Both paths give the same answer and the same line in the log (tests/api/test_direct.py).
 """
 
 import re

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from api.threads import beside
+from api.threads import run_in_thread
 from closes.newest import age_warnings
 from closes.series import Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
@@ -43,7 +43,7 @@ class OpeningForecast:
         """The example's closes and their forecast, as GET /forecast/MSFT?horizon=20&closes=250 gives them, with today's warnings."""
         version, made = self._made
         if version != forecaster.version:
-            made = beside(_forecast, forecaster)
+            made = run_in_thread(_forecast, forecaster)
             self._made = forecaster.version, made
         return made | {"warnings": age_warnings(_example()) + made["warnings"]}
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from api.access import Gatekeeper
 from api.batching import Batcher
-from api.threads import beside, in_gevent, in_threads
+from api.threads import in_gevent, in_threads, run_in_thread
 from closes.newest import NewestCloses
 from closes.series import Floats
 from errors import ModelUnavailableError
@@ -52,7 +52,7 @@ class ForecastService:
         metrics: what Prometheus collects.
         gauge: CPU and memory.
         gate: who may ask.
-        access_log: a line a request on stderr.
+        access_log: one line per request on stderr.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -132,7 +132,7 @@ class ForecastService:
         """Live accuracy and drift; while another request reads the log on, as that one's predecessor left them."""
         if self._live_lock.acquire(blocking=False):
             try:
-                beside(self._live.catch_up)
+                run_in_thread(self._live.catch_up)
             finally:
                 self._live_lock.release()
         try:

@@ -10,21 +10,21 @@ T = TypeVar("T")
 
 
 def in_gevent() -> bool:
-    """Whether gevent serves: one thread, one loop, many connections."""
+    """Whether this process is a gevent worker: one thread, one loop, many connections."""
     return bool(monkey.is_module_patched("socket"))
 
 
-def beside(work: Callable[..., T], *arguments: Any) -> T:
-    """Do long work in a thread of its own, so that a gevent worker goes on answering others meanwhile."""
+def run_in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run long work in a thread, so that a gevent worker can answer other requests in the meantime."""
     if not in_gevent():
-        return work(*arguments)  # Flask's own server: this is a thread
+        return work(*arguments)  # Flask's own server runs each request in a thread
     done: T = get_hub().threadpool.apply(work, arguments)
     return done
 
 
 def in_threads(number: int) -> Callable[..., Any]:
-    """The same in so many threads of its own: work beyond that waits."""
+    """Return a run_in_thread with its own pool of `number` threads. More work waits."""
     if not in_gevent():
-        return beside
+        return run_in_thread
     pool = ThreadPool(number)
     return lambda work, *arguments: pool.apply(work, arguments)

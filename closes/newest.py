@@ -1,12 +1,12 @@
-"""The newest closes of any symbol, for GET /forecast: what a worker remembers, what any worker has downloaded, else Yahoo Finance.
+"""The newest closes of a symbol, for GET /forecast: from the worker's memory, the cache that all workers share, or Yahoo Finance.
 
-    newest = NewestCloses(settings, beside=lambda work, *arguments: work(*arguments))
+    newest = NewestCloses(settings, run_in_thread=lambda work, *arguments: work(*arguments))
     newest.of("MSFT").closes.prices[-60:]
 
-A download serves for FORECAST_TTL seconds, in all workers through processData's cache. There is one download at a time in a worker, and
-one for a symbol over all workers; who waits takes what the first one brought. Where Yahoo Finance fails, an older download or the embedded
-snapshot answers with a warning, and it is left alone for a minute. A download takes 5 seconds at most, an answer 10, what it waits for
-others included (the first download in a worker also imports pandas and yfinance).
+A download is cached for FORECAST_TTL seconds, for all workers. A worker runs one download at a time, and only one worker downloads a
+symbol; requests that wait share its result. If Yahoo Finance fails, the service falls back to an older download or to the embedded
+snapshot, with a warning, and does not ask again for a minute. A download takes at most 5 seconds and an answer at most 10, including the
+wait for other downloads (the first download in a worker also imports pandas and yfinance).
 """
 
 import logging
@@ -32,19 +32,19 @@ from errors import DataUnavailableError, ForecastError, NoAnswerError, UnknownSy
 from settings import Settings
 
 log = logging.getLogger(__name__)
-MAX_SYMBOLS = 256  # that a worker remembers; whoever was asked for longest ago goes first
-MAX_CLOSES = 1000  # of each: 16 kB
-ANSWER_SECONDS = 10.0  # for others' downloads and the own one
-YAHOO_SECONDS = 5.0  # for all calls of a download
-POLL_SECONDS = 0.05  # how often the other workers' lock is tried
-RETRY_SECONDS = 60.0  # that Yahoo Finance is left alone after a failure
-UNKNOWN_SECONDS = 300.0  # that an unknown symbol is remembered
-OLD_DAYS = 5  # age of a last close that is no surprise: a weekend with holidays on both sides
+MAX_SYMBOLS = 256  # in a worker's memory; the least recently used symbol is evicted
+MAX_CLOSES = 1000  # per symbol: 16 kB
+ANSWER_SECONDS = 10.0  # limit of an answer, including the wait for other downloads
+YAHOO_SECONDS = 5.0  # limit of all calls of a download
+POLL_SECONDS = 0.05  # between two attempts to get another worker's lock
+RETRY_SECONDS = 60.0  # pause after a failure of Yahoo Finance
+UNKNOWN_SECONDS = 300.0  # for which an unknown symbol is cached
+OLD_DAYS = 5  # normal age of a last close: a weekend with holidays on both sides
 
 
 @dataclass(frozen=True)
 class Newest:
-    """The newest closes of a symbol, up to MAX_CLOSES, and sentences on why they may not be what was hoped for."""
+    """The newest closes of a symbol, up to MAX_CLOSES, and warnings about their source and age."""
 
     closes: Closes
     warnings: list[str]
@@ -52,29 +52,29 @@ class Newest:
 
 @dataclass(frozen=True)
 class Kept:
-    """What came of looking for a symbol's closes, and until when (time.monotonic(), seconds) it need not be looked for again."""
+    """A cached result for a symbol: closes or an error, valid until `until` (time.monotonic(), seconds)."""
 
     outcome: Newest | ForecastError
     until: float
 
 
 class NewestCloses:
-    """The newest closes that one worker knows."""
+    """The newest closes of symbols, cached in one worker."""
 
-    def __init__(self, settings: Settings, beside: Callable[..., "Kept"]) -> None:
-        """Remember nothing yet; `beside(work, *arguments)` does work that takes long, in a gevent worker in a thread of its own."""
-        self._settings, self._beside = settings, beside
-        self._turn = threading.Lock()  # made in the worker, so gevent's where gevent serves: who waits does not hold up the loop
+    def __init__(self, settings: Settings, run_in_thread: Callable[..., "Kept"]) -> None:
+        """Remember nothing yet; `run_in_thread(work, *arguments)` does work that takes long, in a gevent worker in a thread of its own."""
+        self._settings, self._run_in_thread = settings, run_in_thread
+        self._turn = threading.Lock()  # created in the worker, so a gevent worker gets gevent's lock, which does not block the loop
         self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._silent = ("", 0.0)  # why Yahoo Finance is not asked about any symbol, and until when (time.monotonic())
+        self._silent = ("", 0.0)  # last failure of Yahoo Finance, and until when it is not asked again (time.monotonic())
 
     def of(self, symbol: str) -> Newest:
         """The newest closes of a symbol.
 
         Raises:
-            InvalidSymbolError: it cannot be one.
+            InvalidSymbolError: the symbol is malformed.
             UnknownSymbolError: Yahoo Finance has no closes of it.
-            DataUnavailableError: no source can be had now.
+            DataUnavailableError: no source is available now.
         """
         check_symbol(symbol)
         symbol = symbol.upper()
@@ -83,23 +83,23 @@ class NewestCloses:
             with self._turn_for(symbol) as mine:
                 kept = self._recall(symbol)
                 if kept is None:
-                    kept = self._beside(self._look, symbol, mine)
+                    kept = self._run_in_thread(self._look, symbol, mine)
                     self._keep(symbol, kept)
         if isinstance(kept.outcome, ForecastError):
             raise type(kept.outcome)(str(kept.outcome), kept.outcome.details)
         return kept.outcome
 
     def _recall(self, symbol: str) -> Kept | None:
-        """What is remembered of a symbol."""
+        """The cached result for a symbol, or None if there is none or it has expired."""
         kept = self._kept.get(symbol)
         if kept is None or kept.until <= time.monotonic():
             return None
-        with suppress(KeyError):  # another thread has just dropped it
+        with suppress(KeyError):  # another thread has just evicted it
             self._kept.move_to_end(symbol)
         return kept
 
     def _keep(self, symbol: str, kept: Kept) -> None:
-        """Remember what came of looking for a symbol."""
+        """Cache the result for a symbol and evict the least recently used symbols."""
         self._kept[symbol] = kept
         self._kept.move_to_end(symbol)
         while len(self._kept) > MAX_SYMBOLS:
@@ -107,7 +107,7 @@ class NewestCloses:
 
     @contextmanager
     def _turn_for(self, symbol: str) -> Iterator[bool]:
-        """Wait until no one else in this worker downloads, and no other worker this symbol; whether there is time for a download then."""
+        """Wait for other downloads in this worker, and of this symbol in others. Yields whether there is time left for a download."""
         ends = time.monotonic() + ANSWER_SECONDS
         if not self._turn.acquire(timeout=ANSWER_SECONDS):
             yield False
@@ -119,12 +119,12 @@ class NewestCloses:
             self._turn.release()
 
     def _look(self, symbol: str, may_download: bool) -> Kept:
-        """Look for the closes of a symbol: it reads files and asks Yahoo Finance, so it runs beside the loop."""
+        """Get the closes of a symbol. Reads files and calls Yahoo Finance, so it runs in a thread."""
         fresh = self._read_fresh(symbol)
         if fresh is not None:
             return fresh
         problem: ForecastError
-        problem, seconds = DataUnavailableError("Yahoo Finance: other downloads from it take long."), 0.0
+        problem, seconds = DataUnavailableError("Yahoo Finance: other downloads are still running."), 0.0
         if may_download:
             try:
                 return Kept(self._download(symbol), time.monotonic() + self._settings.FORECAST_TTL)
@@ -139,7 +139,7 @@ class NewestCloses:
         """The cached download, if it is younger than FORECAST_TTL: another worker's, or from before a restart."""
         try:
             age = time.time() - cache_file(symbol, self._settings).stat().st_mtime
-            if abs(age) >= self._settings.FORECAST_TTL:  # a file from the future has a wrong date
+            if abs(age) >= self._settings.FORECAST_TTL:  # a file from the future has a wrong clock
                 return None
             closes = read_cache(symbol, self._settings)
             return Kept(_newest(closes, "yahoo"), time.monotonic() + self._settings.FORECAST_TTL - age)
@@ -147,7 +147,7 @@ class NewestCloses:
             return None
 
     def _download(self, symbol: str) -> Newest:
-        """The closes from Yahoo Finance, unless it was silent a moment ago."""
+        """The closes from Yahoo Finance, unless it failed less than RETRY_SECONDS ago."""
         why, until = self._silent
         if until > time.monotonic():
             raise NoAnswerError(why)
@@ -159,7 +159,7 @@ class NewestCloses:
 
 
 def _older(symbol: str, problem: ForecastError, settings: Settings) -> Newest | ForecastError:
-    """An older download, else the embedded snapshot, with a warning of what is wrong with Yahoo Finance; else what is wrong with all."""
+    """Fall back to an older download or the embedded snapshot, with a warning. Without both, return an error with all failures."""
     failures = [str(problem), *problem.details]
     for read in (partial(read_cache, symbol, settings), partial(read_snapshot, symbol)):
         try:
@@ -173,7 +173,7 @@ def _older(symbol: str, problem: ForecastError, settings: Settings) -> Newest | 
 
 
 def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
-    """The newest of these closes that are final, and warnings where they are not fresh or old."""
+    """The newest final closes, with warnings if they are a fallback or old."""
     final = closes.between(closes.first_date, last_final_day())
     final = Closes(closes.symbol, source, final.dates[-MAX_CLOSES:].copy(), final.prices[-MAX_CLOSES:].copy())
     warnings = [f"{problem} These closes are from the {source} and end on {final.last_date}."] if problem else []
@@ -181,22 +181,22 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
 
 
 def age_warnings(closes: Closes) -> list[str]:
-    """A sentence on how old the last close is, where that may surprise."""
+    """A warning about the age of the last close, if it is older than OLD_DAYS."""
     days = int((np.datetime64(datetime.now(UTC).date()) - closes.dates[-1]) // np.timedelta64(1, "D"))
-    return [f"The last close is of {closes.last_date}, {days:,} days ago."] if days > OLD_DAYS else []
+    return [f"The last close is from {closes.last_date}, {days:,} days ago."] if days > OLD_DAYS else []
 
 
 @contextmanager
 def _locked(symbol: str, settings: Settings, ends: float) -> Iterator[None]:
-    """Keep the other workers from downloading the symbol; wait for one that does, until `ends` (time.monotonic()) at most.
+    """Lock the symbol against downloads of other workers. Waits for a running one, at most until `ends` (time.monotonic()).
 
-    Each symbol is a byte of one file, so that no file stays behind for every name that somebody asks for. Such a lock belongs to the
-    process, which is enough, as a worker downloads one at a time.
+    Each symbol is a byte of one file, so requests for many names leave no files. The lock belongs to the process, which is enough, because
+    a worker runs one download at a time.
     """
     try:
         settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
         file = (settings.DATA_CACHE_DIR / ".lock").open("w")
-    except OSError:  # nor can a download be kept there: each worker for itself
+    except OSError:  # downloads cannot be cached either, so no lock is needed
         yield
         return
     with file:
@@ -206,7 +206,7 @@ def _locked(symbol: str, settings: Settings, ends: float) -> Iterator[None]:
 
 
 def _try_lock(file: TextIO, byte: int) -> bool:
-    """Lock a byte of a file; whether no other process has it. It goes with the file or the process."""
+    """Try to lock a byte of a file, and return whether it succeeded. Closing the file or ending the process releases the lock."""
     try:
         import fcntl  # not on Windows, where there is one process
     except ImportError:

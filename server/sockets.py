@@ -1,14 +1,14 @@
-"""The sockets of gunicornWorker.py: connections are spread evenly, take turns, and are bounded in time.
+"""The sockets of the worker: connections are spread evenly over the workers, take turns, and have time limits.
 
-Spread: a worker that is awake takes new connections faster than one that sleeps, so kept-alive clients may all end up with one worker, and
-one core. Here the workers see how many each has taken, or has where it has many; who is ahead lets the others go first, for a moment. Who
-takes, takes its share of those that wait: one at a time, 128 clients without kept-alive connections had 2,700 answers a second, not 7,000.
+Spread: an awake worker accepts new connections faster than one that sleeps, so all keep-alive clients may end up with one worker and one
+core. Here the workers share how many connections each has accepted and has open. A worker that is ahead waits a moment before it
+accepts. A worker accepts its share of the waiting connections at once: with one at a time, 128 clients without keep-alive got 2,700
+answers per second instead of 7,000.
 
-Turns: a client that sends its next request at once would be read at once, and again, while others wait to be looked at. Here every read
-waits for the loop to say that there is something, and the loop goes through all connections.
+Turns: without turns, a client that sends its next request at once would be read again and again while others wait. Here every read waits
+for the loop, and the loop goes through all connections.
 
-Bounds: a body that trickles in, a request without end and an answer that nobody takes end after a while, and with them what they hold in
-memory.
+Limits: a slow body, an endless request and an answer that the client does not read are aborted after a while, which frees their memory.
 """
 
 import errno
@@ -29,18 +29,18 @@ from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 from server.slots import MAX_SLOTS
 
 CORK, TCP_INFO = getattr(socket, "TCP_CORK", None), getattr(socket, "TCP_INFO", None)  # Linux
-WAITING = struct.Struct("24xI")  # tcpi_unacked of linux/tcp.h's tcp_info: of a socket that listens, how many wait
+WAITING = struct.Struct("24xI")  # tcpi_unacked in linux/tcp.h's tcp_info: for a listening socket, the number of waiting connections
 ABSENT = -1
-HEAD_BYTES = 64 * 1024  # and what comes along with it
+HEAD_BYTES = 64 * 1024  # of a request's head, with the part of the body that arrives with it
 PARTING_SECONDS = 1.0
 PARTING_BYTES = 64 * 1024
-AT_ONCE = 16  # connections that are taken in a round of the loop
-FEW = 16  # connections of a worker: with fewer they take strict turns, so that idle ones do not count
-MAX_BEHIND = 4  # turns that a worker may make up for: what it missed while it stood still or had many is forgiven
-LEAD = 32  # connections by which a worker with many may be ahead: waiting for less would cost more than evenness brings
-PATIENCE_SECONDS = 0.001  # for which a worker lets the others go first: a round of its loop at least
-# By slot, in memory that the master shares with the workers: how many connections each has taken while it had few, and how many it has.
-# Beside them the slot that took the last one while it had few.
+AT_ONCE = 16  # connections accepted in one round of the loop
+FEW = 16  # connections of a worker: with fewer, the workers take strict turns, so that idle connections do not count
+MAX_BEHIND = 4  # turns that a worker may catch up on; turns missed while it hung or had many connections are forgotten
+LEAD = 32  # connections by which a busy worker may be ahead; waiting for less costs more than even shares gain
+PATIENCE_SECONDS = 0.001  # for which a worker waits for the others: at least one round of its loop
+# Shared memory, by slot: the connections that each worker has accepted while it had few, and those that it has open; and the slot that
+# accepted the last one while it had few.
 taken, held, last = (memoryview(mmap.mmap(-1, 8 * size)).cast("q") for size in (MAX_SLOTS, MAX_SLOTS, 1))
 for _slot in range(MAX_SLOTS):
     taken[_slot] = held[_slot] = ABSENT
@@ -48,14 +48,14 @@ last[0] = ABSENT
 
 
 class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
-    """gevent's server, as one worker has it: takes connections in turn with the other workers', and at its end all that still wait.
+    """gevent's server in one worker: accepts connections in turn with the other workers, and all waiting ones on shutdown.
 
     Attributes:
-        slot: the worker's.
-        waits_for: the numbers of those that it lets go first, which change where one takes what was left to it; empty: it does not wait.
-        waits_since: when it began to, time.monotonic().
-        may_take: how many it takes before it looks at the others again: its share of those that wait, with many AT_ONCE.
-        tells_waiting: whether the system has told of one that waits.
+        slot: the slot of the worker.
+        waits_for: the counts of the workers that it waits for, which change when one of them accepts; empty: it does not wait.
+        waits_since: when it started to wait, time.monotonic().
+        may_take: how many connections it accepts before it compares again: its share of the waiting ones, or AT_ONCE if it has many.
+        tells_waiting: whether the system reports waiting connections.
     """
 
     slot = 0
@@ -81,20 +81,20 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         return accepted
 
     def _share(self, has_few: bool) -> int:
-        """How many of those that wait are this worker's now; 0: none waits, or another one should take them."""
+        """The number of waiting connections to accept now; 0 if none waits or another worker should accept them."""
         waiting = self._waiting()
         if waiting == 0:
             return 0
         numbers, most = (taken, taken[self.slot] + (last[0] == self.slot)) if has_few else (held, held[self.slot] - LEAD)
         others = [slot for slot, number in enumerate(numbers) if number != ABSENT and slot != self.slot]
-        behind = [numbers[slot] for slot in others if numbers[slot] < most and not (has_few and held[slot] >= FEW)]  # its turns stand still
+        behind = [numbers[slot] for slot in others if numbers[slot] < most and not (has_few and held[slot] >= FEW)]
         if not self._has_waited_for(behind):
             os.sched_yield()  # the other may need this core
             return 0
         return max(1, min(AT_ONCE, waiting // (len(others) + 1))) if has_few else AT_ONCE
 
     def _waiting(self) -> int:
-        """How many connections wait to be taken, where the system tells; elsewhere 1, though there may be none or more."""
+        """The number of waiting connections if the system reports it, otherwise 1, although there may be none or more."""
         number = 0
         if TCP_INFO is not None:
             with suppress(OSError):  # no TCP
@@ -103,9 +103,9 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         return number if self.tells_waiting else 1
 
     def _has_waited_for(self, behind: Sequence[int]) -> bool:
-        """Whether those that are behind, by their numbers, have let a connection wait for longer than this worker lets them go first."""
+        """Whether this worker has waited PATIENCE_SECONDS for the workers that are behind, given by their counts."""
         now = time.monotonic()
-        if behind != self.waits_for:  # one of them took what was left to it, or they are others
+        if behind != self.waits_for:  # one of them has accepted, or they are different workers
             self.waits_for, self.waits_since = behind, now
         if behind and now - self.waits_since < PATIENCE_SECONDS:
             return False
@@ -113,17 +113,17 @@ class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
         return True
 
     def _take(self) -> Any:
-        """A connection that waits, which counts until the worker has done with it."""
+        """Accept a waiting connection, and count it until the worker closes it."""
         waiting = super().do_read()
         if waiting:
             held[self.slot] += 1
         return waiting
 
     def close(self) -> None:
-        """Take what waits, since it would be reset, and nothing more."""
+        """Accept the waiting connections, which would be reset otherwise, and then no more."""
         while not self.closed and not self.full() and (waiting := self._take()):
             self.do_handle(*waiting)
-        taken[self.slot] = held[self.slot] = ABSENT  # nobody need wait for it
+        taken[self.slot] = held[self.slot] = ABSENT  # the others do not wait for it
         super().close()
 
 
@@ -188,13 +188,13 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
             raise ConnectionResetError(errno.ECONNRESET, "The client did not take its answer.") from None
 
     def cork(self, *, on: bool) -> None:
-        """Hold back what is sent, or let it go: headers and body leave in one packet. Each wakes the client, which costs most of all."""
+        """Hold back output or send it, so headers and body leave in one packet. Each packet wakes the client, which is the largest cost."""
         if CORK is not None:
             with suppress(OSError):  # closed already, or no TCP
                 self.setsockopt(socket.IPPROTO_TCP, CORK, on)
 
-    def see_off(self) -> None:
-        """Say that no more is answered, and read on for a moment: closed on unread bytes, a client may lose the answer too."""
+    def drain_and_close(self) -> None:
+        """Close the sending side and read for a moment. If unread bytes remain at the close, the client may lose the answer."""
         ends = time.monotonic() + PARTING_SECONDS
         with suppress(OSError, RequestTimeout):
             self.shutdown(socket.SHUT_WR)
@@ -204,7 +204,7 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
                     return
 
     def hang_up_if_idle(self) -> None:
-        """Take no further request if none has begun since the last call, a second ago: who reads on then reads the end."""
+        """Accept no more requests if none has begun since the last call, a second ago. The next read sees the end of the connection."""
         if self.is_idle and self.was_idle:
             with suppress(OSError):
                 self.shutdown(socket.SHUT_RD)

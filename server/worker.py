@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker, with fair sockets (gunicornSockets.py), a short road for the usual request, and errors in our own form.
+"""gunicorn's gevent worker with fair sockets (server/sockets.py), the direct path for the usual request, and errors as JSON.
 
-Short road: as long as the requests of a connection are usual ones, fastPredict.py reads and answers them. The first other request goes to
-gunicorn, byte for byte, and so do all that follow it on that connection, so there is no doubt whose turn it is to read.
+Direct path: as long as the requests of a connection are usual ones, api/direct.py reads and answers them. The first other request goes to
+gunicorn, byte for byte, and so do all later requests of that connection. So only one of the two reads from a connection at a time.
 """
 
 import ctypes
@@ -20,46 +20,46 @@ from server import slots
 from server.sockets import ABSENT, HEAD_BYTES, Connection, Server, held, taken
 
 READ_BYTES = 16 * 1024
-BODY_READ_BYTES = 64 * 1024  # gunicorn asks for 8 kB: a batch would wait for 75 rounds of the loop, and hold what it has meanwhile
+BODY_READ_BYTES = 64 * 1024  # gunicorn reads 8 kB, so a batch would wait for 75 rounds of the loop and hold its memory that long
 GIVE_BACK_SECONDS = 10.0
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc's malloc.h
-MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # with what chunks have about them; a body that is refused is passed over up to there
-# Statuses of what is no sound request; a subclass comes before its class.
+MAX_REQUEST_BYTES = 2 * MAX_BODY_BYTES  # with chunk headers; a rejected body is skipped up to this size
+# Statuses for invalid HTTP. A subclass comes before its base class.
 STATUSES: dict[type[Exception], int] = {
     LimitRequestHeaders: 431,
-    RequestEntityTooLarge: 431,  # the head, as a body's is answered by app.py
+    RequestEntityTooLarge: 431,  # of the head; app.py answers a body that is too large
     UnsupportedTransferCoding: 501,
     ExpectationFailed: 417,
     RequestTimeout: 408,
     ParseException: 400,
 }
-ggevent.StreamServer = Server  # GeventWorker.run makes one, with no way to say of which class
+ggevent.StreamServer = Server  # GeventWorker.run creates one and has no option for its class
 
 
 class CheckedBody:
-    """Reads a request's body as far as it is sound; what follows one that is not may be part of it, so the connection ends then.
+    """Reads a request's body and notes whether it is valid. The connection ends after an invalid body, because the rest may belong to it.
 
     Attributes:
-        is_sound: whether it was so far.
+        is_valid: whether the body was valid so far.
     """
 
     def __init__(self, request: Any) -> None:
-        """Stand between gunicorn's body and its reader."""
-        self._request, self._reader, self.is_sound = request, request.body.reader, True
+        """Wrap the reader of gunicorn's body."""
+        self._request, self._reader, self.is_valid = request, request.body.reader, True
         request.body.reader = self
-        if getattr(self._reader, "length", 0) > MAX_REQUEST_BYTES:  # it will be refused, and not be passed over
+        if getattr(self._reader, "length", 0) > MAX_REQUEST_BYTES:  # it will be rejected, and is too large to skip
             request.force_close()
 
     def read(self, size: int) -> bytes:
-        """As gunicorn's readers.
+        """Read like gunicorn's readers.
 
         Raises:
-            HTTPException: it is not sound, too late or too long.
+            HTTPException: the body is invalid, late or too long.
         """
         try:
             content: bytes = self._reader.read(size)
         except Exception as error:
-            self.is_sound = False
+            self.is_valid = False
             self._request.force_close()
             if isinstance(error, HTTPException):
                 raise
@@ -73,19 +73,19 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     slot: int
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        """Have no connection yet, and all memory still to use."""
+        """Start without connections."""
         super().__init__(*args, **options)
         self.connections: set[Connection] = set()
         self.gave_back_at = time.monotonic()
 
     def run(self) -> None:
-        """Serve until the end."""
+        """Serve until shutdown."""
         Server.slot = self.slot
         taken[self.slot], held[self.slot] = max(*taken, 0), 0
         super().run()
 
     def notify(self) -> None:
-        """Once a second: show that this worker lives, give memory back, and at its end hang up on the idle."""
+        """Called once a second: show that this worker is alive, return free memory, and close idle connections on shutdown."""
         super().notify()
         slots.show_life(self.slot)
         if time.monotonic() - self.gave_back_at >= GIVE_BACK_SECONDS:
@@ -97,7 +97,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Answer the requests of a connection."""
-        fast = getattr(self.wsgi, "extensions", {}).get("fastPredict")  # another application has none
+        fast = getattr(self.wsgi, "extensions", {}).get("fastPredict")  # other applications have none
         with Connection(client.family, client.type, client.proto, fileno=client.detach()) as connection:
             connection.setblocking(True)
             self.connections.add(connection)
@@ -106,12 +106,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                     super().handle(listener, connection, addr)
             finally:
                 self.connections.discard(connection)
-                if held[self.slot] != ABSENT:  # it takes no more, and counts no more
+                if held[self.slot] != ABSENT:  # it accepts no more and is not counted
                     held[self.slot] -= 1
 
     def _answer_usual(self, connection: Connection, client: str, fast: FastPredict) -> bool:
-        """Answer requests on the short road; whether another one has come, which is put back. Otherwise the connection is at its end."""
-        with suppress(OSError):  # the client is gone
+        """Answer requests on the direct path. True: another kind of request has arrived and is put back. False: the connection is done."""
+        with suppress(OSError):  # the client has disconnected
             while (request := self._read(connection)) is not None:
                 received, head, body = request
                 is_last = head is None or head.is_last or not self.alive
@@ -126,7 +126,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return False
 
     def _read(self, connection: Connection) -> tuple[bytes, Head | None, bytes] | None:
-        """All that was read of the next request, with its head and its body where it is usual; None where no whole one comes."""
+        """Read the next request: the bytes, and its head and body if it is usual. None if the client sends no complete request."""
         received = b""
         with self.timeout_ctx():
             received = connection.recv(READ_BYTES)
@@ -140,7 +140,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return received, head if head is not None and len(body) == head.length else None, body
 
     def _read_rest(self, connection: Connection, length: int) -> bytes:
-        """So many further bytes of a body, or fewer where no more come in time: gunicorn is then told the same."""
+        """Read `length` more bytes of a body, or fewer if they do not arrive in time; gunicorn then sees the same timeout."""
         rest = b""
         connection.ends = time.monotonic() + connection.seconds
         try:
@@ -153,14 +153,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         return rest
 
     def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
-        """Answer one request, whose body must come in time.
+        """Answer one request, whose body must arrive in time.
 
         Raises:
-            StopIteration: the connection is at its end.
+            StopIteration: the connection is done.
         """
         sock.ends, sock.left, sock.at_least = sock.ends or time.monotonic() + sock.seconds, MAX_REQUEST_BYTES, BODY_READ_BYTES
         body = CheckedBody(req)
-        sock.cork(on="EXPECT" not in dict(req.headers))  # whoever sends that waits for a first word
+        sock.cork(on="EXPECT" not in dict(req.headers))  # a client that sends Expect waits for the interim answer
         is_last = False
         try:
             super().handle_request(listener_name, req, sock, addr)
@@ -168,18 +168,18 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             is_last = True
         finally:
             sock.cork(on=False)
-        with suppress(HTTPException):  # a body that was refused unread, up to the next request
+        with suppress(HTTPException):  # skip a rejected body, up to the next request
             while req.body.read(READ_BYTES):
                 pass
-        if sock.is_late or not body.is_sound:
-            sock.see_off()
+        if sock.is_late or not body.is_valid:
+            sock.drain_and_close()
             is_last = True
         if is_last:
             raise StopIteration
         sock.ends, sock.left, sock.at_least, sock.is_idle = None, HEAD_BYTES, 0, True
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no sound HTTP, as app.py answers its errors. gunicorn would quote it in its log: keys and closes may be in it."""
+        """Answer invalid HTTP as app.py answers errors. gunicorn would quote the request in its log, and it may contain keys and closes."""
         refuse = getattr(self.wsgi, "extensions", {}).get("refuse")
         if refuse is None:
             super().handle_error(req, client, addr, exc)
@@ -187,23 +187,24 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), 500)
         if status == 500:
             self.log.exception("A connection failed")
-        with suppress(OSError):  # the client is gone
+        with suppress(OSError):  # the client has disconnected
             client.sendall(refuse(status, addr[0] if addr else ""))
-            client.see_off()
+            client.drain_and_close()
 
 
 def keep_memory_together() -> None:
-    """Let the C library have one heap for all threads, and large blocks for themselves: it would keep what is freed, in pieces.
+    """Set glibc to one heap for all threads and separate large blocks. Otherwise it keeps freed memory in fragments.
 
-    A heap a thread, with pieces that the next model does not fit into, grew by 5 MB a worker and model. To be called before threads start.
+    With one heap per thread, each new model added 5 MB per worker, because it did not fit into the fragments. Call this before threads
+    start.
     """
-    with suppress(OSError, AttributeError):  # another one than glibc
+    with suppress(OSError, AttributeError):  # not glibc
         library = ctypes.CDLL(None)
         library.mallopt(M_ARENA_MAX, 1)
         library.mallopt(M_MMAP_THRESHOLD, 256 * 1024)
 
 
 def _give_back_memory() -> None:
-    """Give pages that are free back to the system, in a millisecond or so."""
-    with suppress(OSError, AttributeError):  # another one than glibc
+    """Return free pages to the system. Takes about a millisecond."""
+    with suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)

@@ -48,7 +48,7 @@ def test_forecast_says_what_it_uses_where_yahoo_fails(client):
     assert (answer.json["source"], answer.json["as_of"], answer.json["last_close"]) == ("snapshot", "2022-12-28", CLOSES[-1])
     failed, old = answer.json["warnings"]
     assert failed == "Yahoo Finance: it cannot be reached. These closes are from the snapshot and end on 2022-12-28."
-    assert old.startswith("The last close is of 2022-12-28, ")
+    assert old.startswith("The last close is from 2022-12-28, ")
     assert client.get("/forecast/MSFT").json["predicted_price"] == client.post("/predict", json={"predict": CLOSES}).json["predicted_price"]
 
 

@@ -24,7 +24,7 @@ def settings(yahoo, tmp_path):
 
 
 def worker(settings):
-    return NewestCloses(settings, beside=lambda work, *arguments: work(*arguments))
+    return NewestCloses(settings, run_in_thread=lambda work, *arguments: work(*arguments))
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_yahoo_that_is_silent_is_not_asked_about_other_symbols_either(newest, 
 def test_old_closes_are_said_to_be_old(newest, yahoo):
     yahoo.behave("429")
     days = (TODAY - datetime(2022, 12, 28, tzinfo=UTC).date()).days
-    assert newest.of("MSFT").warnings[1] == f"The last close is of 2022-12-28, {days:,} days ago."
+    assert newest.of("MSFT").warnings[1] == f"The last close is from 2022-12-28, {days:,} days ago."
 
 
 @pytest.mark.parametrize(("days", "warned"), [(1, False), (5, False), (6, True)])
@@ -182,7 +182,7 @@ def test_a_server_without_pandas_and_yfinance_answers_from_cache_and_snapshot(se
     code = (
         "import sys; sys.modules |= {'pandas': None, 'yfinance': None}\n"
         "from closes.newest import NewestCloses; from settings import Settings\n"
-        "newest = NewestCloses(Settings.from_environment(), beside=lambda work, *arguments: work(*arguments))\n"
+        "newest = NewestCloses(Settings.from_environment(), run_in_thread=lambda work, *arguments: work(*arguments))\n"
         "for symbol in ('MSFT', 'KO'): print(newest.of(symbol).warnings[0])"
     )
     own = {"DATA_CACHE_DIR": str(settings.DATA_CACHE_DIR)}
@@ -230,7 +230,7 @@ def test_who_waits_for_another_worker_takes_what_it_brought(newest, yahoo, setti
 def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, monkeypatch, other_worker):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 0.2)
-    assert newest.of("MSFT").warnings[0].startswith("Yahoo Finance: other downloads from it take long. These closes are from the snapshot")
+    assert newest.of("MSFT").warnings[0].startswith("Yahoo Finance: other downloads are still running. These closes are from the snapshot")
     assert yahoo.paths == []
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 5.0)
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 10.0)
@@ -261,13 +261,13 @@ def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, 
     assert yahoo.calls == 1
 
 
-def test_the_worker_does_its_long_work_beside_the_loop(settings, yahoo):
+def test_the_worker_does_its_long_work_run_in_thread_the_loop(settings, yahoo):
     threads = []
 
-    def beside(work, *arguments):
+    def run_in_thread(work, *arguments):
         with ThreadPoolExecutor(1) as pool:
             threads.append(threading.get_ident())
             return pool.submit(work, *arguments).result()
 
-    assert NewestCloses(settings, beside).of("MSFT").closes.source == "yahoo"
+    assert NewestCloses(settings, run_in_thread).of("MSFT").closes.source == "yahoo"
     assert len(threads) == 1
