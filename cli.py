@@ -18,7 +18,7 @@ _interrupted = False
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command's main function and exit with its code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where whoever started this wants it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if the parent process ignores it
         signal.signal(signal.SIGINT, _interrupt)
     try:
         main()

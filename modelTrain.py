@@ -2,8 +2,9 @@
 
     python modelTrain.py --symbol MSFT --source snapshot
 
-The days are split in time: 60% fit the network, the next 20% calibrate the intervals, and the model is judged, beside repeating the
-last close, on the last 20%, which nothing before has seen. A model that is worse than the published one is logged but not published.
+The days are split in time: 60% fit the network, the next 20% calibrate the intervals, and the last 20% test the model, which has not seen
+them. The reference is persistence, the naive forecast that repeats the last close. A model that is worse than the published one is logged
+but not published.
 """
 
 import argparse
@@ -54,7 +55,7 @@ def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespac
         split: where the parts begin.
         folder: an empty folder for my_model.keras, scaler.pkl and my_model.onnx.
         options: epochs, batch_size and seed.
-        progress: whether to log a line an epoch.
+        progress: whether to log one line per epoch.
 
     Returns:
         The forecaster, its metadata as far as it is known here, and what the fit gave.
@@ -144,7 +145,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         try:
             publish(options.model_dir, metadata, folder, after=... if options.promote == "always" else published_before)
         except PublishedMeanwhileError as error:
-            raise NotPromotedError(f"Not published. {error} It was not held against this one: train again.") from None
+            raise NotPromotedError(f"Not published. {error} It was not compared with this one. Train again.") from None
     log.info("Published %s to %s.", metadata["model_version"], options.model_dir)
     if metadata["mlflow_run_id"] and options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
         point_champion(options.model_dir, settings)
@@ -215,7 +216,7 @@ def repeat_command(closes: Closes, options: argparse.Namespace) -> str:
 
 
 def walk_forward(closes: Closes, options: argparse.Namespace) -> None:
-    """Train anew before each of several successive test blocks and print how each went; nothing is published."""
+    """Train again before each of several successive test blocks and print the results. Publishes nothing."""
     log.info("%-10s  %-10s  %5s  %10s  %8s  %8s", "from", "to", "days", "RMSE ratio", "held 80%", "held 95%")
     for split in walk_forward_splits(len(closes), options.walk_forward):
         with tempfile.TemporaryDirectory() as folder:

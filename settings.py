@@ -136,7 +136,7 @@ class Settings(BaseModel):
         description="Where training logs its runs: a SQLite file (default: in mlruns/), or a tracking server, whose UI /mlflow then opens.",
     )
     DATA_CACHE_DIR: SettingPath = Field(
-        Path("data/cache"), validate_default=True, description="Folder of the closes downloaded from Yahoo Finance."
+        Path("data/cache"), validate_default=True, description="Folder of the cached downloads from Yahoo Finance."
     )
     YAHOO_URL: str = Field(
         "",

@@ -70,7 +70,7 @@ def open_page(browser: Browser, url: str) -> Opening:
 
 
 def measure(openings: int, chromium: str) -> list[Opening]:
-    """Open the page of a new service so many times.
+    """Open the page of a new service `times` times.
 
     Raises:
         BenchError: the service does not start, or a chart is missing.

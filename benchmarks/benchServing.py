@@ -1,6 +1,6 @@
-"""How fast the service answers, beside a no-op and four other ways to serve the same model: make bench (make bench-quick).
+"""Benchmark of serving: the service, a no-op and four other ways to serve the same model. make bench (make bench-quick).
 
-Every server has two workers where it has workers, answers rightly before it is measured, and shares the cores with wrk, which loads it.
+Every server has two workers where it has workers, answers correctly before it is measured, and shares the cores with wrk, which loads it.
 Rounds alternate over the servers, and figures are medians over rounds. A peer that does not start, a wrong answer, a refused request or a
 broken connection ends the benchmark with exit code 1, and nothing is written.
 
@@ -71,7 +71,7 @@ class Plan:
     skip: frozenset[str] = frozenset()
 
     def seconds_of(self, connections: int) -> float:
-        """How long a run with so many connections takes."""
+        """Duration of a run with this number of connections, in seconds."""
         return self.many_seconds if connections >= MANY else self.seconds
 
 
@@ -206,14 +206,14 @@ def batch(server: Server, plan: Plan) -> float:
 
 
 def slow(server: Server, plan: Plan) -> tuple[Load, Load]:
-    """8 connections alone, and beside clients that send a byte a second."""
-    alone, beside = [], []
+    """8 connections alone, and together with clients that send one byte per second."""
+    alone, with_slow = [], []
     for _ in range(plan.own_rounds):
         alone.append(wrk(server.url, 8, plan.seconds, server.body_file))
         with slow_clients(server.port, plan.slow_clients):
-            beside.append(wrk(server.url, 8, plan.seconds, server.body_file))
+            with_slow.append(wrk(server.url, 8, plan.seconds, server.body_file))
     say("slow clients: done")
-    return median(alone), median(beside)
+    return median(alone), median(with_slow)
 
 
 def pages(plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long training takes: an epoch of our fit beside one of plain Keras, and the whole command (about 5 minutes on two cores).
+"""Benchmark of training: an epoch of our fit and of plain Keras, and the whole command (about 5 minutes on two cores).
 
     python benchmarks/benchTraining.py            3 rounds
     python benchmarks/benchTraining.py --quick    1 round of fewer epochs, without the whole command (half a minute)
@@ -80,7 +80,7 @@ def table(seconds: dict[str, list[list[float]]]) -> str:
 
 def main() -> None:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(description="Seconds an epoch of training takes, beside plain Keras, and those of the whole command.")
+    parser = argparse.ArgumentParser(description="Measure an epoch of our fit and of plain Keras, and the whole command.")
     parser.add_argument("--quick", action="store_true", help="1 round of 3 epochs, without the whole command")
     parser.add_argument("--way", choices=[PLAIN, OURS], help=argparse.SUPPRESS)  # what the fresh processes are asked for
     parser.add_argument("--epochs", type=int, default=4, help=argparse.SUPPRESS)

@@ -136,7 +136,7 @@ def save_mlflow_model(folder: Path) -> None:
 
 
 def environment_of(own: dict[str, str]) -> dict[str, str]:
-    """The shell's environment without the service's settings, with our own; uvicorn is found beside this Python."""
+    """The environment of the shell with our settings instead of the service's. uvicorn is found next to this Python."""
     shell = {name: value for name, value in os.environ.items() if name not in Settings.model_fields}
     common = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -219,7 +219,7 @@ class Server:
         raise BenchError(f"{self.recipe.title} gave no right answer within {START_SECONDS} s, the last was {last}: {self._said()}")
 
     def check(self, content: bytes) -> None:
-        """Hold an answer against the forecaster.
+        """Compare an answer with the forecaster.
 
         Raises:
             BenchError: it is wrong.

@@ -25,9 +25,10 @@ Made by {made}.
 ## Servers
 
 {workers} workers each (the usual server has none), loaded by wrk on the same cores; medians of {rounds} rounds that alternate over
-the servers. Every server answered rightly before it was measured. A worker's memory is the largest resident set, all processes together
-are counted by proportional set; both after the load and, for this service, batches of 1,024 windows. The start is from the command to the
-first right answer (this service: a median, the others: one start). The idle servers used {idle:.1f}% of a core together.
+the servers. Every server answered correctly before it was measured. A worker's memory is its largest resident set; all processes together
+are counted by proportional set. Both are measured after the load and, for this service, after batches of 1,024 windows. The start is
+the time from the command to the first correct answer (a median for this service, one start for the
+others). The idle servers used {idle:.1f}% of a core together.
 
 {servers}
 
@@ -53,7 +54,7 @@ p50 in ms on one connection:
 
 ## Slow clients
 
-8 connections alone, and beside clients that send a byte a second:
+8 connections alone, and together with clients that send a byte a second:
 
 {slow}
 {training}"""
@@ -61,7 +62,7 @@ p50 in ms on one connection:
 
 @dataclass
 class Results:
-    """All that was measured.
+    """The results of all measurements.
 
     Attributes:
         load: by server and number of kept-alive connections.
@@ -70,7 +71,7 @@ class Results:
         memory: by server, after the load and, for ours, batches.
         batch_ms: milliseconds a window in a call with 1,024.
         logs: by call, p50 in milliseconds with 1,000 and with 1,000,000 logged requests.
-        slow: 8 connections alone and beside clients that send a byte a second.
+        slow: 8 connections alone, and together with clients that send one byte per second.
         training: a table in Markdown; empty where it was not measured.
     """
 
@@ -149,9 +150,9 @@ def log_goals(results: Results) -> list[Goal]:
 
 
 def growth_goals(results: Results) -> list[Goal]:
-    """More connections, or slow ones beside them, cost no requests a second."""
+    """More connections, or additional slow ones, do not reduce requests/s."""
     assert results.slow
-    alone, beside = results.slow
+    alone, with_slow = results.slow
     least = 1 - NOISE
     shown = f"at least {least:.2f} times"
     counts = f"{min(results.unkept)} to {max(results.unkept)} connections"
@@ -161,9 +162,12 @@ def growth_goals(results: Results) -> list[Goal]:
         ),
         at_least(f"the same, a new connection a request: {shown} those at fewer", steadiness(results.unkept), least, "{:.2f} times"),
         at_least(
-            f"clients that send a byte a second slow nobody: {shown} the requests/s alone", beside.rate / alone.rate, least, "{:.2f} times"
+            f"clients that send a byte a second do not slow others: {shown} the requests/s alone",
+            with_slow.rate / alone.rate,
+            least,
+            "{:.2f} times",
         ),
-        at_most("and the others' p99 at most doubles", beside.p99 / alone.p99, 2, "{:.2f} times"),
+        at_most("and the others' p99 at most doubles", with_slow.p99 / alone.p99, 2, "{:.2f} times"),
     ]
 
 
@@ -256,7 +260,7 @@ def report(results: Results) -> str:
     """serving.md."""
     assert results.slow
     words = {True: "yes", False: "**no**", None: "left out"}
-    slow = zip(("alone", "beside them"), results.slow, strict=True)
+    slow = zip(("alone", "together"), results.slow, strict=True)
     return TEMPLATE.format(
         made=f"`{results.command}` on {date.today()} in {results.minutes:.0f} minutes: {machine()}; {versions()}",
         left_out=f"\nLeft out in this run: {', '.join(results.skipped)}.\n" if results.skipped else "",

@@ -11,7 +11,7 @@ REQUEST = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: applicati
 
 
 async def send_slowly(port: int, delay: float, connected: asyncio.Semaphore) -> None:
-    """Send a request byte by byte; ends where the server hangs up."""
+    """Send a request byte by byte until the server disconnects."""
     await asyncio.sleep(delay)  # not all in the same instant
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for place in range(len(REQUEST)):

@@ -94,7 +94,7 @@ class Soak:
 
 
 def kinds() -> list[Kind]:
-    """All that is asked for, right and wrong."""
+    """All requests of the load, valid and invalid."""
     chance = random.Random(0)
 
     def window() -> list[float]:

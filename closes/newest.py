@@ -61,7 +61,7 @@ class Lookup:
 
 
 class NewestCloses:
-    """The newest closes that one worker knows."""
+    """The newest closes of symbols, cached in one worker."""
 
     def __init__(self, settings: Settings, run_in_thread: Callable[..., Lookup]) -> None:
         """Start empty. `run_in_thread(work, *arguments)` runs blocking work without blocking the worker."""
@@ -127,7 +127,7 @@ class NewestCloses:
         """Return the cached download if it is younger than FORECAST_TTL: another worker's, or from before a restart."""
         try:
             age = time.time() - cache_file(symbol, self._settings).stat().st_mtime
-            if abs(age) >= self._settings.FORECAST_TTL:  # a file from the future has a wrong date
+            if abs(age) >= self._settings.FORECAST_TTL:  # a file from the future has a wrong clock
                 return None
             closes = read_cache(symbol, self._settings)
             return Lookup(_newest(closes, "yahoo"), time.monotonic() + self._settings.FORECAST_TTL - age)

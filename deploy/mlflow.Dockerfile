@@ -2,8 +2,8 @@
 #
 #   docker build -f deploy/mlflow.Dockerfile -t stock-forecast-mlflow .
 #
-# requirements.txt as a whole is 2.4 GB, most of it TensorFlow, which a UI does not need. Here it only says the versions: MLflow and what
-# MLflow asks for are installed. Without the hashes, which pip 24 takes only for a complete list.
+# All of requirements.txt is 2.4 GB, mostly TensorFlow, which the UI does not need. This image installs only MLflow and its dependencies, at
+# the versions of requirements.txt. It does not use the hashes, because pip 24 accepts them only for a complete list.
 
 FROM python:3.11-slim-bookworm
 
@@ -33,7 +33,7 @@ EXPOSE 8020
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
     CMD ["python", "-I", "-c", "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:8020/health', timeout=4)"]
 
-# Artifacts go through the server, so that training on another machine or outside the container can log here.
+# The server stores artifacts, so training on another machine or outside the container can log to it.
 CMD ["mlflow", "server", "--host", "0.0.0.0", "--port", "8020", "--workers", "1", \
      "--backend-store-uri", "sqlite:////mlruns/mlflow.db", "--artifacts-destination", "/mlruns/artifacts"]
 

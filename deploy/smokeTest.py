@@ -1,9 +1,9 @@
-"""A deployed service answers as promised: a few real requests, nothing to install.
+"""Smoke test of a deployed service: a few real requests. Needs only the standard library.
 
     python3 deploy/smokeTest.py http://127.0.0.1:8010
 
-Waits up to a minute for /ready. Exit code 1 and one line on stderr for the first answer that is not right. Asks without an
-API key, and adds three lines to the service's request log.
+Waits up to a minute for /ready. Exits with code 1 and one line on stderr at the first wrong answer. Sends no API key, and adds three
+lines to the request log of the service.
 """
 
 import http.client
@@ -18,7 +18,7 @@ JSON_TYPE = {"Content-Type": "application/json"}
 
 
 def ask(base: str, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> tuple[int, str]:
-    """Status and text of one answer; redirects are not followed."""
+    """Send a request and return the status and the text. Does not follow redirects."""
     parts = urlsplit(base)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=10)
@@ -31,7 +31,7 @@ def ask(base: str, method: str, path: str, body: str | None = None, headers: dic
 
 
 def wait_until_ready(base: str) -> None:
-    """Return once /ready is 200; the last reason why not ends the program."""
+    """Wait until /ready answers 200, or exit with the last problem after WAIT_SECONDS."""
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -47,14 +47,14 @@ def wait_until_ready(base: str) -> None:
 
 
 def expect(what: str, holds: bool, answer: Any) -> None:
-    """Say that a check holds, or end the program with the answer that it did not hold for."""
+    """Print that a check passed, or exit with the answer that failed it."""
     if not holds:
         sys.exit(f"error: {what}: got {str(answer)[:500]}")
     print(f"ok  {what}")
 
 
 def main() -> None:
-    """Ask, in the order in which a visitor would."""
+    """Run the checks in order."""
     if len(sys.argv) != 2 or not urlsplit(sys.argv[1]).hostname:
         sys.exit("usage: smokeTest.py http://HOST:PORT")
     base = sys.argv[1].rstrip("/")
@@ -77,8 +77,8 @@ def main() -> None:
     status, text = ask(base, "GET", "/monitor?limit=3")
     expect("the three requests are in /monitor", status == 200 and len(json.loads(text)["RESPONSES"]) == 3, (status, text))
     status, text = ask(base, "GET", "/mlflow")
-    told = status == 302 or (status == 503 and bool(json.loads(text)["details"]))
-    expect("/mlflow redirects, or tells how to get the UI", told, (status, text))
+    is_helpful = status == 302 or (status == 503 and bool(json.loads(text)["details"]))
+    expect("/mlflow redirects, or explains how to get the UI", is_helpful, (status, text))
     status, text = ask(base, "GET", "/apidocs")
     expect("/apidocs shows the documentation", status == 200 and "swagger" in text.lower(), (status, text))
     status, text = ask(base, "GET", "/")

@@ -83,7 +83,7 @@ def window_volatility(windows: Floats) -> Floats:
 
     Source: absolute returns for volatility, Taylor (1986), Modelling financial time series; falls counting more, Black (1976); two
     decays and a plain mean, after the short and long components of Corsi (2009). The constants were chosen over the 20 stocks of the
-    snapshot, on days before the test but for what benchmarks/README.md says.
+    snapshot, on days before the test, with the exceptions that benchmarks/README.md names.
     """
     logs = np.log(windows)
     returns = logs[:, 1:] - logs[:, :-1]
@@ -104,7 +104,7 @@ def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Float
     Args:
         windows: (n, 60) float64, from days that the network was not trained on.
         predicted: (n,) float64, the next closes as forecast.
-        actual: (n,) float64, the next closes as they came.
+        actual: (n,) float64, the actual next closes.
         history: (n_days,) float64, all closes before the test, oldest first.
         long_run_volatility: see Calibration.
 

@@ -1,7 +1,7 @@
 """An LSTM layer that runs all of its time steps in one TensorFlow operation, for the fit on a CPU.
 
 Keras' own layer runs a loop of small operations, 60 steps forward and 60 back: half of an epoch goes into running the loop. The weights,
-the forecasts and the gradients are the same as Keras' up to float rounding; tests/test_modelNetwork.py holds them against each other.
+the forecasts and the gradients are the same as Keras' up to float rounding; tests/forecast/test_network.py compares them.
 """
 
 from typing import Any

@@ -38,7 +38,7 @@ SHRINKAGE = 0.5  # of the forecast change: half of it is noise, see benchmarks/R
 
 
 class BackendError(ForecastError):
-    """Keras is told to run on something else than TensorFlow."""
+    """KERAS_BACKEND names a backend that is not TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
         epochs: passes over the first part.
         batch_size: windows in a step.
         seed: of all random numbers; the same seed, closes and machine give the same network.
-        progress: whether to log a line an epoch.
+        progress: whether to log one line per epoch.
 
     The fit is on BlockLSTM layers, in less than half the time; the network given back has Keras' own, with the weights learnt.
     The forecast change is halved after the fit (SHRINKAGE): what a network finds in daily closes is mostly noise.
@@ -161,7 +161,7 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
 
 
 def _progress(epochs: int) -> "keras.callbacks.Callback":
-    """A line an epoch: losses, seconds, and what is left."""
+    """A callback that logs one line per epoch: losses, seconds, and the time left."""
     import keras
 
     started = time.monotonic()

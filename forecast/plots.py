@@ -42,7 +42,7 @@ def plot_backtest(result: Backtest, title: str) -> Figure:
 
 
 def plot_reliability(result: Backtest) -> Figure:
-    """How often the intervals held, by year and by volatility, against what they promise."""
+    """Plot of the coverage by year and by volatility, with the nominal levels."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     groups = {name: values for part in coverage_by(result).values() for name, values in part.items()}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 OUTPUTS = ["relative_forecast"]
-MANY = 32  # windows from which on threads help
+MANY = 32  # windows; batches of this size or larger use threads
 MAX_THREADS = 4
 CHUNK = 128  # windows that the network takes at once: what it keeps of them between its layers stays small
 

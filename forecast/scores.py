@@ -3,7 +3,7 @@
     python modelEvaluate.py --csv PATH --from 2022-01-01 --to 2022-12-31 --out backtest.csv
 
 writes one row a date (date,actual,predicted,low_80,high_80,low_95,high_95), each predicted by the published model from the 60 closes
-before it alone, and prints the metrics as one JSON object. Every metric stands beside its twin for persistence, repeating the last
+before it alone, and prints the metrics as one JSON object. Every metric is also given for persistence, which repeats the last
 close (`naive_...`), and for drift, the window's own trend (`drift_...`).
 """
 

@@ -1,9 +1,9 @@
 """The compiled form of a published model: network and scaler as one ONNX graph.
 
-    python -m models.compiled --model-dir modelFiles      makes the published version's my_model.onnx anew, where it cannot serve
+    python -m models.compiled --model-dir modelFiles      recreates the published version's my_model.onnx if it is missing or damaged
 
 The graph is written layer by layer from the Keras weights, so that the same model gives the same bytes: four kinds of layers
-are known (LSTM, Dropout, Dense, Rescaling), any other is refused. It is held against Keras before it is saved. Its metadata names
+are known (LSTM, Dropout, Dense, Rescaling), any other is rejected. It is compared with Keras before it is saved. Its metadata names
 the SHA-256 of the two files that it was made from.
 """
 
@@ -134,9 +134,9 @@ def _onnx_gates(weights: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def compile_files(keras_file: bytes, scaler_file: bytes) -> bytes:
-    """The compiled form of a network and its scaler, after holding it against Keras.
+    """Compile a network and its scaler, and compare the result with Keras.
 
-    Both files can run code when they are loaded: whoever calls this has made them, or has checked their sums.
+    Both files can run code when they are loaded, so the caller must have created them or checked their checksums.
 
     Args:
         keras_file: the content of my_model.keras.
@@ -186,8 +186,8 @@ def _difference(model: "keras.Model", scaler: "MinMaxScaler", compiled: bytes) -
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Make the published version's compiled form anew, where it cannot serve."""
-    parser = argparse.ArgumentParser(description="Make the published model's compiled form (my_model.onnx) anew, where it cannot serve.")
+    """Recreate the published version's compiled form if it is missing or damaged."""
+    parser = argparse.ArgumentParser(description="Recreate the published model's my_model.onnx if it is missing or damaged.")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     options = parser.parse_args(arguments)
     model_dir = options.model_dir or Settings.from_environment().MODEL_DIR

@@ -1,4 +1,4 @@
-"""Whether a new model may take the place of the published one: judged on the same days, which neither has seen.
+"""The promotion gate: compares a new model with the published one on the same days, which neither has seen.
 
 Two trainings of the same recipe differ by chance, so a model counts as worse only where its error is more than a tolerance above the
 published one's: 0.1% in RMSE, 1% in the Winkler score of the 80% and of the 95% interval.
@@ -33,7 +33,7 @@ class Verdict:
         rule: what --promote asked for.
         publish: whether the new model is published.
         reason: in one sentence, with the figures.
-        published_version: the model that it was held against; None where there is none.
+        published_version: the model that it was compared with; None if there is none.
         days_from: the first of the common unseen days; None where nothing was compared.
         n_days: how many there are.
         new: the new model's figures on these days.
@@ -55,7 +55,7 @@ class Verdict:
 
 
 def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict:
-    """Hold a new model's backtest on its unseen days against the published model on the same days.
+    """Compare a new model's backtest on its unseen days with the published model on the same days.
 
     Args:
         new: the new model's backtest on days that it has not seen.

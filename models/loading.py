@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class _Tested(BaseModel):
-    """What is told of a model's test."""
+    """What the page shows about a model's test."""
 
     n_days: int
     rmse_ratio: FiniteFloat
@@ -59,7 +59,7 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
         ) from None
     if hashlib.sha256(compiled).hexdigest() != sums.get(ONNX_FILE):
         raise ModelUnavailableError(
-            f"The compiled form of model {published.version} is not as published. Make it anew: python -m models.compiled",
+            f"The compiled form of model {published.version} is not as published. Recreate it: python -m models.compiled",
             [f"{ONNX_FILE} has another SHA-256 than it was published with"],
         )
     try:
@@ -67,12 +67,12 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         log.debug("ONNX Runtime failed", exc_info=True)
         raise ModelUnavailableError(
-            f"The compiled form of model {published.version} cannot be loaded. Make it anew: python -m models.compiled",
+            f"The compiled form of model {published.version} cannot be loaded. Recreate it: python -m models.compiled",
             [str(error).partition("\n")[0][:200]],
         ) from None
     if network.made_from != {name: sums[name] for name in (KERAS_FILE, SCALER_FILE)}:
         raise ModelUnavailableError(
-            f"The compiled form of model {published.version} was made from other files. Make it anew: python -m models.compiled"
+            f"The compiled form of model {published.version} was made from other files. Recreate it: python -m models.compiled"
         )
     try:
         Description.model_validate(published.metadata)
@@ -82,5 +82,5 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
     except (KeyError, TypeError, ValueError) as error:
         problems = [f"{type(error).__name__}: {error}"]
     raise ModelUnavailableError(
-        f"metadata.json of the published model {published.version} lacks what serving needs. Publish anew: python modelTrain.py", problems
+        f"metadata.json of the published model {published.version} is incomplete. Publish a new model: python modelTrain.py", problems
     )

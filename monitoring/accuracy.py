@@ -13,8 +13,8 @@ times counts once for each version, by the first forecast. Each forecast is real
 asks with a close that is not final yet, by that one.
 
 Each worker reads on its own what any of them has appended since its last look: the cost goes with what is new, not with the log's
-length. The sums and the newest forecasts are kept in memory, and now and then in a checkpoint beside the log, from which a worker that
-starts goes on. Without a sound checkpoint the log and its old parts are read anew, for a limited time at a call; until they are,
+length. The sums and the newest forecasts are kept in memory, and now and then in a checkpoint next to the log, from which a worker that
+starts goes on. Without a valid checkpoint the log and its old parts are read again, for a limited time at a call; until they are,
 `caught_up` is false.
 """
 
@@ -98,7 +98,7 @@ class Sums:
 
 
 class State(BaseModel):
-    """All that a checkpoint keeps.
+    """The content of a checkpoint.
 
     Attributes:
         positions: how far each file was read, in bytes, by its identity.
@@ -196,7 +196,7 @@ class LiveAccuracy:
         return position >= part.size or not is_over
 
     def _take(self, row: tuple[str, ...]) -> None:
-        """Take a row's last close as what came of earlier forecasts, and its own forecast as one to be realised."""
+        """Realise earlier forecasts with a row's last close, and remember the row's own forecast."""
         status, windows, timestamp, version, later, earlier, *numbers = row
         if status != "200" or windows != "1" or len(later) != HASH_LENGTH or len(earlier) != HASH_LENGTH:
             return

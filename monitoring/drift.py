@@ -1,10 +1,10 @@
-"""Whether the newest daily returns look like those that the model was trained on.
+"""Drift of the data: compares the newest daily returns with those of the training data.
 
-The Kolmogorov-Smirnov distance between the returns and the quantiles that metadata.json keeps of the training. Wild days follow wild days,
-so n returns tell less than n independent ones would, and the textbook's threshold would cry wolf: it is taken at the effective number of
-returns, n over the sum of the autocorrelations of their absolute values.
+The measure is the Kolmogorov-Smirnov distance between the returns and the quantiles in metadata.json. Volatile days follow each other, so n
+returns carry less information than n independent ones, and the textbook's threshold would give false alarms. The threshold uses the
+effective number of returns: n divided by the sum of the autocorrelations of their absolute values.
 
-benchmarks/README.md says how often drift is found where there is none, and where there is.
+benchmarks/README.md has the rates of false alarms and of detection.
 
 Sources: Massey (1951), The Kolmogorov-Smirnov test for goodness of fit; Bayley and Hammersley (1946), The effective number of independent
 observations in an autocorrelated time series; the sum ends at the first correlation that is not positive, after Geyer (1992).
@@ -31,7 +31,7 @@ def drift(returns: Sequence[float], trained: Sequence[float] | None) -> dict[str
         trained: evenly spaced quantiles of the training's daily log returns, from the smallest to the largest; None: no model serves.
 
     Returns:
-        n: how many returns; needed: how many it takes; ks_distance: 0 to 1; threshold: the distance from which on it is drift;
+        n: how many returns; needed: how many it takes; ks_distance: 0 to 1; threshold: the distance above which there is drift;
         volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); verdict: a sentence.
         Figures are null where there are too few.
     """
@@ -80,7 +80,7 @@ def _verdict(n: int, ratio: float | None, *, drifted: bool) -> str:
     if not drifted:
         return f"The last {n} daily returns look like {those}."
     if ratio is not None and ratio > NOTABLE:
-        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too narrow; train anew."
+        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too narrow. Retrain."
     if ratio is not None and ratio < 1 / NOTABLE:
-        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too wide; train anew."
-    return f"The last {n} daily returns are spread otherwise than {those}: train anew and compare."
+        return f"The last {n} daily returns are {ratio:.1f} times as large as {those}: its intervals may be too wide. Retrain."
+    return f"The last {n} daily returns are distributed differently from {those}. Retrain and compare."

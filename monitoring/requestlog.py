@@ -58,7 +58,7 @@ class RequestLog:
 
         Args:
             path: the log; a link to a file stands for that file.
-            max_bytes: the size from which on the log is continued in a new file; 0: never.
+            max_bytes: the size at which the log is rotated; 0: never.
             parts: how many old files are kept.
         """
         self.path = path.resolve() if path.is_file() else path
@@ -76,7 +76,8 @@ class RequestLog:
     def append(self, row: Mapping[str, Any]) -> bool:
         """Append one line; columns that `row` does not name stay empty.
 
-        A disk that takes no line, or half of one, costs that line and not the answer: it is said once, and logging goes on when it can.
+        If the disk does not take a whole line, the line is lost and the answer is not affected. The error is logged once, and logging
+        resumes when possible.
 
         Returns:
             Whether the line was taken.
@@ -282,7 +283,7 @@ def _last_rows(descriptor: int, limit: int) -> list[dict[str, Any]]:
 
 
 def _parse(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any] | None:
-    """A row with numbers as numbers; None for empty fields and those that an older log has not, and for a line that is no row."""
+    """A row with numbers as numbers; None for empty fields and for columns that an older log lacks. None if the line is not a row."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     try:
         for column, text in zip(columns, fields, strict=False):

@@ -1,4 +1,4 @@
-"""HTTP: the calls beside /predict and /forecast, on the published model."""
+"""HTTP: all calls except /predict and /forecast, with the published model."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_monitor_shows_the_newest_requests_oldest_first(client):
     assert body["SUMMARY"]["latency_seconds"]["p50"] > 0
 
 
-def test_monitor_is_sound_before_the_first_request(client):
+def test_monitor_is_valid_before_the_first_request(client):
     body = client.get("/monitor").json
     assert body["RESPONSES"] == []
     summary = body["SUMMARY"]

@@ -1,4 +1,4 @@
-"""Trainings while something else fails, or runs beside them: nothing that was trained is lost, and nothing is half published."""
+"""Trainings while something fails or runs at the same time: no trained model is lost, and no model is published in part."""
 
 import json
 import os

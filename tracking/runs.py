@@ -73,7 +73,7 @@ def log_or_keep(record: RunRecord, model_dir: Path, settings: Settings) -> str |
 
     Args:
         record: of the run.
-        model_dir: where its model is published; the run is kept there where it cannot be kept beside MLflow's database.
+        model_dir: where its model is published; the run is saved there if it cannot be saved next to MLflow's database.
         settings: where MLflow is.
     """
     kept, said = _keep_somewhere(record, [_folder(settings) / UNLOGGED, model_dir / UNLOGGED])
@@ -159,7 +159,7 @@ def log_run(record: RunRecord, settings: Settings) -> str:
 
 
 def _logged_before(record: RunRecord, experiment: str, client: Any) -> str | None:
-    """The run of a model that was logged whole, though whoever logged it ended before it could say so; remains of others are marked."""
+    """The complete run of a model, even if the process that logged it was killed before it noted the run. Marks partial runs as failed."""
     complete = None
     for run in client.search_runs([experiment], f"attributes.run_name = '{record.version}'"):
         if run.info.status == "FINISHED":
@@ -283,7 +283,7 @@ def set_champion(model_dir: Path, settings: Settings) -> str:
 
 
 def _connect(settings: Settings) -> str:
-    """Point MLflow at its database or server; the id of the experiment. With a SQLite file, artifacts go beside it."""
+    """Point MLflow at its database or server; the id of the experiment. With a SQLite file, artifacts are stored next to it."""
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # migrations, environment notes, and tracebacks of what is said here in one line

@@ -67,7 +67,7 @@ def stop(child: "subprocess.Popen[bytes] | None") -> None:
 
 
 def command(settings: Settings) -> list[str]:
-    """The UI's command: one worker, beside the database that training writes."""
+    """The command of the UI: one worker, on the database that training writes."""
     folder = PROJECT_DIR / "mlruns"
     folder.mkdir(exist_ok=True)
     return [

@@ -10,7 +10,7 @@ import { hideOutput, newQuestion } from "./output.js";
  * @param {(headers: Record<string, string>) => Promise<Reply>} question.send
  * @param {(busy: boolean) => void} question.showBusy
  * @param {() => void} question.again asks once more, when the key is there
- * @param {(reply: any, headers: Record<string, string>) => void} question.succeed with the headers but for the key
+ * @param {(reply: any, headers: Record<string, string>) => void} question.succeed with the headers, without the key
  * @param {(reply: any) => void} question.fail
  */
 export async function askServer({ send, showBusy, again, succeed, fail }) {

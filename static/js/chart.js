@@ -11,7 +11,7 @@ import { priceFormat } from "./format.js";
  * @property {(number | null)[][]} columns x, and what `lines` draws
  * @property {number} size a typical price: it decides how many digits are shown
  * @property {(colour: Colour) => {series: object[], bands: object[]}} lines uPlot's options of the columns but x
- * @property {object} axis uPlot's options of the x axis, but for its colours
+ * @property {object} axis uPlot's options of the x axis, without colours
  * @property {object} [scale] uPlot's options of the x scale
  * @property {object} [priceScale] uPlot's options of the y scale
  * @property {number} [shortest] the closest that dragging zooms in, in units of x; without it, dragging does not zoom
@@ -24,7 +24,7 @@ const uPlot = /** @type {any} */ (globalThis).uPlot; // vendor/uplot, loaded bef
 /**
  * A chart that fills its host's width and follows its size and the colour scheme.
  * @param {HTMLElement} host
- * @param {HTMLElement} readout where the values under the pointer are told
+ * @param {HTMLElement} readout shows the values under the pointer
  * @param {(min: number, max: number) => void} [onRange] told the range of x whenever it changes
  */
 export function createChart(host, readout, onRange) {
@@ -65,7 +65,7 @@ export function createChart(host, readout, onRange) {
 }
 
 /**
- * uPlot's options, but for size and hooks.
+ * uPlot's options, without size and hooks.
  * @param {HTMLElement} host
  * @param {Content} content
  */

@@ -63,7 +63,7 @@ function readJson(text) {
   return { items: list.map((value, index) => ({ text: asText(value), place: `Item ${index + 1}` })), dates: [], problems: [] };
 }
 
-/** A value of a list in JSON, as it is told. @param {unknown} value */
+/** A value of a JSON list, as messages show it. @param {unknown} value */
 function asText(value) {
   if (Array.isArray(value)) {
     return "[…]";
@@ -91,7 +91,7 @@ function readList(text) {
 
 /**
  * @param {Item} item
- * @returns {string | null} why it is no close
+ * @returns {string | null} why it is not a close
  */
 function itemProblem({ text, place }) {
   const shown = text.length > 20 ? `${text.slice(0, 20)}…` : text;

@@ -1,4 +1,4 @@
-/** The x axis of a forecast's chart where dates are known: dates for the days that have come, +1, +2 … for those ahead. */
+/** The x axis of a forecast's chart where dates are known: dates for past days, +1, +2 … for those ahead. */
 
 const DAY_STEPS = [1, 5, 10]; // between dates, and between days ahead
 const MONTH_STEPS = [1, 2, 3, 6, 12, 24, 60]; // between months

@@ -77,7 +77,7 @@ function findColumns(header) {
  * @param {{place: string, size: number, date: string}} row
  * @param {number} count of the columns
  * @param {boolean} hasHeader
- * @returns {string | null} why it is no row of a date and a close
+ * @returns {string | null} why it is not a row of a date and a close
  */
 function rowProblem({ place, size, date }, count, hasHeader) {
   if (hasHeader && size > count) {

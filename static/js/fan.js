@@ -29,11 +29,11 @@ export function fan(closes, path, dates) {
 }
 
 /**
- * The days that are shown for so many before the last close, always with the whole forecast.
+ * The range of days to show: this number of days before the last close, and the whole forecast.
  * @param {string} period empty: all
  * @param {number} closes how many there are
  * @param {number} horizon
- * @returns {[number, number] | null} null: there are not so many
+ * @returns {[number, number] | null} null if there are fewer days
  */
 export function daysOf(period, closes, horizon) {
   const past = Number(period) || closes - 1;

@@ -55,7 +55,7 @@ async function loadFile() {
     return;
   }
   const text = chosen.size > MAX_FILE_BYTES ? null : await chosen.text().catch(() => null);
-  file.value = ""; // so that the same file can be chosen again, once it is mended
+  file.value = ""; // so that the same file can be chosen again, once it is fixed
   field.value = text ?? "";
   if (text === null) {
     tellOrigin("");

@@ -1,4 +1,4 @@
-/** The tab Monitoring: how the service is doing, asked anew every five seconds while somebody can see it. */
+/** The tab Monitoring. Refreshes every five seconds while it is visible. */
 
 import { monitor, ready } from "./api.js";
 import { askForKey, keepKey, keyHeader } from "./apiKey.js";
@@ -103,7 +103,7 @@ function showModel(reply) {
   if (!reply.ok) {
     put("version", NONE);
     put("age", NONE);
-    put("model-problem", reply.status ? reply.error : ""); // no answer at all is told already
+    put("model-problem", reply.status ? reply.error : ""); // a missing answer is reported already
     return;
   }
   const { model_version, problem } = reply.answer;
@@ -130,7 +130,7 @@ function showAccuracy(accuracy) {
   const days = (/** @type {number | null} */ error) => percent(Number(error), 2);
   put(
     "accuracy",
-    `Of ${n.toLocaleString("en")} forecasts the close has come. The RMSE of their daily returns is ${days(rmse)}, that of repeating ` +
+    `Of ${n.toLocaleString("en")} forecasts, the close is known. The RMSE of their daily returns is ${days(rmse)}, that of repeating ` +
       `the last close ${days(naive_rmse)}: ${(Number(rmse) / Number(naive_rmse)).toFixed(4)} times as large.${reading}`,
   );
   for (const level of /** @type {const} */ (["80", "95"])) {

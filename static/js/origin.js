@@ -9,7 +9,7 @@
  */
 
 const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
-const AGE = /^The last close is of [\d-]+, ([\d,]+ days ago)\.$/; // as newestCloses.py warns of it
+const AGE = /^The last close is from [\d-]+, ([\d,]+ days ago)\.$/; // as newestCloses.py warns of it
 const SOURCE = / These closes are from the \w+ and end on [\d-]+\.$/; // after what is wrong with Yahoo Finance
 const DAY = 86_400_000; // milliseconds
 
@@ -21,7 +21,7 @@ const DAY = 86_400_000; // milliseconds
 export function originOf({ symbol, as_of, source, warnings }) {
   const age = warnings.map((warning) => warning.match(AGE)?.[1]).find(Boolean);
   return {
-    origin: `The last close of ${symbol} is of ${as_of}, ${age ? `${age}, ` : ""}from ${SOURCES[source] ?? source}.`,
+    origin: `${symbol} data ends on ${as_of}, ${age ? `${age}, ` : ""}from ${SOURCES[source] ?? source}.`,
     isOld: age !== undefined,
     warnings: warnings.filter((warning) => !AGE.test(warning)).map((warning) => warning.replace(SOURCE, "")),
   };
@@ -30,7 +30,7 @@ export function originOf({ symbol, as_of, source, warnings }) {
 /** Of closes that the user brought. @param {string[]} dates none where they are not known @returns {Origin} */
 export function ownOrigin(dates) {
   const last = dates[dates.length - 1];
-  return { origin: last ? `Your closes, the last of ${last}${daysAgo(last)}.` : "", isOld: false };
+  return { origin: last ? `Your data ends on ${last}${daysAgo(last)}.` : "", isOld: false };
 }
 
 /** How long ago a day was in UTC; nothing of one to come. @param {string} date */

@@ -43,7 +43,7 @@ function put(name, value, format) {
   element.textContent = format(value);
 }
 
-/** How its test went is told of an answer only where the same model gave it. @param {string} version */
+/** Show the test results only if the same model gave the answer. @param {string} version */
 function showComparison(version) {
   const comparison = document.getElementById("comparison"); // null where the page has no model, or one without these figures
   if (comparison) {

@@ -6,7 +6,7 @@ import { showProblems } from "./messages.js";
 import { originOf } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
 
-const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // as the server has it; ".." would be another address
+const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // the same as on the server; ".." would be another address
 
 const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 

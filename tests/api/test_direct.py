@@ -1,4 +1,4 @@
-"""The short road: what it takes, what it leaves to gunicorn and Flask, and that both roads say the same."""
+"""The direct path: what it answers, what it leaves to gunicorn and Flask, and that both give the same answer."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def head(line=LINE, **changes):
         ({"Content_Length": "5, 5"}, None),
         ({"Content_Length": "²"}, None),
         ({"Content_Length": "9" * 5000}, None),
-        ({"content_length": "500"}, None),  # beside the other one
+        ({"content_length": "500"}, None),  # a second one
         ({"Content_Length ": "500"}, None),
         ({"Content_Type": None}, None),
         ({"Content_Type": "text/plain"}, None),
@@ -99,7 +99,7 @@ def app(settings):
 
 
 def ask(app, body=BODY, key="", is_last=False):
-    """The headers and the content of the short road's answer; None where it leaves the answer to Flask."""
+    """The headers and the content of the direct path's answer; None if it leaves the request to Flask."""
     content = body.encode()
     answer = app.extensions["fastPredict"].answer(Head(len(content), key, is_last), content, "127.0.0.1", is_last, time.perf_counter())
     if answer is None:

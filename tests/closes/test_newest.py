@@ -263,13 +263,13 @@ def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, 
     assert yahoo.calls == 1
 
 
-def test_the_worker_does_its_long_work_beside_the_loop(settings, yahoo):
+def test_the_worker_does_its_long_work_run_in_thread_the_loop(settings, yahoo):
     threads = []
 
-    def beside(work, *arguments):
+    def run_in_thread(work, *arguments):
         with ThreadPoolExecutor(1) as pool:
             threads.append(threading.get_ident())
             return pool.submit(work, *arguments).result()
 
-    assert NewestCloses(settings, beside).of("MSFT").closes.source == "yahoo"
+    assert NewestCloses(settings, run_in_thread).of("MSFT").closes.source == "yahoo"
     assert len(threads) == 1

@@ -111,7 +111,7 @@ def test_slow_clients_are_sent_away_in_the_end(start):
 
 
 class Overload:
-    """Batches of 1,024 windows, so many a second, whatever becomes of the earlier ones."""
+    """Send batches of 1,024 windows at a fixed rate, without waiting for earlier answers."""
 
     def __init__(self, port):
         self.port, self.statuses, self.retry_after, self.asked = port, collections.Counter(), set(), 0

@@ -58,7 +58,7 @@ def test_generated_requests_get_documented_answers(server, path, method, mode):
 
 
 def assert_answered(answer):
-    """A forecast, or a refusal in the promised shape that tells nothing of the inside."""
+    """A forecast, or an error in the documented form that reveals no internals."""
     assert answer.headers["Content-Type"] == "application/json"
     content = answer.json()
     if answer.status_code == 200:

@@ -1,4 +1,4 @@
-"""Bytes that no decent client sends, to a real gunicorn: each gets a sound answer in our own form, and tells nothing of the inside."""
+"""Bytes that no decent client sends, to a real gunicorn: each gets a valid answer in our own form that reveals no internals."""
 
 import json
 import socket

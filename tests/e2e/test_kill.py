@@ -148,7 +148,7 @@ def test_an_end_under_load_answers_every_request_that_was_accepted(start, number
 
 
 def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
-    """New connections in a burst, and the end in the middle of it: whoever got a connection gets an answer."""
+    """New connections in a burst, and a shutdown in the middle: every accepted connection gets an answer."""
     service = start(WEB_CONCURRENCY="1")
     body = json.dumps({"predict": CLOSES.tolist()}).encode()
     request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
@@ -172,7 +172,7 @@ def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
 
 
 def test_new_connections_are_served_to_the_end(start):
-    """Clients that open a connection for each request: whoever has one gets an answer, and the others are refused."""
+    """Clients that open a connection for each request: every accepted connection gets an answer, and the others are refused."""
     service, answered, broken = start(), [], []
     body = json.dumps({"predict": CLOSES.tolist()}).encode()
     request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -204,7 +204,7 @@ def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_t
     keys = tmp_path / "keys"
     keys.write_text("one\n")
     service = start(API_KEY_FILE=str(keys))
-    keys.write_text("")  # a secret that is being written anew
+    keys.write_text("")  # a secret that is being rewritten
     before = workers(service)
     for worker in before:
         worker.kill()

@@ -1,4 +1,4 @@
-"""Model files that change under a running service: new ones are taken up without a failed request, damaged ones are not."""
+"""Model files that change under a running service: new ones are loaded without a failed request, damaged ones are not."""
 
 import json
 import re
@@ -98,7 +98,7 @@ def test_twenty_publications_under_load_fail_no_request_and_reach_all_workers(st
             started = time.monotonic()
             wait_until(lambda version=version: versions(service) == {version}, TAKEN_UP_SECONDS, f"{version} in all workers")
             slowest = max(slowest, time.monotonic() - started)
-    print(f"{readers.answered} answers, taken up within {slowest:.1f} s")
+    print(f"{readers.answered} answers, loaded within {slowest:.1f} s")
     assert readers.failed == []
     assert readers.answered > 200
     assert state(service) == (200, None, 0)

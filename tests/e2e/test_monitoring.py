@@ -1,4 +1,4 @@
-"""What deploy/monitoring has for Prometheus, held against the real promtool and a real Prometheus."""
+"""The files in deploy/monitoring, tested with promtool and a real Prometheus."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def test_promtool_finds_nothing_wrong(arguments):
 
 
 @prometheus
-def test_what_the_service_tells_is_sound_for_promtool(start):
+def test_what_the_service_tells_is_valid_for_promtool(start):
     text = requests.get(f"{start().url}/metrics", timeout=10).text
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The web page in a real Chromium, served by a real gunicorn: what it shows, says and sends, and for whom it works."""
+"""The web page in a real Chromium, served by a real gunicorn: what it shows and sends, and whether it is accessible."""
 
 from pathlib import Path
 from urllib.parse import urlsplit

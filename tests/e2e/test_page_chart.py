@@ -24,7 +24,7 @@ def page(page) -> Page:
 
 
 def labels(page: Page, align: str) -> list[dict]:
-    """What an axis of the chart says, but for its title: x is centred, y is right-aligned."""
+    """The labels of an axis of the chart, without its title: x is centred, y is right-aligned."""
     every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
     return [label for label in every if label["align"] == align and "trading days" not in label["text"]]
 

@@ -74,7 +74,7 @@ def test_chart_tells_the_values_under_the_pointer(page, server):
 def test_warnings_of_the_answer_are_shown(page):
     page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.get_by_role("list", name="Warnings")).to_contain_text("unlike all that the model was trained on")
+    expect(page.get_by_role("list", name="Warnings")).to_contain_text("differs from all training data")
     forecast(page)
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
 
@@ -141,7 +141,7 @@ def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
 def test_own_dated_closes_tell_the_last_date_and_its_age(page, age, told):
     last = datetime.now(UTC).date() - timedelta(days=age)
     paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
-    expect(page.locator("#origin")).to_have_text(f"Your closes, the last of {last}{told}.")
+    expect(page.locator("#origin")).to_have_text(f"Your data ends on {last}{told}.")
     forecast(page)
     expect(page.locator("#origin")).to_be_empty()
 
@@ -260,14 +260,14 @@ REFUSED = {
     "a large file": lambda page: page.get_by_label("Load a CSV file").set_input_files(
         {"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 1_000_001}
     ),
-    "what is no symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
+    "not a symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
     "a symbol without closes": lambda page: fill_and_ask(page, "Stock symbol", "ACME", "Forecast 20 days"),
     "what the server refuses": lambda page: fill_and_ask(page, "60 closes, oldest first", "1 " * 59 + "1000000000", "Forecast"),
 }
 
 
 @pytest.mark.parametrize("refuse", REFUSED.values(), ids=REFUSED)
-def test_no_older_forecast_stays_beside_what_is_refused(page, refuse):
+def test_an_older_forecast_disappears_when_new_input_is_rejected(page, refuse):
     forecast(page)
     refuse(page)
     expect(page.locator("#result")).to_be_hidden(timeout=60_000)
@@ -277,7 +277,7 @@ def test_no_older_forecast_stays_beside_what_is_refused(page, refuse):
     expect(page.locator("#result")).to_be_visible()
 
 
-def test_late_answer_is_not_shown_beside_what_is_refused(page):
+def test_late_answer_is_not_shown_with_a_rejected_input(page):
     held: list[Route] = []
     page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
     fill_and_ask(page, "Stock symbol", "JNJ", "Forecast 20 days")

@@ -27,7 +27,7 @@ NOW = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 
 
 def logged(second: float, **fields) -> dict:
-    """A row of the log, so many seconds before NOW."""
+    """A row of the log, `seconds` before NOW."""
     row = {"timestamp": (NOW - timedelta(seconds=second)).isoformat(), "response_time": 0.0012, "memory_usage": 5.0, "status": 200}
     return row | {"windows": 1, "last_close": 100.0, "predicted_price": 100.5, "low_80": 98.0, "high_80": 103.0} | fields
 
@@ -143,7 +143,7 @@ def test_live_accuracy_is_told_once_there_is_enough(page):
     answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
     open_monitoring(page)
     expect(told(page, "accuracy")).to_have_text(
-        "Of 1,200 forecasts the close has come. The RMSE of their daily returns is 1.00%, that of repeating the last close 1.25%: "
+        "Of 1,200 forecasts, the close is known. The RMSE of their daily returns is 1.00%, that of repeating the last close 1.25%: "
         "0.8000 times as large. The log is still being read."
     )
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]

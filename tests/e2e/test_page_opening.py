@@ -39,7 +39,7 @@ def expect_example(page: Page) -> None:
 
 
 def open_at(page: Page, address: str) -> None:
-    """Open the page anew: another hash alone would not load it."""
+    """Reload the page: a new hash alone would not load it."""
     page.goto("about:blank")
     page.goto(address)
 
@@ -66,7 +66,7 @@ def test_page_opens_with_the_forecast_that_predict_gives_for_the_example(page, w
 def test_page_says_that_it_opens_with_an_example_and_how_old_it_is(page):
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
     expect(page.locator("#origin")).to_have_text(
-        f"This is an example. The last close of MSFT is of 2022-12-28, {days:,} days ago, from the embedded snapshot."
+        f"This is an example. MSFT data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot."
     )
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
     assert page.evaluate("scrollY") == 0

@@ -39,10 +39,10 @@ def test_symbol_tells_its_last_date_its_source_and_that_it_is_old_once(page, ser
     forecast_symbol(page, "JNJ")
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
     origin = page.locator("#origin")
-    expect(origin).to_have_text(f"The last close of JNJ is of 2022-12-28, {days:,} days ago, from the embedded snapshot.")
+    expect(origin).to_have_text(f"JNJ data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
     expect(origin).to_have_class("notice")
     problem, age = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["warnings"]
-    assert age == f"The last close is of 2022-12-28, {days:,} days ago."
+    assert age == f"The last close is from 2022-12-28, {days:,} days ago."
     warnings = page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
     assert warnings == [problem.removesuffix(" These closes are from the snapshot and end on 2022-12-28.")]
     assert warnings[0].startswith("Yahoo Finance")
@@ -68,7 +68,7 @@ def test_fresh_closes_of_yahoo_finance_bring_no_warning_and_an_unknown_symbol_is
             page = browser.new_page()
             page.goto(url)
             forecast_symbol(page, "ACME")
-            expect(page.locator("#origin")).to_have_text(f"The last close of ACME is of {yahoo.dates[-1]}, from Yahoo Finance.")
+            expect(page.locator("#origin")).to_have_text(f"ACME data ends on {yahoo.dates[-1]}, from Yahoo Finance.")
             expect(page.get_by_role("list", name="Warnings")).not_to_contain_text("The last close is of")
             yahoo.behave("not found")
             forecast_symbol(page, "NOSUCH")

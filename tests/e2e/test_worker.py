@@ -53,7 +53,7 @@ def established(worker):
 
 
 def spread(service, number):
-    """How many of so many connections, opened in one burst, each worker has."""
+    """The number of connections that each worker has after a burst."""
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(socket.socket()) for _ in range(number)]
         for connection in connections:

@@ -158,7 +158,7 @@ def test_backtest_does_not_see_the_close_that_it_forecasts(closes, forecaster):
     assert metrics(before) != metrics(after)
 
 
-def test_metrics_stand_beside_those_of_persistence(closes, forecaster):
+def test_metrics_include_those_of_persistence(closes, forecaster):
     result = backtest(forecaster, closes)
     values = metrics(result)
     errors = result.actual - result.last_close

@@ -222,7 +222,7 @@ def test_compiled_form_that_is_none_is_refused(model_dir):
 @pytest.mark.parametrize("name", ["calibration", "training"])
 def test_metadata_without_what_serving_needs_is_refused_naming_it(model_dir, name):
     republish(model_dir, compiled_of(model_dir), drop=name)
-    with pytest.raises(ModelUnavailableError, match="lacks what serving needs") as caught:
+    with pytest.raises(ModelUnavailableError, match="is incomplete") as caught:
         load_forecaster(model_dir)
     assert name in caught.value.details[0]
 
@@ -250,7 +250,7 @@ def test_metadata_that_is_wrong_inside_is_refused_naming_the_place(model_dir, pl
     part[last] = value
     for folder in (model_dir, published.folder):
         (folder / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(ModelUnavailableError, match="lacks what serving needs") as caught:
+    with pytest.raises(ModelUnavailableError, match="is incomplete") as caught:
         load_forecaster(model_dir)
     assert len(caught.value.details) == 1
     assert last in caught.value.details[0] or place == "calibration.quantiles"
@@ -274,7 +274,7 @@ print(psutil.Process().memory_full_info().uss - before)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return memory on request")
 def test_what_a_batch_took_goes_back():
     done = subprocess.run([sys.executable, "-c", BATCH], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 8_000_000  # ONNX Runtime would keep 18

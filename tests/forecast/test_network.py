@@ -108,7 +108,7 @@ def closes():
 
 
 def artefacts(closes, split, folder):
-    """All that a forecast depends on: weights, scaler and metadata, and the forecasts of the test days."""
+    """Everything that a forecast depends on: weights, scaler and metadata, and the forecasts of the test days."""
     folder.mkdir()
     forecaster, fitted = train(closes, split, folder, OPTIONS, progress=False)
     metadata = {name: value for name, value in forecaster.metadata.items() if name != "model_version"}
@@ -152,7 +152,7 @@ def test_another_seed_gives_another_network(closes):
 
 @pytest.mark.slow
 def test_a_target_shifted_by_a_day_is_caught(tmp_path):
-    """Rises and falls in turn: a network that learns the right day's target beats persistence, one a day off is worse than it."""
+    """Rises and falls in turn: a network that learns the right day's target beats persistence, one that is off by a day is worse."""
     returns = np.where(np.arange(700) % 2 == 0, 0.02, -0.02) + np.random.default_rng(0).normal(0, 0.002, 700)
     dates = np.datetime64("2020-01-01") + np.arange(700)
     series = Closes("TEST", "csv", dates, 100 * np.exp(np.cumsum(returns)))

@@ -1,4 +1,4 @@
-"""The gate: which models take the place of the published one."""
+"""The promotion gate: which models replace the published one."""
 
 import json
 from dataclasses import replace

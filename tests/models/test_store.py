@@ -208,7 +208,7 @@ def test_failed_publication_leaves_the_old_version_and_no_staging_folder(tmp_pat
     assert versions(tmp_path) == {"v1"}
 
 
-def test_what_else_lies_beside_the_versions_does_not_make_a_publication_fail(tmp_path):
+def test_other_files_next_to_the_versions_do_not_make_a_publication_fail(tmp_path):
     (tmp_path / "versions").mkdir()
     for name in ("0-notes.txt", "zz-notes.txt"):
         (tmp_path / "versions" / name).write_text("mine")

@@ -81,7 +81,7 @@ class Killer:
         self.done, self.undone = self.done + done, self.undone + (not done)
 
     def check(self) -> None:
-        """Both must have come about often, or the kills were not in the midst of the work."""
+        """Both outcomes must be frequent; otherwise the kills did not hit the work."""
         print(f"done {self.done}, not done {self.undone}")
         assert self.done + self.undone == KILLS
         assert min(self.done, self.undone) > KILLS // 5
@@ -150,7 +150,7 @@ def test_200_kills_while_a_run_is_recorded_each_leave_the_version_whole(tmp_path
 @pytest.mark.slow
 @forks
 def test_200_kills_while_a_lost_file_is_put_back_each_leave_it_lost_or_whole(tmp_path):
-    """Lost: refused, and mended by doing it again. The other files are as they were."""
+    """The file is lost: the version is rejected until the file is restored. The other files are unchanged."""
     lost = publish_version(tmp_path, "v1", SIZE).folder / ONNX_FILE
     killer = Killer()
 

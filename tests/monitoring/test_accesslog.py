@@ -84,7 +84,7 @@ def test_a_stderr_that_nobody_reads_makes_no_request_wait_and_the_next_line_says
 
 @pytest.fixture
 def asked(settings, tmp_path):
-    """A client of a service whose lines go to a file, and what it has been told so far."""
+    """A client of a service whose lines go to a file, and the lines so far."""
     app = create_app(settings.model_copy(update={"API_KEY": SecretStr("secret-key")}))
     with (tmp_path / "stderr").open("wb") as file:
         app.extensions["service"].access_log = AccessLog(True, file.fileno())

@@ -1,4 +1,4 @@
-"""Drift: the distance is the textbook's, the threshold heeds dependence, the verdict says what to do."""
+"""Drift: the distance is the textbook's, the threshold considers dependence, the verdict says what to do."""
 
 import json
 
@@ -53,9 +53,9 @@ def test_too_few_returns_have_no_figures():
     ("change", "said"),
     [
         (lambda r: r, "look like those"),
-        (lambda r: 2.5 * r, "times as large as those that the model was trained on: its intervals may be too narrow; train anew."),
-        (lambda r: 0.3 * r, "times as large as those that the model was trained on: its intervals may be too wide; train anew."),
-        (lambda r: 1.25 * np.abs(r), "spread otherwise"),
+        (lambda r: 2.5 * r, "times as large as those that the model was trained on: its intervals may be too narrow. Retrain."),
+        (lambda r: 0.3 * r, "times as large as those that the model was trained on: its intervals may be too wide. Retrain."),
+        (lambda r: 1.25 * np.abs(r), "distributed differently"),
     ],
 )
 def test_verdict_says_what_has_changed(change, said):
@@ -75,7 +75,7 @@ def test_degenerate_returns_have_figures(returns):
 
 
 def rate_of_drift(n, scale, symbols=("MSFT", "KO", "XOM", "JPM", "AMD")):
-    """How often drift is said of n days in a row of the training's own days, made larger."""
+    """How often drift is reported for n consecutive days of the training data, scaled up."""
     found = []
     for symbol in symbols:
         returns = daily_returns(symbol)

@@ -1,4 +1,4 @@
-"""A stderr that makes nobody wait, whoever reads it or does not."""
+"""A non-blocking stderr, with a reader and without."""
 
 import logging
 import os

@@ -22,7 +22,7 @@ REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 
 
 class Fast:
-    """A short road that answers with the body, and leaves "flsk" to Flask."""
+    """A direct path that answers with the body, and leaves "flsk" to Flask."""
 
     def answer(self, head, body, client, is_last, started):
         return None if body == b"flsk" else b"<%b %b>" % (body, b"last" if is_last else b"more")
@@ -60,7 +60,7 @@ class Exchange:
             gevent.sleep(0.01)
 
     def end(self):
-        """All that was answered, once nothing more comes."""
+        """Everything that was answered, once the connection is silent."""
         self.client.shutdown(socket.SHUT_WR)
         return self.rest()
 
@@ -200,7 +200,7 @@ print(before - memory().rss)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to give memory back")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return memory on request")
 def test_memory_that_is_free_goes_back_to_the_system():
     done = subprocess.run([sys.executable, "-c", FREED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 100_000_000

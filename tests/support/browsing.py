@@ -36,7 +36,7 @@ COUNT_PIXELS = """canvas => {
   return [dark, outer, inner, blueLine];
 }"""
 
-DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last drawn anew, in ms
+DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last redrawn, in ms
 
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """

@@ -32,7 +32,7 @@ BEHAVIOURS = (
     "null",  # one day without a close
     "zero",  # one day with a close of zero
     "negative",  # one day with a close below zero
-    "not a number",  # one day with a close of NaN, as JSON must not have it
+    "not a number",  # one day with a close of NaN, which JSON does not allow
     "text",  # one day with a word for a close
     "split",  # nothing is adjusted for a split in two on one day
     "twice",  # one day comes twice

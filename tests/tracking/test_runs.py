@@ -233,7 +233,7 @@ def test_ctrl_c_while_mlflow_takes_a_run_does_not_lose_it(settings, record, monk
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_run_that_cannot_be_kept_beside_the_database_is_kept_beside_the_model(settings, record, caplog, tmp_path):
+def test_a_run_that_cannot_be_saved_next_to_the_database_is_saved_next_to_the_model(settings, record, caplog, tmp_path):
     check_tracking(settings)
     (tmp_path / "mlruns" / "unlogged").touch()  # no folder can be made there
     with lock(settings):
