@@ -60,7 +60,7 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
     if hashlib.sha256(compiled).hexdigest() != sums.get(ONNX_FILE):
         raise ModelUnavailableError(
             f"The compiled form of model {published.version} is not as published. Recreate it: python -m models.compiled",
-            [f"{ONNX_FILE} has another SHA-256 than it was published with"],
+            [f"{ONNX_FILE} has another SHA-256 than when it was published"],
         )
     try:
         network = Network(compiled)

@@ -10,7 +10,7 @@ import pytest
 from log_rows import logged
 from pydantic import SecretStr
 
-from app import create_app
+from app import STATE, create_app
 from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
 from tracking import ui
@@ -214,7 +214,7 @@ def test_backtest_is_refused_where_there_is_none(settings, model_dir):
 
 
 def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole(client):
-    model = client.application.extensions["service"].models.current().metadata
+    model = client.application.extensions[STATE].service.models.current().metadata
     model.pop("coverage")
     for name in [name for name in model["metrics"] if name.startswith(("naive_coverage", "naive_winkler", "dm_"))]:
         model["metrics"].pop(name)
@@ -228,7 +228,7 @@ def test_a_backtest_that_is_not_as_published_is_not_served(settings, model_dir):
     backtest.write_text(backtest.read_text().replace("2020-06-12", "2020-06-11"))
     answer = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
     assert answer.status_code == 503
-    assert "not as published" in answer.json["error"]
+    assert "has changed since its publication" in answer.json["error"]
 
 
 def test_405_says_what_is_allowed_and_a_last_slash_does_no_harm(client):

@@ -57,14 +57,14 @@ def test_csv_gives_dates_and_adjusted_closes(file, content):
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"date;close\n2020-01-01;1.5\n", "it has: 'date;close'"),
+        (b"date;close\n2020-01-01;1.5\n", "It has 'date;close'"),
         (b"date;close\n2020-01-01;1,5\n", "more fields than its header"),
         (b"date,close\n2020-01-01,1.5,\n", "more fields than its header"),
-        (b"day,price\n2020-01-01,1.5\n", "it has: 'day', 'price'"),
+        (b"day,price\n2020-01-01,1.5\n", "It has 'day', 'price'"),
         (b"", "No columns to parse from file"),
         (b"date,close\n", "There are no closes"),
         (bytes(range(256)) * 20, "is not a CSV file with a header"),
-        (b"\0" * 100, "it has: "),
+        (b"\0" * 100, "It has "),
         (gzip.compress(b"date,close\n2020-01-01,1.5\n"), "is not a CSV file with a header"),
         ("date,close\n2020-01-01,1.5\n".encode("utf-16"), "is not a CSV file with a header"),
         (b'date,close\n"2020-01-01,1.5\n', "EOF inside string"),
@@ -94,10 +94,10 @@ def test_file_that_is_no_such_csv_is_refused_in_one_printable_line(file, content
         ("2020-02-30,1", ["line 2: date '2020-02-30', close '1'"]),
         ("2020-01-01x,1", ["line 2: date '2020-01-01x', close '1'"]),
         ("\n2020-01-01,1\n\n2020-01-02,x", ["line 5: date '2020-01-02', close 'x'"]),
-        ("2020-01-01,inf", ["line 2: 2020-01-01 has the close inf, a close must be a positive finite number"]),
-        ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0, a close must be a positive finite number"]),
-        ("\n2020-01-01,1\n\n2020-01-02,0", ["line 5: 2020-01-02 has the close 0.0, a close must be a positive finite number"]),
-        ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5, a close must be a positive finite number"]),
+        ("2020-01-01,inf", ["line 2: 2020-01-01 has the close inf; a close must be a positive finite number"]),
+        ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0; a close must be a positive finite number"]),
+        ("\n2020-01-01,1\n\n2020-01-02,0", ["line 5: 2020-01-02 has the close 0.0; a close must be a positive finite number"]),
+        ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5; a close must be a positive finite number"]),
         ("2020-01-01,1\n2020-01-01,1", ["line 3: 2020-01-01 appears twice"]),
         ("2020-01-02,1\n\n2020-01-01,1", ["line 4: 2020-01-01 comes after 2020-01-02; sort the rows by date, oldest first"]),
     ],
@@ -182,7 +182,7 @@ def test_between_includes_both_ends():
 
 
 def test_between_without_closes_names_the_range_there_is():
-    with pytest.raises(DataUnavailableError, match="X: no closes from 1980-01-01 to 1980-12-31; the csv has 1970-01-01 to 1970-01-10"):
+    with pytest.raises(DataUnavailableError, match="X has no closes from 1980-01-01 to 1980-12-31; the csv has 1970-01-01 to 1970-01-10"):
         series([1.0] * 10).between("1980-01-01", "1980-12-31")
 
 
@@ -225,7 +225,7 @@ def test_source_csv_without_a_file_is_an_error():
 def test_load_logs_what_it_used(caplog):
     caplog.set_level(logging.INFO, "processData")
     load_closes("KO", "2022-01-01", source="snapshot", settings=Settings())
-    assert caplog.messages == ["KO: 249 closes to 2022-12-28 from snapshot."]
+    assert caplog.messages == ["KO: 249 closes, 2022-01-03 to 2022-12-28, from snapshot."]
 
 
 @pytest.mark.parametrize("symbol", ["MSFT", "BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X", "0700.HK", "A" * 15, "x"])
@@ -287,7 +287,7 @@ def test_windows_are_copies():
 
 @pytest.mark.parametrize(("n", "horizon", "needed"), [(60, 1, 61), (0, 1, 61), (79, 20, 80)])
 def test_too_few_closes_for_a_window_are_refused_naming_how_many_it_takes(n, horizon, needed):
-    with pytest.raises(InvalidClosesError, match=f"{n} closes are too few.* take {needed}"):
+    with pytest.raises(InvalidClosesError, match=f"{n} closes are too few.* need {needed}"):
         make_windows(np.ones(n), horizon)
 
 

@@ -148,7 +148,7 @@ def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file or directory"), (b" \n", "it has no key"), (b"\xff\xfe", "not a text file"), (b"a b\n", "no spaces")],
+    [(None, "No such file or directory"), (b" \n", "it has no key"), (b"\xff\xfe", "not a text file"), (b"a b\n", "without spaces")],
 )
 def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, content, message):
     if content is not None:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api import page
 from api.page import OpeningForecast, embedded
-from app import create_app
+from app import STATE, create_app
 from closes import newest as newest_module
 from closes.series import Closes
 from closes.snapshot import read_snapshot
@@ -98,7 +98,7 @@ def test_page_tells_whether_a_call_needs_a_key_but_not_which(settings):
 
 def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
     assert 'id="comparison"' in client.get("/").text
-    client.application.extensions["service"].models.current().metadata["metrics"].pop("naive_mape")
+    client.application.extensions[STATE].service.models.current().metadata["metrics"].pop("naive_mape")
     answer = client.get("/")
     assert answer.status_code == 200
     assert 'id="comparison"' not in answer.text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from log_rows import logged
 
-from app import MAX_BODY_BYTES
+from app import MAX_BODY_BYTES, STATE
 from closes.snapshot import read_snapshot
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
@@ -151,7 +151,7 @@ def test_an_unexpected_failure_tells_nothing_of_the_inside(client, monkeypatch, 
     def fail(*arguments):
         raise ZeroDivisionError("secret path /srv/x")
 
-    monkeypatch.setattr(client.application.extensions["service"].models, "current", fail)
+    monkeypatch.setattr(client.application.extensions[STATE].service.models, "current", fail)
     answer = client.post("/predict", json={"predict": CLOSES})
     assert answer.status_code == 500
     assert "secret" not in answer.text

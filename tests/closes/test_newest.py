@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -206,33 +205,30 @@ def test_many_at_once_make_one_download(newest, yahoo):
 def other_worker(settings):
     """Another process that downloads MSFT; ended by `communicate`."""
     settings.DATA_CACHE_DIR.mkdir(exist_ok=True)
-    code = (
-        "import fcntl, sys\n"
-        f"file = open({str(settings.DATA_CACHE_DIR / '.lock')!r}, 'w')\n"
-        f"fcntl.lockf(file, fcntl.LOCK_EX, 1, {zlib.crc32(b'MSFT')})\n"
-        "print('locked', flush=True); sys.stdin.read()"
-    )
+    file = settings.DATA_CACHE_DIR / f".lock-{zlib.crc32(b'MSFT') % newest_module.LOCK_FILES}"
+    code = f"import filelock, sys; lock = filelock.FileLock({str(file)!r}); lock.acquire(); print('locked', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "locked\n"
         yield process
         process.kill()
 
 
-def test_who_waits_for_another_worker_takes_what_it_brought(newest, yahoo, settings, other_worker):
+def test_request_waits_for_another_workers_download_and_uses_it(newest, yahoo, settings, other_worker):
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(newest.of, "MSFT")
-        time.sleep(0.3)
-        assert not waiting.done()
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
         (settings.DATA_CACHE_DIR / "MSFT.csv").write_text("date,close\n2024-01-02,1.5\n")
         other_worker.communicate()
         assert waiting.result(30).closes.prices.tolist() == [1.5]
     assert yahoo.paths == []
 
 
-def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, monkeypatch, other_worker):
+def test_request_that_waits_too_long_falls_back_and_the_next_one_tries_again(newest, yahoo, monkeypatch, other_worker):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 0.2)
-    assert newest.of("MSFT").warnings[0].text.startswith("Yahoo Finance: other downloads take too long. These closes are from the snapshot")
+    text = newest.of("MSFT").warnings[0].text
+    assert text.startswith("Yahoo Finance: other downloads take too long. These closes are from the snapshot")
     assert yahoo.paths == []
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 5.0)
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 10.0)
@@ -241,19 +237,28 @@ def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, m
     assert newest.of("MSFT").closes.source == "yahoo"
 
 
-def test_who_waits_in_vain_for_another_request_takes_what_there_is(newest, yahoo, monkeypatch):
+def test_request_that_waits_in_vain_for_another_request_falls_back(newest, yahoo, monkeypatch):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.2)
-    with newest._turn:
+    with newest._downloading:
         assert newest.of("MSFT").closes.source == "snapshot"
     assert yahoo.paths == []
 
 
-def test_a_worker_remembers_a_number_of_symbols_and_the_last_closes_of_each(newest, monkeypatch):
+def test_fresh_cached_symbol_does_not_wait_for_another_symbols_download(cached, settings):
+    os.utime(settings.DATA_CACHE_DIR / "MSFT.csv")
+    with cached._downloading:  # as while another symbol is downloaded
+        before = time.monotonic()
+        assert cached.of("MSFT").closes.source == "yahoo"
+    assert time.monotonic() - before < newest_module.ANSWER_SECONDS / 2
+
+
+def test_worker_keeps_a_number_of_symbols_and_the_last_closes_of_each(settings, monkeypatch):
     monkeypatch.setattr(newest_module, "MAX_SYMBOLS", 2)
     monkeypatch.setattr(newest_module, "MAX_CLOSES", 70)
+    newest = worker(settings)
     for symbol in ("KO", "PEP", "KO", "XOM"):
         assert len(newest.of(symbol).closes) == 70
-    assert list(newest._kept) == ["KO", "XOM"]
+    assert sorted(newest._lookups) == ["KO", "XOM"]
 
 
 def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, yahoo, tmp_path):
@@ -263,13 +268,16 @@ def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, 
     assert yahoo.calls == 1
 
 
-def test_the_worker_does_its_long_work_run_in_thread_the_loop(settings, yahoo):
-    threads = []
+def test_files_and_network_are_read_in_a_thread(settings, yahoo):
+    works = []
 
     def run_in_thread(work, *arguments):
         with ThreadPoolExecutor(1) as pool:
-            threads.append(threading.get_ident())
+            works.append(work.__name__)
             return pool.submit(work, *arguments).result()
 
-    assert NewestCloses(settings, run_in_thread).of("MSFT").closes.source == "yahoo"
-    assert len(threads) == 1
+    newest = NewestCloses(settings, run_in_thread)
+    assert newest.of("MSFT").closes.source == "yahoo"
+    assert works == ["_read_fresh", "_look"]
+    newest.of("MSFT")
+    assert len(works) == 2  # from memory

@@ -43,8 +43,8 @@ def test_download_includes_start_and_end(yahoo, settings):
 
 
 def test_yahoo_is_asked_for_the_last_day_too(yahoo, settings):
-    dates = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings)["date"]
-    assert [str(dates.iloc[i].date()) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
+    dates, _ = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings)
+    assert [str(dates[i]) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])
@@ -160,7 +160,7 @@ def test_price_that_is_none_is_refused_naming_the_day(yahoo, settings, behaviour
     yahoo.behave(behaviour)
     with pytest.raises(InvalidClosesError) as caught:
         download(settings)
-    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close {price}, a close must be a positive finite number"]
+    assert caught.value.details == [f"{yahoo.dates[ODD_DAY]} has the close {price}; a close must be a positive finite number"]
     assert not settings.DATA_CACHE_DIR.exists()  # and not kept
 
 
@@ -176,7 +176,7 @@ def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplo
     yahoo.behave("split")
     assert len(download(settings)) == len(yahoo.dates)
     moved = yahoo.adjusted[ODD_DAY] / yahoo.adjusted[ODD_DAY - 1] / 2
-    said = f"The close of {yahoo.dates[ODD_DAY]} is {moved:.3g} times the one before: a split that is not adjusted? Use adjusted closes."
+    said = f"The close of {yahoo.dates[ODD_DAY]} is {moved:.3g} times the close before it. If this is a split, use adjusted closes."
     assert f"MSFT: {said}" in caplog.messages
 
 
@@ -218,7 +218,7 @@ def test_cache_that_is_not_as_written_is_refused_naming_it(settings, content):
     settings.DATA_CACHE_DIR.mkdir()
     path = settings.DATA_CACHE_DIR / "MSFT.csv"
     path.write_bytes(content)
-    with pytest.raises(InvalidClosesError, match="not as it was written; remove it") as caught:
+    with pytest.raises(InvalidClosesError, match=r"is damaged\. Delete it") as caught:
         read_cache("MSFT", settings)
     assert str(caught.value).startswith("cache/MSFT.csv ")  # who asks the service learns no more of where that is
 
@@ -228,7 +228,7 @@ def test_without_its_libraries_yahoo_is_not_asked_and_the_cache_is_read(yahoo, s
     download(settings)
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delitem(sys.modules, "closes.yahoo")
-    with pytest.raises(DataUnavailableError, match=rf"{library} is not installed here \(pip install -r requirements.txt\)"):
+    with pytest.raises(DataUnavailableError, match=rf"{library} is not installed \(pip install -r requirements.txt\)"):
         download(settings)
     assert load_closes("MSFT", source="auto", settings=settings).source == "cache"
 
@@ -265,12 +265,12 @@ def test_auto_asks_yahoo_then_the_cache_then_the_snapshot(yahoo, settings, caplo
     cached = auto(settings)
     assert (cached.source, cached.last_date) == ("cache", LAST)
     assert "Skipped yahoo: Yahoo Finance: it cannot be reached; 2 attempts." in caplog.messages
-    assert f"MSFT: 120 closes to {LAST} from cache." in caplog.messages
+    assert f"MSFT: 120 closes, {FIRST} to {LAST}, from cache." in caplog.messages
     (settings.DATA_CACHE_DIR / "MSFT.csv").unlink()
     embedded = auto(settings)
     assert (embedded.source, embedded.last_date) == ("snapshot", "2022-12-28")
-    assert "Skipped cache: No cached download of MSFT in cache/." in caplog.messages
-    assert "MSFT: 249 closes to 2022-12-28 from snapshot." in caplog.messages
+    assert "Skipped cache: MSFT is not cached in cache/." in caplog.messages
+    assert "MSFT: 249 closes, 2022-01-03 to 2022-12-28, from snapshot." in caplog.messages
 
 
 def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
@@ -278,7 +278,7 @@ def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
     (settings.DATA_CACHE_DIR / "MSFT.csv").write_bytes(b"date,close\n2024-01-02,abc\n")
     yahoo.behave("half")
     assert auto(settings).source == "snapshot"
-    assert any(message.startswith("Skipped cache: ") and "not as it was written" in message for message in caplog.messages)
+    assert any(message.startswith("Skipped cache: ") and "is damaged" in message for message in caplog.messages)
 
 
 def test_auto_with_no_source_left_names_what_each_said(yahoo, settings):

@@ -171,11 +171,11 @@ def test_backtest_in_words_is_its_metadata(page):
     ],
 )
 def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeypatch):
-    from app import create_app
+    from app import STATE, create_app
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
     app = create_app()
-    app.extensions["service"].models.current().metadata["metrics"].update(changed)
+    app.extensions[STATE].service.models.current().metadata["metrics"].update(changed)
     text = app.test_client().get("/").text.replace("</p>", " ").replace("<p>", " ").replace("&lt;", "<")
     assert words in " ".join(text.split())
 

@@ -8,11 +8,11 @@ import sys
 import pytest
 from pydantic import SecretStr
 
-from app import create_app
-from monitoring.accesslog import AccessLog, Asked
+from app import STATE, create_app
+from monitoring.accesslog import AccessLog, RequestInfo
 
 CLOSES = [100.0 + day for day in range(60)]
-ASKED = Asked("an-id", "127.0.0.1", "POST", "/predict")
+INFO = RequestInfo("an-id", "127.0.0.1", "POST", "/predict")
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def lines(tmp_path):
 
 
 def test_a_line_tells_who_asked_for_what_and_what_came_of_it(access_log, tmp_path):
-    access_log.write(ASKED, 200, 0.00051239)
+    access_log.write(INFO, 200, 0.00051239)
     (line,) = lines(tmp_path)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {"id": "an-id", "client": "127.0.0.1", "method": "POST", "path": "/predict", "status": 200, "seconds": 0.000512}
 
 
 def test_an_address_can_neither_break_the_line_nor_fill_the_disk(access_log, tmp_path):
-    access_log.write(ASKED._replace(path='/"\n\x00\u2028' + "x" * 10_000), 404, 0.1)
+    access_log.write(INFO._replace(path='/"\n\x00\u2028' + "x" * 10_000), 404, 0.1)
     (line,) = lines(tmp_path)
     assert line["path"].startswith('/"\n\x00\u2028x')
     assert len(line["path"]) == 200
@@ -59,9 +59,9 @@ def test_what_cannot_be_an_id_is_replaced(given):
 def test_a_stderr_that_takes_nothing_does_no_harm():
     reader, writer = os.pipe()
     os.close(reader)
-    AccessLog(True, writer).write(ASKED, 200, 0.1)  # a broken pipe
+    AccessLog(True, writer).write(INFO, 200, 0.1)  # a broken pipe
     os.close(writer)
-    AccessLog(True, -1).write(ASKED, 200, 0.1)
+    AccessLog(True, -1).write(INFO, 200, 0.1)
 
 
 @pytest.mark.timeout(20)
@@ -69,12 +69,12 @@ def test_a_stderr_that_nobody_reads_makes_no_request_wait_and_the_next_line_says
     reader, writer = os.pipe()
     log = AccessLog(True, writer)
     for _ in range(2000):
-        log.write(ASKED, 200, 0.1)
+        log.write(INFO, 200, 0.1)
     text = b""
     while text.count(b"\n") < 2 or not text.endswith(b"\n"):
         text += os.read(reader, 2**20)
-    log.write(ASKED, 200, 0.1)
-    log.write(ASKED, 200, 0.1)
+    log.write(INFO, 200, 0.1)
+    log.write(INFO, 200, 0.1)
     first, second = os.read(reader, 2**20).splitlines()
     assert json.loads(first)["lost"] == 2000 - text.count(b"\n") > 0
     assert "lost" not in json.loads(second)
@@ -87,7 +87,7 @@ def asked(settings, tmp_path):
     """A client of a service whose lines go to a file, and the lines so far."""
     app = create_app(settings.model_copy(update={"API_KEY": SecretStr("secret-key")}))
     with (tmp_path / "stderr").open("wb") as file:
-        app.extensions["service"].access_log = AccessLog(True, file.fileno())
+        app.extensions[STATE].service.access_log = AccessLog(True, file.fileno())
         yield app.test_client()
 
 
@@ -128,7 +128,7 @@ def test_a_failure_inside_names_its_request_in_answer_and_log(asked, tmp_path, m
     def fail(*_):
         raise RuntimeError("inside")
 
-    monkeypatch.setattr("api.service.ForecastService.answer_one", fail)
+    monkeypatch.setattr("api.service.ForecastService.forecast_one", fail)
     answer = asked.post("/predict", json={"predict": CLOSES}, headers={"X-API-Key": "secret-key", "X-Request-ID": "the-one"})
     assert answer.status_code == 500
     assert answer.json["details"] == ["request the-one"]
@@ -138,7 +138,7 @@ def test_a_failure_inside_names_its_request_in_answer_and_log(asked, tmp_path, m
 
 def test_lines_can_be_turned_off(settings, capfd):
     quiet, told = create_app(settings.model_copy(update={"ACCESS_LOG": "off"})), create_app(settings)
-    told.extensions["service"].access_log = AccessLog(True, sys.__stderr__.fileno())
+    told.extensions[STATE].service.access_log = AccessLog(True, sys.__stderr__.fileno())
     quiet.test_client().get("/health")
     assert '"path":"/health"' not in capfd.readouterr().err
     told.test_client().get("/health")

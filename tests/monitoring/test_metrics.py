@@ -1,16 +1,17 @@
 """What Prometheus collects, from one process and from several that come and go."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app import create_app
+from app import STATE, create_app
 from closes.snapshot import read_snapshot
 from models.holder import ModelHolder
-from monitoring import metrics
-from monitoring.metrics import Metrics, free_slot
+from monitoring.counters import FOLDER_VARIABLE
+from monitoring.metrics import Metrics
 from settings import PROJECT_DIR, Settings
 
 
@@ -66,7 +67,7 @@ def test_invented_methods_and_addresses_make_no_new_series(client):
 
 
 def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
-    metadata = client.application.extensions["service"].models.current().metadata
+    metadata = client.application.extensions[STATE].service.models.current().metadata
     found = samples(client.get("/metrics").text)
     labels = [("last_date", metadata["last_date"]), ("symbol", "MSFT"), ("version", metadata["model_version"])]
     assert found["forecast_model_info", *labels] == 1
@@ -74,9 +75,9 @@ def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 0)
 
 
-def test_metrics_tell_of_a_model_that_is_refused(client, model_dir, monkeypatch):
-    monkeypatch.setattr("models.holder.LOOK_SECONDS", 0)
+def test_metrics_tell_of_a_model_that_is_refused(client, model_dir):
     (model_dir / "metadata.json").write_text("{}")
+    client.application.extensions[STATE].service.models.refresh()
     found = samples(client.get("/metrics").text)
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 1)
 
@@ -119,21 +120,17 @@ def test_lines_that_the_disk_did_not_take_are_counted(client, monkeypatch):
     assert samples(client.get("/metrics").text)["request_log_lost_lines_total",] == 1
 
 
-@pytest.mark.parametrize(("taken", "free"), [([], 0), ([0, 1], 2), ([1], 0), ([0, 2], 1), ([2, 1, 0], 3)])
-def test_a_worker_takes_the_lowest_free_slot(taken, free):
-    assert free_slot(taken) == free
-
-
 WORKER = """
 import sys
 from pathlib import Path
 from monitoring import metrics
+from monitoring.counters import SharedCounters
 from models.holder import ModelHolder
 import tempfile
 tempfile.mkdtemp = lambda prefix: sys.argv[1]
-metrics.share()
-metrics.share()
-metrics.use_slot(int(sys.argv[2]))
+counters = SharedCounters()
+counters.use_slot(int(sys.argv[2]))
+counters.reserve()
 worker = metrics.Metrics(ModelHolder(Path("none")))
 for _ in range(int(sys.argv[3])):
     worker.count("/predict", "POST", 200, 0.01)
@@ -160,7 +157,7 @@ def test_workers_are_summed_and_a_killed_one_is_carried_on_in_the_same_files(tmp
 
 
 def test_one_process_counts_in_memory(tmp_path):
-    assert metrics._folder is None
+    assert FOLDER_VARIABLE not in os.environ
     one = Metrics(ModelHolder(tmp_path))
     one.count("/predict", "POST", 200, 0.01)
     assert requests(one.text().decode()) == 1

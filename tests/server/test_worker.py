@@ -14,30 +14,29 @@ from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import RequestTimeout
 
 from server import sockets
-from server.sockets import ABSENT, held
 from server.worker import GIVE_BACK_SECONDS, Worker
 from settings import PROJECT_DIR
 
 REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n"
 
 
-class Fast:
-    """A direct path that answers with the body, and leaves "flsk" to Flask."""
+class Direct:
+    """A direct path that answers with the body."""
 
     def answer(self, head, body, client, is_last, started):
-        return None if body == b"flsk" else b"<%b %b>" % (body, b"last" if is_last else b"more")
+        return b"<%b %b>" % (body, b"last" if is_last else b"more")
 
 
 class Exchange:
     """A client's end of a connection that a worker handles, and what gunicorn read of it."""
 
-    def __init__(self, monkeypatch, fast=True, keepalive=30):
+    def __init__(self, monkeypatch, direct=True, keepalive=30):
         self.to_gunicorn, self.was_late = None, False
         self.worker = Worker.__new__(Worker)
         self.worker.alive, self.worker.slot, self.worker.connections = True, 0, set()
-        self.worker.gave_back_at = time.monotonic()
+        self.worker._gave_back_at = time.monotonic()
         self.worker.cfg = SimpleNamespace(keepalive=keepalive)
-        self.worker.wsgi = SimpleNamespace(extensions={"fastPredict": Fast()}) if fast else object()
+        self.worker.wsgi = SimpleNamespace(extensions={"direct": Direct()}) if direct else object()
         monkeypatch.setattr(GeventWorker, "handle", self._gunicorn)
         ours, theirs = socket.socketpair()
         self.client = GeventSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
@@ -78,24 +77,6 @@ def exchange(monkeypatch):
     return lambda **options: Exchange(monkeypatch, **options)
 
 
-def test_a_connection_counts_until_the_worker_has_done_with_it(exchange):
-    held[0] = 3
-    connection = exchange()
-    connection.client.sendall(REQUEST + b"last")
-    connection.client.recv(100)
-    assert held[0] == 3
-    connection.client.close()
-    connection.done.get(timeout=10)
-    assert held[0] == 2
-
-
-def test_a_worker_that_takes_no_more_stays_uncounted(exchange):
-    held[0] = ABSENT
-    connection = exchange()
-    connection.end()
-    assert held[0] == ABSENT
-
-
 @pytest.mark.parametrize("cut", [1, len(REQUEST) - 1, len(REQUEST), len(REQUEST) + 1, len(REQUEST) + 4])
 def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they_come(exchange, cut):
     one = exchange()
@@ -112,7 +93,7 @@ def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they
 
 @pytest.mark.parametrize(
     "request_",
-    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST + b"flsk", REQUEST + b"5555" + REQUEST, REQUEST.replace(b"4", b"4\r\nExpect: x")],
+    [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST + b"5555" + REQUEST, REQUEST.replace(b"4", b"4\r\nExpect: x")],
 )
 def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exchange, request_):
     one = exchange()
@@ -122,7 +103,7 @@ def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exc
 
 
 def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
-    one = exchange(fast=False)
+    one = exchange(direct=False)
     one.send(REQUEST + b"1111")
     assert one.end() == b""
     assert one.to_gunicorn == REQUEST + b"1111"
@@ -176,12 +157,12 @@ def test_at_its_end_a_worker_hangs_up_on_the_idle_alone(exchange, monkeypatch):
 def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
     given = []
     monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
-    monkeypatch.setattr("server.worker._give_back_memory", lambda: given.append(1))
+    monkeypatch.setattr("server.worker.give_back_memory", lambda: given.append(1))
     one = exchange()
     worker = one.worker
     worker.notify()
     assert given == []
-    worker.gave_back_at -= GIVE_BACK_SECONDS
+    worker._gave_back_at -= GIVE_BACK_SECONDS
     worker.notify()
     worker.notify()
     assert given == [1]
@@ -190,12 +171,12 @@ def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
 
 FREED = """
 import psutil
-from server.worker import _give_back_memory
+from server.memory import give_back_memory
 memory = psutil.Process().memory_info
 many = [bytes(2_000) for _ in range(100_000)]
 many = many[-1:]  # at the heap's end: what is free below it stays with the process
 before = memory().rss
-_give_back_memory()
+give_back_memory()
 print(before - memory().rss)
 """
 
