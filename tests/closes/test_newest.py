@@ -171,7 +171,7 @@ def test_without_any_source_the_error_names_each_and_yahoo_is_left_alone(newest,
 
 
 @pytest.mark.parametrize("symbol", ["", "../x", ".MSFT", "A" * 16, "A B", "é"])
-def test_what_is_no_symbol_is_refused_before_anything_is_asked(newest, yahoo, settings, symbol):
+def test_a_malformed_symbol_is_rejected_before_any_call(newest, yahoo, settings, symbol):
     with pytest.raises(InvalidSymbolError):
         newest.of(symbol)
     assert yahoo.paths == []
@@ -241,7 +241,7 @@ def test_who_waits_too_long_takes_what_there_is_and_tries_again(newest, yahoo, m
     assert newest.of("MSFT").closes.source == "yahoo"
 
 
-def test_who_waits_in_vain_for_another_request_takes_what_there_is(newest, yahoo, monkeypatch):
+def test_a_request_that_waits_too_long_for_another_falls_back(newest, yahoo, monkeypatch):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.2)
     with newest._turn:
         assert newest.of("MSFT").closes.source == "snapshot"
