@@ -43,7 +43,7 @@ class RequestError(Exception):
     Attributes:
         status: HTTP status.
         details: one sentence a problem.
-        retry_after: seconds after which the client may try again; None if that is no use.
+        retry_after: seconds after which the client may try again; None if retrying does not help.
     """
 
     def __init__(self, status: int, message: str, details: list[str] | None = None, retry_after: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The cache of downloads: one CSV file a symbol in DATA_CACHE_DIR, read without pandas."""
+"""The cache of downloads: one CSV file per symbol in DATA_CACHE_DIR, read without pandas."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Spreads new connections over the workers.
 
 All workers accept from one listening socket. Without a rule, a worker that is awake accepts faster than one that sleeps, and all keep-alive
-connections may end up at one worker, on one core. The rule: the worker that accepted least recently goes first. The others let it, for up
+connections may end up at one worker, on one core. The rule: the worker that accepted least recently accepts next. The others wait for it, up
 to a millisecond. The worker whose turn it is accepts its share of the waiting connections, not one, so that a crowd is served fast.
 """
 
@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 0.001  # for which a worker waits for another one to accept
 
 
 class Server(StreamServer):  # type: ignore[misc]  # gevent has no types
-    """gevent's server, as one worker has it. On close it accepts the connections that still wait: they would be reset.
+    """gevent's server in one worker. On close it accepts the connections that still wait, which would be reset otherwise.
 
     Attributes:
         slot: the worker's.

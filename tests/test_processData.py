@@ -72,7 +72,7 @@ def test_csv_gives_dates_and_adjusted_closes(file, content):
     ids=["semicolon", "decimal comma", "comma at the end", "names", "empty", "header only", "binary", "NUL", "gzip", "UTF-16", "quote"],
 )
 @pytest.mark.parametrize("ending", [".csv", ".gz", ".zip"])
-def test_file_that_is_no_such_csv_is_refused_in_one_printable_line(file, content, named, ending):
+def test_an_invalid_csv_file_is_rejected_in_one_printable_line(file, content, named, ending):
     file = file.with_suffix(ending)
     file.write_bytes(content)
     with pytest.raises(InvalidClosesError) as caught:

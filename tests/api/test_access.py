@@ -50,7 +50,7 @@ def test_a_key_is_asked_for_where_the_contract_says_so(settings, method, path, s
     assert client(settings, API_KEY=SecretStr("key")).open(path, method=method).status_code == status
 
 
-def test_who_asks_too_often_is_told_when_to_ask_again(settings):
+def test_a_client_over_the_limit_gets_the_time_to_retry(settings):
     asked = client(settings, RATE_LIMIT="3/minute")
     answers = [asked.post("/predict", json={"predict": CLOSES}) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]

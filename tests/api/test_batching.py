@@ -76,7 +76,7 @@ def test_a_wrong_window_spoils_only_its_own_answer(models):
     assert [first["last_close"], third["last_close"]] == WINDOWS[:2, -1].tolist()
 
 
-def test_without_a_model_every_request_is_told_and_the_next_one_too(tmp_path):
+def test_without_a_model_every_request_of_a_batch_fails_and_the_next_one_too(tmp_path):
     batcher = Batcher(ModelHolder(tmp_path))
     assert [type(answer) for answer in answers(batcher, WINDOWS[:3])] == [ModelUnavailableError] * 3
     assert [type(answer) for answer in answers(batcher, WINDOWS[:1])] == [ModelUnavailableError]

@@ -55,7 +55,7 @@ def test_forecast_says_what_it_uses_where_yahoo_fails(client):
 
 
 @pytest.mark.parametrize("symbol", [".MSFT", "A" * 16, "MS FT", "%00", "é", "A;B", "<b>"])
-def test_forecast_refuses_what_is_no_symbol_and_says_what_is_one(client, symbol):
+def test_forecast_rejects_a_malformed_symbol_and_describes_a_valid_one(client, symbol):
     answer = client.get(f"/forecast/{symbol}")
     assert answer.status_code == 422
     assert "1 to 15 letters, digits and . ^ = -" in answer.json["error"]

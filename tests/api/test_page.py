@@ -55,7 +55,7 @@ def test_opening_is_made_once_for_each_version(forecaster, monkeypatch):
     assert len(made) == 2
 
 
-def test_opening_tells_each_day_anew_how_old_its_closes_are(forecaster, monkeypatch):
+def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch):
     opening = OpeningForecast()
     before = opening.by(forecaster)["warnings"]
 

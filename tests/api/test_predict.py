@@ -117,7 +117,7 @@ def test_predict_refuses_what_is_not_json(client, text):
 
 
 @pytest.mark.parametrize("text", ["[]", "1", '"text"', "null"])
-def test_predict_refuses_json_that_is_no_object(client, text):
+def test_predict_rejects_json_that_is_not_an_object(client, text):
     assert client.post("/predict", data=text, content_type="application/json").status_code == 422
 
 
@@ -147,7 +147,7 @@ def test_errors_are_json_and_say_where_to_look(client):
     assert "/apidocs" in method.json["error"]
 
 
-def test_an_unexpected_failure_tells_nothing_of_the_inside(client, monkeypatch, caplog):
+def test_an_unexpected_failure_reveals_no_internals(client, monkeypatch, caplog):
     def fail(*arguments):
         raise ZeroDivisionError("secret path /srv/x")
 

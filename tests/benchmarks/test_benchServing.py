@@ -73,7 +73,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
 """
 
 
-def test_server_that_answers_rightly_is_ended_with_its_block(tmp_path):
+def test_server_that_answers_correctly_is_stopped_with_its_block(tmp_path):
     with benchServing.running("peer", recipe(tmp_path, ANSWERS), tmp_path) as server:
         assert server.start_seconds > 0
         assert server.memory().all_processes > 1

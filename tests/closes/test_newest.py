@@ -170,7 +170,7 @@ def test_without_any_source_the_error_names_each_and_yahoo_is_left_alone(newest,
 
 
 @pytest.mark.parametrize("symbol", ["", "../x", ".MSFT", "A" * 16, "A B", "é"])
-def test_what_is_no_symbol_is_refused_before_anything_is_asked(newest, yahoo, settings, symbol):
+def test_a_malformed_symbol_is_rejected_before_any_call(newest, yahoo, settings, symbol):
     with pytest.raises(InvalidSymbolError):
         newest.of(symbol)
     assert yahoo.paths == []

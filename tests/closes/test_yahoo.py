@@ -189,7 +189,7 @@ def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplo
         ("huge", "the answer is larger than 16 MiB"),
     ],
 )
-def test_answer_that_is_no_series_of_the_symbol_is_refused_and_auto_goes_on_and_says_so(yahoo, settings, caplog, behaviour, message):
+def test_answer_without_a_valid_series_is_rejected_and_auto_falls_back_and_says_so(yahoo, settings, caplog, behaviour, message):
     settings = settings.model_copy(update={"YAHOO_TIMEOUT": 10.0, "YAHOO_RETRIES": 0})
     yahoo.behave(behaviour)
     with pytest.raises(DataUnavailableError) as caught:

@@ -100,7 +100,7 @@ nearly = st.fixed_dictionaries(
     ],
     ids=["bytes", "any JSON", "nearly right", "cut off"],
 )
-def test_whatever_is_posted_to_predict_gets_a_forecast_or_a_sound_refusal(server, bodies, examples):
+def test_any_body_posted_to_predict_gets_a_forecast_or_a_valid_error(server, bodies, examples):
     session = requests.Session()
 
     @generated(examples)

@@ -131,7 +131,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("request_", "status"), CASES.values(), ids=CASES)
-def test_a_hostile_request_gets_a_sound_answer_in_our_form(service, request_, status):
+def test_a_hostile_request_gets_a_valid_answer_in_our_form(service, request_, status):
     given, headers, content = ask(service, request_)
     assert given == status
     assert headers["Content-Type"] == "application/json"
@@ -154,7 +154,7 @@ def test_who_sends_all_of_a_body_that_is_too_large_before_reading_still_gets_the
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")
 
 
-def test_who_goes_on_after_what_is_no_request_still_gets_the_answer(service):
+def test_a_client_that_keeps_sending_after_invalid_http_still_gets_the_answer(service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         for _ in range(20):
             connection.sendall(b"no request\r\n" * 2_000)
@@ -190,7 +190,7 @@ def test_what_follows_a_broken_body_is_no_request(service, head, body, status):
 
 
 @pytest.mark.parametrize(("piece", "seconds"), [(b"1\r\n \r\n" * 1000, 0.0), (b";" + b"x" * 100, 0.05)], ids=["much", "slowly"])
-def test_chunks_are_bounded_with_all_that_is_about_them(service, piece, seconds):
+def test_the_size_limit_includes_the_chunk_headers(service, piece, seconds):
     """`service` waits for a body for a second."""
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
@@ -202,7 +202,7 @@ def test_chunks_are_bounded_with_all_that_is_about_them(service, piece, seconds)
     assert time.monotonic() - started < 6
 
 
-def test_who_asks_to_continue_is_told_so_at_once(service):
+def test_expect_100_continue_is_answered_at_once(service):
     head = post(b"", b"Expect: 100-continue\r\n", length=len(BODY))
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         seconds = []
@@ -243,7 +243,7 @@ def send_on(connection, seconds):
         connection.sendall(b"[" * 65536)
 
 
-def test_who_sends_on_for_ever_is_hung_up_on(service):
+def test_a_client_that_never_stops_sending_is_disconnected(service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(post(b"", length=10**12))
         with pytest.raises(ConnectionError):
@@ -261,7 +261,7 @@ def test_a_smuggled_request_is_not_answered(service):
     assert b'"status":"ok"' not in received
 
 
-def test_after_all_that_the_same_workers_answer(service):
+def test_afterwards_the_same_workers_answer(service):
     workers = {child.pid for child in service.children()}
     for request_, _ in CASES.values():
         if b"3000000" not in request_[:200] and b"Content-Length: 6" not in request_:

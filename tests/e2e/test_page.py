@@ -257,7 +257,7 @@ def test_links_of_the_service_work_with_an_api_key_set(browser, tmp_path):
         page.close()
 
 
-def test_page_says_once_that_it_is_no_investment_advice(page):
+def test_page_says_once_that_it_is_not_investment_advice(page):
     forecast(page)
     assert (page.locator("body").inner_text()).count("investment advice") == 1
 

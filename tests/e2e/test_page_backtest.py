@@ -188,7 +188,7 @@ def test_backtest_can_be_downloaded(page, server):
     assert Path(download.value.path()).read_bytes() == requests.get(f"{server}/backtest", timeout=30).content
 
 
-def test_backtest_that_fails_is_told_and_fetched_anew(page):
+def test_a_failed_backtest_is_reported_and_fetched_again(page):
     refusal = {"error": "Model x has no backtest.", "details": []}
     page.route("**/backtest", lambda route: route.fulfill(status=404, json=refusal))
     page.get_by_role("tab", name="Backtest").click()

@@ -162,7 +162,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize(("text", "message"), LARGE.values(), ids=LARGE)
-def test_large_file_of_something_else_is_told_as_a_small_one(page, text, message):
+def test_a_large_wrong_file_gets_the_message_of_a_small_one(page, text, message):
     page.get_by_label("Load a CSV file").set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": text.encode()})
     expect(page.locator("#closes-error")).to_contain_text(message)
 
@@ -199,7 +199,7 @@ BAD_PASTES = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
-def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, text, message):
+def test_a_bad_paste_is_reported_at_the_field_and_not_sent(page, watch, text, message):
     field = page.get_by_label("60 closes, oldest first")
     field.fill(text)
     page.get_by_role("button", name="Forecast", exact=True).click()
@@ -212,7 +212,7 @@ def test_bad_paste_is_told_at_the_field_and_not_sent(page, watch, text, message)
     assert watch.predictions == []
 
 
-def test_message_at_the_field_goes_when_it_is_mended(page):
+def test_the_message_at_the_field_disappears_when_the_input_is_fixed(page):
     page.get_by_label("60 closes, oldest first").fill("7")
     page.get_by_role("button", name="Forecast", exact=True).click()
     page.get_by_label("60 closes, oldest first").press_sequentially(" 7")
@@ -235,7 +235,7 @@ def test_file_of_closes_is_read_in_the_browser(page):
     assert sent.value.post_data_json["predict"] == closes
 
 
-def test_wrong_file_is_told_at_the_field_and_can_be_chosen_again_when_mended(page, watch):
+def test_a_wrong_file_is_reported_at_the_field_and_can_be_chosen_again_when_fixed(page, watch):
     chooser = page.get_by_label("Load a CSV file")
     chooser.set_input_files(csv_file([7.0] * 59))
     expect(page.locator("#closes-error")).to_have_text("Found 59 closes; a forecast takes 60: 1 missing.")
@@ -308,7 +308,7 @@ def test_error_that_is_not_json_is_shown_by_its_status(page):
     expect(page.locator("#request-error")).to_have_text("The server answered with status 502.")
 
 
-def test_server_that_does_not_answer_is_told(page):
+def test_a_server_that_does_not_answer_is_reported(page):
     page.route("**/predict", lambda route: route.abort())
     page.get_by_role("button", name="Load an example").click()
     page.get_by_role("button", name="Forecast", exact=True).click()

@@ -106,7 +106,7 @@ def test_latency_of_the_last_requests_is_drawn_and_told(page):
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.0005, "0.5 ms"), (0.9949, "990 ms"), (1.04, "1 s"), (21.3, "21 s")])
-def test_latency_is_told_in_its_unit(page, seconds, words):
+def test_latency_is_shown_in_its_unit(page, seconds, words):
     answer_with(page, state([logged(1)], latency_seconds={"p50": seconds, "p95": seconds, "p99": seconds}))
     open_monitoring(page)
     expect(told(page, "p99")).to_have_text(words)
@@ -137,7 +137,7 @@ def test_requests_a_second_are_counted_over_the_last_minute(page, seconds, rate)
     expect(told(page, "rate")).to_have_text(rate)
 
 
-def test_live_accuracy_is_told_once_there_is_enough(page):
+def test_live_accuracy_is_shown_once_there_is_enough(page):
     figures = {"rmse": 0.01, "naive_rmse": 0.0125, "coverage_80": 0.81, "coverage_95": 0.955, "mean_width_80": 0.041, "mean_width_95": 0.07}
     accuracy = {"n": 1200, "needed": 20, "caught_up": False} | figures
     answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
@@ -151,7 +151,7 @@ def test_live_accuracy_is_told_once_there_is_enough(page):
     expect(told(page, "drift")).to_have_text("They look like those of the training.")
 
 
-def test_figures_of_machine_and_model_are_told(page):
+def test_figures_of_machine_and_model_are_shown(page):
     answer_with(page, state([logged(1)], by_status={"200": 1500, "422": 2, "503": 1}))
     trained = datetime.now(UTC) - timedelta(days=3, hours=1)
     ready = {"status": "ready", "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef", "problem": "The newest model is not as published."}
@@ -168,7 +168,7 @@ def test_figures_of_machine_and_model_are_told(page):
 
 
 @pytest.mark.parametrize(("summary", "text"), [({"workers": 4}, "4"), ({}, NONE)])
-def test_number_of_workers_is_told_where_the_server_tells_it(page, summary, text):
+def test_number_of_workers_is_shown_if_the_server_reports_it(page, summary, text):
     answer_with(page, state([logged(1)], **summary))
     open_monitoring(page)
     expect(told(page, "workers")).to_have_text(text)

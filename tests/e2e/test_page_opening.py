@@ -204,7 +204,7 @@ def test_example_is_not_shown_while_the_symbol_of_the_address_is_asked_for(page,
         ("ACME", "No source has closes of ACME now."),
     ],
 )
-def test_wrong_symbol_in_the_address_is_told_at_the_field(page, server, symbol, message):
+def test_a_wrong_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):
     open_at(page, f"{server}/?symbol={symbol}")
     expect(page.locator("#symbol-error")).to_contain_text(message, timeout=60_000)
     expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")

@@ -61,7 +61,7 @@ def test_symbol_chart_tells_the_date_under_the_pointer(page):
     expect(page.locator("#readout")).to_contain_text("day +20: ")
 
 
-def test_fresh_closes_of_yahoo_finance_bring_no_warning_and_an_unknown_symbol_is_told(browser, tmp_path):
+def test_fresh_closes_have_no_warning_and_an_unknown_symbol_is_reported(browser, tmp_path):
     with YahooStub() as yahoo:
         yahoo.end_on(datetime.now(UTC).date() - timedelta(days=1))
         for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
@@ -92,14 +92,14 @@ def test_symbol_without_a_source_tells_when_to_try_again(page):
 
 
 @pytest.mark.parametrize(("symbol", "message"), [("  ", "Write a symbol"), ("..", "“..” is not a symbol"), ("BRK/B", "is not a symbol")])
-def test_what_is_no_symbol_is_told_and_not_asked_for(page, watch, symbol, message):
+def test_a_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
     forecast_symbol(page, symbol)
     expect(page.locator("#symbol-error")).to_contain_text(message)
     expect(page.get_by_label("Stock symbol")).to_be_focused()
     assert not [url for url in watch.requests if "/forecast/" in url]
 
 
-def test_refusal_of_the_server_is_told_at_the_symbol(page):
+def test_an_error_of_the_server_is_reported_at_the_symbol(page):
     refusal = {"error": "ACME has 12 closes; a forecast takes 60.", "details": []}
     page.route("**/forecast/ACME*", lambda route: route.fulfill(status=422, json=refusal))
     forecast_symbol(page, "ACME")

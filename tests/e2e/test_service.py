@@ -82,7 +82,7 @@ def test_every_accepted_request_is_answered_before_the_end(start):
     assert service.process.wait(30) == 0
 
 
-def test_a_new_model_is_taken_up_and_a_corrupt_one_is_not(start, tmp_path):
+def test_a_new_model_is_loaded_and_a_corrupt_one_is_not(start, tmp_path):
     folder = shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
     metadata_file = folder / "metadata.json"
     metadata = json.loads(metadata_file.read_text())
@@ -147,7 +147,7 @@ def test_a_start_that_cannot_work_is_one_line_that_names_the_setting(tmp_path):
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_it_listens_on_ipv6_too_where_it_is_told_to(start):
+def test_it_listens_on_ipv6_too_if_host_says_so(start):
     service = start(HOST="::")
     for host in ("127.0.0.1", "[::1]"):
         assert requests.post(f"http://{host}:{service.port}/predict", json={"predict": CLOSES}, timeout=30).status_code == 200

@@ -121,7 +121,7 @@ def test_coverage_by_year_and_volatility_counts_each_day_once(closes, forecaster
     assert parts["year"]["2022"]["coverage_95"] == pytest.approx(np.mean(in_2022))
 
 
-def test_coverage_by_horizon_holds_paths_against_the_closes_that_came(closes, forecaster):
+def test_coverage_by_horizon_compares_paths_with_the_actual_closes(closes, forecaster):
     given = coverage_by_horizon(forecaster, closes, "2022-07-01")
     assert list(given) == ["1", "5", "10", "20"]
     start = int(np.searchsorted(closes.dates, np.datetime64("2022-07-01")))
@@ -178,7 +178,7 @@ def evaluate(*options):
     return subprocess.run([sys.executable, "modelEvaluate.py", *options], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
 
 
-def test_the_command_writes_a_row_a_day_and_prints_the_metrics(csv_file, tmp_path, closes):
+def test_the_command_writes_one_row_per_day_and_prints_the_metrics(csv_file, tmp_path, closes):
     out = tmp_path / "out.csv"
     done = evaluate("--csv", str(csv_file), "--from", "2022-07-01", "--to", "2022-07-31", "--out", str(out))
     assert done.returncode == 0

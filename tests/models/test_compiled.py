@@ -106,7 +106,7 @@ def compile_published(model_dir: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("lost", ["missing", "damaged", "cannot be loaded"])
-def test_command_mends_a_model_whose_compiled_form_cannot_serve(model_dir, lost):
+def test_command_repairs_a_model_whose_compiled_form_cannot_serve(model_dir, lost):
     content = remove_compiled(model_dir)
     if lost == "damaged":
         (model_dir / "versions" / current_version(model_dir) / ONNX_FILE).write_bytes(content[:-1])

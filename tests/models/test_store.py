@@ -253,7 +253,7 @@ def test_not_a_number_is_not_published(tmp_path):
     assert not (tmp_path / METADATA_FILE).exists()
 
 
-def test_a_model_that_was_held_against_another_one_than_is_published_now_is_not_published(tmp_path):
+def test_a_model_that_was_compared_with_an_outdated_one_is_not_published(tmp_path):
     publish_version(tmp_path, "v1")
     before = (tmp_path / METADATA_FILE).read_bytes()
     with staging_folder(tmp_path) as folder:

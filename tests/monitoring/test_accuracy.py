@@ -223,7 +223,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_checkpoint_that_is_not_sound_means_reading_anew(path, log, monkeypatch, damage):
+def test_an_invalid_checkpoint_means_reading_the_log_again(path, log, monkeypatch, damage):
     monkeypatch.setattr(accuracy, "SAVE_SECONDS", 0)
     for row in trade(range(20)):
         log.append(row)
@@ -292,7 +292,7 @@ LINES += [",".join((SOUND | {name: value}).values()) for name, value in WRONG]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_line_that_is_no_row_does_no_harm(path, log, line):
+def test_an_invalid_line_is_skipped(path, log, line):
     rows = list(trade(range(20)))
     for row in rows[: len(rows) // 2]:
         log.append(row)

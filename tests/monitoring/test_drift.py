@@ -27,7 +27,7 @@ def test_distance_is_that_of_scipy(scale):
     assert ks_distance(returns, quantiles) == pytest.approx(expected, abs=1e-12)
 
 
-def test_distance_heeds_returns_that_are_equal():
+def test_distance_considers_equal_returns():
     half_zero = np.concatenate([np.linspace(-0.02, 0, 26)[:-1], np.zeros(51), np.linspace(0, 0.02, 26)[1:]])
     returns = np.interp((np.arange(1000) + 0.5) / 1000, LEVELS, half_zero)
     assert ks_distance(returns, half_zero) < 0.002

@@ -98,7 +98,7 @@ def test_torn_line_does_not_spoil_the_row_after_it(log, path):
 
 
 @pytest.mark.parametrize("line", ["", "garbage", ",,,", "t,abc", "\0\0\0", '"', "é" * 10, HEADER])
-def test_line_that_is_no_row_does_no_harm(log, path, line):
+def test_an_invalid_line_is_skipped(log, path, line):
     log.append(ROW)
     with path.open("a") as file:
         file.write(line + "\n")
@@ -201,7 +201,7 @@ def test_hashes_of_different_windows_differ(closes):
     assert not set(window_hashes(changed)) & set(window_hashes(closes[:60]))
 
 
-def test_a_full_disk_costs_the_line_and_not_the_answer_and_is_said_once(tmp_path, caplog):
+def test_a_full_disk_loses_the_line_not_the_answer_and_is_logged_once(tmp_path, caplog):
     log = RequestLog(tmp_path / "log.csv")
     kept = os.dup(log._descriptor)
     with open("/dev/full", "wb") as full:

@@ -120,7 +120,7 @@ def test_several_processes_rotate_and_no_line_is_lost_or_torn(path, max_bytes, l
 
 
 @pytest.mark.parametrize("remove", [lambda path: path.unlink(), lambda path: path.rename(path.with_name("moved"))])
-def test_log_that_is_deleted_or_moved_is_begun_anew(log, path, remove):
+def test_a_deleted_or_moved_log_is_recreated(log, path, remove):
     log.append(ROW)
     remove(path)
     log.append(ROW | {"horizon": 1})
@@ -137,14 +137,14 @@ def test_log_that_is_emptied_gets_its_header_again(log, path):
     assert log.tail(10) == [ROW]
 
 
-def test_log_whose_folder_is_deleted_is_begun_anew(log, path):
+def test_a_log_whose_folder_is_deleted_is_recreated(log, path):
     path.unlink()
     path.parent.rmdir()
     log.append(ROW)
     assert log.tail(10) == [ROW]
 
 
-def test_log_that_may_not_be_renamed_grows_on_and_that_is_said_once(path, monkeypatch, caplog):
+def test_a_log_that_cannot_be_renamed_keeps_growing_and_that_is_logged_once(path, monkeypatch, caplog):
     log = RequestLog(path, max_bytes=2000)
 
     def refuse(*names):
@@ -163,7 +163,7 @@ def test_log_that_may_not_be_renamed_grows_on_and_that_is_said_once(path, monkey
     log.close()
 
 
-def test_full_disk_while_a_new_file_is_begun_costs_lines_and_no_old_part(path, monkeypatch, caplog):
+def test_a_full_disk_during_rotation_loses_lines_but_no_old_file(path, monkeypatch, caplog):
     log = RequestLog(path, max_bytes=2000, parts=2)
     while not log.path.with_name("log.csv.1").exists():
         log.append(ROW)
@@ -193,7 +193,7 @@ def test_link_to_a_log_stays_a_link(tmp_path, path):
     log.close()
 
 
-def test_a_log_that_is_no_file_is_written_to_and_left_alone():
+def test_a_log_that_is_not_a_regular_file_is_written_but_never_rotated():
     log = RequestLog(Path(os.devnull), max_bytes=1)
     assert [log.append(ROW) for _ in range(3)] == [True] * 3
     assert log.tail(10) == []

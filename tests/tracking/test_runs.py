@@ -158,9 +158,7 @@ def test_a_database_that_is_locked_is_not_waited_for_long_and_the_command_that_i
     assert registered(settings) == ([run_id], [run_id])
 
 
-def test_a_database_that_is_locked_in_the_midst_of_a_run_is_not_waited_for_long_and_what_is_there_of_it_is_marked(
-    settings, record, tmp_path, caplog
-):
+def test_a_database_that_is_locked_during_a_run_is_not_waited_for_long_and_the_partial_run_is_marked(settings, record, tmp_path, caplog):
     check_tracking(settings)
     done = threading.Event()
 
@@ -317,7 +315,7 @@ def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, re
 
 
 @pytest.mark.parametrize("words", [["nowhere"], ["."], ["README.md"]])
-def test_what_is_no_kept_run_is_refused_in_one_line(settings, words):
+def test_a_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
     done = run("-m", "tracking.runs", *words)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {words[0]} holds no run that was kept for MLflow.")
