@@ -20,7 +20,7 @@ BYTECODE := --compile-bytecode
 PARALLEL := --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint format bench bench-quick bench-page bench-forecast soak lock clean chromium prometheus wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-forecast soak lock clean node chromium prometheus wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,14 @@ coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` run
 	@$(BIN)/python -m coverage run -m pytest -q -m "not slow" --ignore=tests/e2e && $(BIN)/python -m coverage report
 
 lint: $(VENV)/requirements-dev  ## ruff, mypy, and the direction of imports
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/tach check
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/tach check && $(MAKE) --no-print-directory lint-js
+
+lint-js: node_modules/.package-lock.json  ## types of static/js, by TypeScript
+	@npx tsc
+
+node_modules/.package-lock.json: package-lock.json
+	@command -v npm >/dev/null || { echo "error: npm is missing; as root: make node" >&2; exit 1; }
+	@npm ci --silent
 
 format: $(VENV)/requirements-dev  ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
@@ -81,6 +88,9 @@ notebook: $(VENV)/requirements-dev  ## run the notebook again
 screenshot: $(VENV)/requirements-dev chromium  ## take the README's screenshot again
 	@$(BIN)/python tests/e2e/makeScreenshot.py
 
+node:  ## install Debian's Node.js and npm, for the type checks of static/js (needs root)
+	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+
 chromium:  ## install Debian's Chromium for the browser tests (needs root)
 	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
 
@@ -99,5 +109,5 @@ lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the
 	$${compile/pyproject.toml/benchmarks/requirements-peers.in} -c requirements-serve.txt -o benchmarks/requirements-peers.txt
 
 clean:  ## remove the environments, caches, logs and MLflow runs
-	@rm -rf $(VENV) $(PEERS) mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
+	@rm -rf $(VENV) $(PEERS) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

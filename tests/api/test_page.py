@@ -107,7 +107,9 @@ def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
 def test_every_module_of_the_page_is_fetched_at_once(client):
     page = client.get("/").text
     preloaded = re.findall(r'<link rel="modulepreload" href="/static/js/(.*?)">', page)
-    assert preloaded == sorted(file.name for file in (PROJECT_DIR / "static" / "js").iterdir())
+    assert preloaded == sorted(
+        file.relative_to(PROJECT_DIR / "static" / "js").as_posix() for file in (PROJECT_DIR / "static" / "js").rglob("*.js")
+    )
 
 
 def test_example_is_the_end_of_the_snapshot():

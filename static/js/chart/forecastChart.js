@@ -6,7 +6,7 @@ import { dateAxis } from "./dateAxis.js";
 const SHORTEST = 4; // days in the closest zoom
 const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
 
-/** @typedef {import("./api.js").Step} Step */
+/** @typedef {import("../shared/api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
 /** @typedef {import("./chart.js").Format} Format */
 

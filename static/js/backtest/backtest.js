@@ -1,10 +1,11 @@
 /** The tab Backtest: each day's close with its forecast and intervals. The file is fetched when the tab is first shown. */
 
-import { backtest } from "./api.js";
-import { createChart, forecastLines, tellForecast } from "./chart.js";
-import { startPeriods } from "./periods.js";
+import { backtest } from "../shared/api.js";
+import { createChart, forecastLines, tellForecast } from "../chart/chart.js";
+import { startPeriods } from "../chart/periods.js";
+import { byId } from "../shared/dom.js";
 
-/** @typedef {import("./chart.js").Content} Content */
+/** @typedef {import("../chart/chart.js").Content} Content */
 
 const COLUMNS = ["high_95", "low_95", "high_80", "low_80", "actual", "predicted"];
 const DAY = 86400; // seconds
@@ -14,10 +15,8 @@ const SHORTEST = 14 * DAY; // the closest zoom
 const STEPS = [DAY, 2 * DAY, 7 * DAY, 14 * DAY, MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR];
 const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "short", year: "numeric" });
 
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
-
 const figure = byId("backtest-figure"); // null where there is no model
-const markPeriod = startPeriods([...document.querySelectorAll("#backtest-periods button")], bounds, (min, max) => chart.zoom(min, max));
+const markPeriod = startPeriods(/** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#backtest-periods button")]), bounds, (min, max) => chart.zoom(min, max));
 const chart = figure && createChart(byId("backtest-chart"), byId("backtest-readout"), markPeriod);
 let days = /** @type {number[]} */ ([]); // UTC midnights in seconds, oldest first
 let loading = false;

@@ -1,15 +1,16 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
-import { putIntoAddress } from "./address.js";
-import { asCurl, asPython, copyText } from "./calls.js";
-import { createChart } from "./chart.js";
+import { putIntoAddress } from "../shared/address.js";
+import { asCurl, asPython, copyText } from "./snippets.js";
+import { createChart } from "../chart/chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
-import { daysOf, fan } from "./fan.js";
-import { startPeriods } from "./periods.js";
-import { write } from "./prose.js";
+import { daysOf, fan } from "../chart/forecastChart.js";
+import { startPeriods } from "../chart/periods.js";
+import { write } from "../shared/prose.js";
 import { showAnswer } from "./result.js";
+import { byId } from "../shared/dom.js";
 
-/** @typedef {import("./api.js").Answer} Answer */
+/** @typedef {import("../shared/api.js").Answer} Answer */
 
 /**
  * @typedef {object} Output
@@ -20,11 +21,9 @@ import { showAnswer } from "./result.js";
  * @property {boolean} [isExample] nobody has asked for it
  * @property {string} origin where the closes come from and how old they are, in a sentence; empty where that is not known
  * @property {boolean} isOld whether the server warns of their age
- * @property {string[]} [warnings] those of the answer that are shown; all, where it is left out
- * @property {import("./calls.js").Call} call
+ * @property {import("../shared/api.js").SeriesWarning[]} [warnings] those of the answer that are shown; all, where it is left out
+ * @property {import("./snippets.js").Call} call
  */
-
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const panel = byId("result");
 const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#periods button")]);

@@ -1,16 +1,15 @@
 /** The form for closes: pasted, from a file or the example -> checked -> POST /predict -> the panel of the answer. */
 
-import { predict } from "./api.js";
-import { askServer } from "./ask.js";
+import { predict } from "../shared/api.js";
+import { askServer } from "../shared/ask.js";
 import { WINDOW, parseCloses } from "./closes.js";
-import { showMessages, showProblems } from "./messages.js";
+import { showMessages, showProblems } from "../shared/messages.js";
 import { ownOrigin } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
-import { write } from "./prose.js";
+import { write } from "../shared/prose.js";
+import { byId } from "../shared/dom.js";
 
 const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
-
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const form = byId("form");
 const field = byId("closes");

@@ -1,8 +1,8 @@
 /** A question to the server, from either form: one at a time, with the API key, and only the newest question's answer is shown. */
 
 import { askForKey, keepKey, keyHeader } from "./apiKey.js";
-import { withoutKey } from "./calls.js";
-import { hideOutput, newQuestion } from "./output.js";
+import { withoutKey } from "../forecast/snippets.js";
+import { hideOutput, newQuestion } from "../forecast/output.js";
 
 /**
  * @template {{ ok: boolean }} Reply
@@ -10,7 +10,7 @@ import { hideOutput, newQuestion } from "./output.js";
  * @param {(headers: Record<string, string>) => Promise<Reply>} question.send
  * @param {(busy: boolean) => void} question.showBusy
  * @param {() => void} question.again asks once more, when the key is there
- * @param {(reply: any, headers: Record<string, string>) => void} question.succeed with the headers, without the key
+ * @param {(reply: any, headers: string[]) => void} question.succeed with the headers, without the key
  * @param {(reply: any) => void} question.fail
  */
 export async function askServer({ send, showBusy, again, succeed, fail }) {

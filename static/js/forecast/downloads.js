@@ -1,6 +1,6 @@
 /** What is shown, as files: the forecast as CSV, the chart as PNG. */
 
-/** @typedef {import("./api.js").Step} Step */
+/** @typedef {import("../shared/api.js").Step} Step */
 
 const HEADER = "step,forecast,low_80,high_80,low_95,high_95";
 const PADDING = 16; // around the picture, in CSS pixels

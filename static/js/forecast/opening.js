@@ -1,16 +1,15 @@
 /** What the page opens with: the forecast of the symbol in its address, else that of the embedded example. */
 
-import { symbolInAddress } from "./address.js";
-import { KEY_HEADER } from "./apiKey.js";
-import { withoutKey } from "./calls.js";
+import { symbolInAddress } from "../shared/address.js";
+import { KEY_HEADER } from "../shared/apiKey.js";
+import { withoutKey } from "./snippets.js";
 import { WINDOW } from "./closes.js";
 import { originOf } from "./origin.js";
 import { showOutput } from "./output.js";
 import { askFor } from "./symbol.js";
+import { byId } from "../shared/dom.js";
 
-/** @typedef {import("./api.js").SymbolAnswer & {key_needed: boolean}} Opening */
-
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+/** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean}} Opening */
 
 /** Ask for the symbol in the address, or show the example; without a model there is none. */
 export function open() {

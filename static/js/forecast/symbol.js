@@ -1,14 +1,13 @@
 /** The form for a symbol: GET /forecast/<symbol> -> the panel of the answer. */
 
-import { forecastSymbol } from "./api.js";
-import { askServer } from "./ask.js";
-import { showProblems } from "./messages.js";
+import { forecastSymbol } from "../shared/api.js";
+import { askServer } from "../shared/ask.js";
+import { showProblems } from "../shared/messages.js";
 import { originOf } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
+import { byId } from "../shared/dom.js";
 
 const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // the same as on the server; ".." would be another address
-
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const form = byId("symbol-form");
 const field = byId("symbol");
@@ -65,7 +64,7 @@ function symbolProblem(symbol) {
   return SYMBOL.test(symbol) ? "" : `“${symbol}” is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first).`;
 }
 
-/** Why there is no forecast, and when it is worth another try. @param {import("./api.js").Failure} failure */
+/** Why there is no forecast, and when it is worth another try. @param {import("../shared/api.js").Failure} failure */
 function failure({ error, details, retryAfter }) {
   return [error, ...details, ...(retryAfter ? [`Try again in ${retryAfter} seconds.`] : [])];
 }

@@ -1,21 +1,20 @@
 /** The tab Monitoring. Refreshes every five seconds while it is visible. */
 
-import { monitor, ready } from "./api.js";
-import { askForKey, keepKey, keyHeader } from "./apiKey.js";
-import { createChart } from "./chart.js";
-import { age, duration, percent, priceFormat, utc } from "./format.js";
+import { monitor, ready } from "../shared/api.js";
+import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
+import { createChart } from "../chart/chart.js";
+import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
 import { latencies } from "./latencies.js";
+import { byId } from "../shared/dom.js";
 
-/** @typedef {import("./api.js").Monitor} Monitor */
-/** @typedef {import("./api.js").LoggedRequest} LoggedRequest */
+/** @typedef {import("../shared/api.js").Monitor} Monitor */
+/** @typedef {import("../shared/api.js").LoggedRequest} LoggedRequest */
 
 const PERIOD = 5000; // milliseconds from an answer to the next question
 const LIMIT = 100; // requests that /monitor is asked for
 const RATE_SECONDS = 60; // that requests a second are counted over
 const SHOWN_ROWS = 20; // in the table
 const NONE = "–";
-
-const byId = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 
 const panel = byId("panel-monitoring");
 const chart = createChart(byId("latency-chart"), byId("latency-readout"));
@@ -98,7 +97,7 @@ function requestRate(rows, now) {
   return `${(recent.length / span).toLocaleString("en", { maximumSignificantDigits: 2 })} over ${Math.ceil(span)} s`;
 }
 
-/** @param {import("./api.js").Reply<import("./api.js").Ready>} reply */
+/** @param {import("../shared/api.js").Reply<import("../shared/api.js").Ready>} reply */
 function showModel(reply) {
   if (!reply.ok) {
     put("version", NONE);
@@ -117,7 +116,7 @@ function trainedAt(version) {
   return new Date(version.replace(/^(....)(..)(..)-(..)(..)(..)-.*$/, "$1-$2-$3T$4:$5:$6Z"));
 }
 
-/** @param {import("./api.js").LiveAccuracy} accuracy */
+/** @param {import("../shared/api.js").LiveAccuracy} accuracy */
 function showAccuracy(accuracy) {
   const { n, needed, rmse, naive_rmse, caught_up } = accuracy;
   const enough = rmse !== null;

@@ -2,8 +2,9 @@
 
 /**
  * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
+ * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
- * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: string[],
+ * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
  *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: not of the example
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,

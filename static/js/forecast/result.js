@@ -1,10 +1,10 @@
 /** An answer of /predict as sentences, warnings and table. */
 
-import { duration, priceFormat } from "./format.js";
-import { write } from "./prose.js";
+import { duration, priceFormat } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 
-/** @typedef {import("./api.js").Answer} Answer */
-/** @typedef {import("./api.js").Step} Step */
+/** @typedef {import("../shared/api.js").Answer} Answer */
+/** @typedef {import("../shared/api.js").Step} Step */
 
 /** @param {Answer} answer */
 export function showAnswer(answer) {
@@ -51,11 +51,11 @@ function showComparison(version) {
   }
 }
 
-/** @param {string[]} warnings */
+/** @param {import("../shared/api.js").SeriesWarning[]} warnings */
 function showWarnings(warnings) {
   const list = find("#warnings");
   list.hidden = warnings.length === 0;
-  list.replaceChildren(...warnings.map((warning) => element("li", warning)));
+  list.replaceChildren(...warnings.map((warning) => element("li", warning.text)));
 }
 
 /**

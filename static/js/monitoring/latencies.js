@@ -1,12 +1,12 @@
 /** What the chart of latencies shows: the newest requests, one after the other. */
 
-import { duration, utc } from "./format.js";
+import { duration, utc } from "../shared/format.js";
 
-/** @typedef {import("./api.js").LoggedRequest} LoggedRequest */
+/** @typedef {import("../shared/api.js").LoggedRequest} LoggedRequest */
 
 /**
  * @param {LoggedRequest[]} rows with a response time, oldest first
- * @returns {import("./chart.js").Content}
+ * @returns {import("../chart/chart.js").Content}
  */
 export function latencies(rows) {
   const values = rows.map((row) => Number(row.response_time) * 1000);

@@ -1,6 +1,6 @@
 /** A chart drawn with uPlot in the page's colours, above all of closes, forecasts and their intervals. */
 
-import { priceFormat } from "./format.js";
+import { priceFormat } from "../shared/format.js";
 
 /** @typedef {(price: number) => string} Format */
 /** @typedef {(name: string) => string} Colour  a colour of the page, by its name in css/page.css */

@@ -1,0 +1,45 @@
+/** Where closes come from and how old they are, in one sentence. The answer's warnings do not repeat it. */
+
+/** @typedef {import("../shared/api.js").SymbolAnswer} SymbolAnswer */
+/** @typedef {import("../shared/api.js").SeriesWarning} SeriesWarning */
+
+/**
+ * @typedef {object} Origin
+ * @property {string} origin a sentence; empty if nothing is known
+ * @property {boolean} isOld whether the server warns that the closes are old
+ */
+
+const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
+const SOURCE = / These closes are from the \w+ and end on [\d-]+\.$/; // the end of a source_fallback warning, which the origin says too
+const DAY = 86_400_000; // milliseconds
+
+/**
+ * Return the origin of a symbol's closes, and the warnings that it does not cover.
+ * @param {SymbolAnswer} answer
+ * @returns {Origin & {warnings: SeriesWarning[]}}
+ */
+export function originOf({ symbol, as_of, source, warnings }) {
+  const isOld = warnings.some((warning) => warning.code === "old_data");
+  return {
+    origin: `${symbol} data ends on ${as_of}${isOld ? daysAgo(as_of) : ""}, from ${SOURCES[source] ?? source}.`,
+    isOld,
+    warnings: warnings
+      .filter((warning) => warning.code !== "old_data")
+      .map((warning) => (warning.code === "source_fallback" ? { ...warning, text: warning.text.replace(SOURCE, "") } : warning)),
+  };
+}
+
+/** Return the origin of closes that the user brought. @param {string[]} dates empty if unknown @returns {Origin} */
+export function ownOrigin(dates) {
+  const last = dates[dates.length - 1];
+  return { origin: last ? `Your data ends on ${last}${daysAgo(last)}.` : "", isOld: false };
+}
+
+/** Say how many days ago a day was, in UTC; nothing for a day in the future. @param {string} date */
+function daysAgo(date) {
+  const days = Math.floor(Date.now() / DAY) - Date.parse(date) / DAY;
+  if (days < 1) {
+    return days ? "" : ", today";
+  }
+  return `, ${days.toLocaleString("en")} ${days === 1 ? "day" : "days"} ago`;
+}
