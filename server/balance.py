@@ -1,8 +1,8 @@
 """Spreads new connections over the workers.
 
 All workers accept from one listening socket. Without a rule, a worker that is awake accepts faster than one that sleeps, and all keep-alive
-connections may end up at one worker, on one core. The rule: the worker that accepted least recently accepts next. The others wait for it, up
-to a millisecond. The worker whose turn it is accepts its share of the waiting connections, not one, so that a crowd is served fast.
+connections may end up at one worker, on one core. The rule: the worker that accepted least recently accepts next. The others wait for it,
+up to a millisecond. The worker whose turn it is accepts its share of the waiting connections, not one, so that a crowd is served fast.
 """
 
 import os

@@ -113,7 +113,7 @@ def without_times(answer):
     return {name: value for name, value in answer.items() if name not in ("response_time_sec", "memory_usage_percent")}
 
 
-def test_both_roads_answer_log_and_count_alike(app, settings):
+def test_both_paths_answer_log_and_count_alike(app, settings):
     headers, content = ask(app)
     client = app.test_client()
     flask = client.post("/predict", data=BODY, content_type="application/json")

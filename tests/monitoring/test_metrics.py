@@ -74,7 +74,7 @@ def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 0)
 
 
-def test_metrics_tell_of_a_model_that_is_refused(client, model_dir, monkeypatch):
+def test_metrics_report_a_rejected_model(client, model_dir, monkeypatch):
     monkeypatch.setattr("models.holder.LOOK_SECONDS", 0)
     (model_dir / "metadata.json").write_text("{}")
     found = samples(client.get("/metrics").text)
@@ -95,7 +95,7 @@ def test_figures_that_there_are_too_few_closes_for_have_no_sample(client):
     assert not [name for name, *_ in found if name in ("forecast_live_rmse", "forecast_live_coverage", "forecast_drift_distance")]
 
 
-def test_live_accuracy_and_drift_are_told(client):
+def test_live_accuracy_and_drift_are_reported(client):
     prices = read_snapshot("MSFT").prices
     for end in range(60, 90):
         client.post("/predict", json={"predict": prices[end - 60 : end].tolist()})
