@@ -60,7 +60,7 @@ class ForecastService:
         metrics: what Prometheus collects.
         gauge: CPU and memory.
         gate: API keys and rate limit.
-        access_log: one line a request on stderr.
+        access_log: one line per request on stderr.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The access log: one JSON line a request on stderr, with the id of the X-Request-ID header.
+"""The access log: one JSON line per request on stderr, with the id of the X-Request-ID header.
 
     {"time":"2026-11-24T21:56:12.123Z","id":"8f3a9c01-1f","client":"127.0.0.1","method":"POST","path":"/predict","status":200,"seconds":0.0005}
 

@@ -117,7 +117,7 @@ def test_every_request_is_a_line_with_the_id_of_its_answer(asked, tmp_path):
     assert all(0 < line["seconds"] < 60 and line["client"] == "127.0.0.1" for line in told)
 
 
-def test_neither_body_nor_query_nor_key_are_told(asked, tmp_path):
+def test_neither_body_nor_query_nor_key_is_logged(asked, tmp_path):
     asked.post("/predict?token=secret-key", json={"predict": CLOSES}, headers={"X-API-Key": "secret-key"})
     text = (tmp_path / "stderr").read_text()
     assert "secret-key" not in text

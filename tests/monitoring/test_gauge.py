@@ -10,7 +10,7 @@ from monitoring import gauge as gauge_module
 from monitoring.gauge import Gauge, _busy_percent
 
 
-def test_cpu_is_told_whatever_thread_asks(monkeypatch):
+def test_cpu_is_the_same_in_every_thread(monkeypatch):
     monkeypatch.setattr(gauge_module, "GAUGE_SECONDS", 0.0)
     gauge, told = Gauge(), []
     for _ in range(3):

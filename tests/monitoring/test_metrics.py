@@ -96,7 +96,7 @@ def test_figures_that_there_are_too_few_closes_for_have_no_sample(client):
     assert not [name for name, *_ in found if name in ("forecast_live_rmse", "forecast_live_coverage", "forecast_drift_distance")]
 
 
-def test_live_accuracy_and_drift_are_told(client):
+def test_live_accuracy_and_drift_are_reported(client):
     prices = read_snapshot("MSFT").prices
     for end in range(60, 90):
         client.post("/predict", json={"predict": prices[end - 60 : end].tolist()})

@@ -109,7 +109,7 @@ def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
     assert one.to_gunicorn == REQUEST + b"1111"
 
 
-def test_a_request_that_stays_incomplete_is_gunicorns_which_is_told_whether_it_came_too_late(exchange, monkeypatch):
+def test_an_incomplete_request_goes_to_gunicorn_with_its_timeout(exchange, monkeypatch):
     broken_off = exchange()
     broken_off.send(REQUEST + b"11")
     assert (broken_off.end(), broken_off.to_gunicorn, broken_off.was_late) == (b"", REQUEST + b"11", False)
@@ -133,7 +133,7 @@ def test_a_client_that_does_not_take_its_answer_is_not_waited_for_for_ever(monke
             connection.sendall(b"x" * 50_000_000)
 
 
-def test_at_its_end_a_worker_hangs_up_on_the_idle_alone(exchange, monkeypatch):
+def test_on_shutdown_a_worker_closes_only_idle_connections(exchange, monkeypatch):
     monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
     idle, busy = exchange(), exchange()
     for one in (idle, busy):
