@@ -33,7 +33,7 @@ from forecast.intervals import MAX_HORIZON
 from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
-from monitoring.requestlog import SUMMARY_ROWS, summarise
+from monitoring.logreader import SUMMARY_ROWS, summarise
 from processData import WINDOW
 from server import slots
 from settings import PROJECT_DIR, SettingError, Settings

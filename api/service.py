@@ -23,7 +23,8 @@ from monitoring.accuracy import LiveAccuracy
 from monitoring.drift import drift
 from monitoring.gauge import Gauge
 from monitoring.metrics import Metrics
-from monitoring.requestlog import RequestLog, window_hashes
+from monitoring.overlap import window_keys
+from monitoring.requestlog import RequestLog
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -173,7 +174,7 @@ def open_request_log(settings: Settings) -> RequestLog:
 def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:
     """Return the columns of the request log for one window's forecast."""
     (low_80, high_80), (low_95, high_95) = content["intervals"]["80"], content["intervals"]["95"]
-    later, earlier = window_hashes(window)
+    later, earlier = window_keys(window)
     return {
         "last_close": content["last_close"], "predicted_price": content["predicted_price"],
         "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,

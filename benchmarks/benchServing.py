@@ -30,7 +30,8 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from load import BenchError, Load, call, median, slow_clients, wrk
-from monitoring.requestlog import COLUMNS, RequestLog
+from monitoring.logreader import COLUMNS
+from monitoring.requestlog import RequestLog
 from servers import Question, Recipe, Server, recipes, save_mlflow_model
 from servingReport import Results, goals, plot, report
 

@@ -1,45 +1,43 @@
-"""Log of requests -> how good the forecasts were, once tomorrow's request brings today's close.
+"""Live accuracy: how good the forecasts in the request log were, once a later request brings the actual close.
 
     live = LiveAccuracy(request_log)
     live.catch_up()
     live.accuracy, live.returns
 
-A window's closes 2 to 60 are the next window's closes 1 to 59. So a row whose closes_1_59 is an earlier row's closes_2_60 realises that
-row's forecast, and its last_return is what came. All is compared as log returns against the last close, so that a dividend adjustment of
-the whole series in between does no harm; repeating the last close forecasts the return 0.
+A window's closes 2 to 60 are the next window's closes 1 to 59 (overlap.py). So a row whose closes_1_59 match an earlier row's closes_2_60
+has the actual close of that row's forecast: its last_return. Everything is compared as a log return against the last close, so a dividend
+adjustment in between does not matter. Persistence, which repeats the last close, forecasts the return 0.
 
-What counts: answered requests for one window, of any model version and horizon (of a path, its first day). The same window asked several
-times counts once for each version, by the first forecast. Each forecast is realised once, by the first later row that can: where somebody
-asks with a close that is not final yet, by that one.
+Answered requests for one window count, of any model version and horizon (of a path, its first step). A window that is requested several
+times counts once for each version, by its first forecast. Each forecast gets one actual close, from the first later row that has it, even
+if that close was not final yet.
 
-Each worker reads on its own what any of them has appended since its last look: the cost goes with what is new, not with the log's
-length. The sums and the newest forecasts are kept in memory, and now and then in a checkpoint next to the log, from which a worker that
-starts goes on. Without a valid checkpoint the log and its old parts are read again, for a limited time at a call; until they are,
-`caught_up` is false.
+Each worker reads what was appended since its last look, so the cost depends on what is new, not on the length of the log. The sums and the
+newest forecasts are in memory, and once a minute in a checkpoint beside the log, from which a new worker continues. Without a valid
+checkpoint the log and its old parts are read again, for a limited time per call; until that is done, `caught_up` is false.
 """
 
 import contextlib
-import hashlib
 import logging
 import math
 import os
 import time
 from dataclasses import dataclass
-from operator import itemgetter
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from monitoring.requestlog import BLOCK_BYTES, HEAD_BYTES, RequestLog, open_parts, read_columns
+from monitoring.logreader import BLOCK_BYTES, Part, open_parts
+from monitoring.overlap import KeyIndex, is_key
+from monitoring.requestlog import RequestLog
+from storage import write_atomic
 
-NEEDED = 20  # realised closes
-KEPT_FORECASTS = 10_000  # the newest; an older one is neither realised nor recognised any more
+NEEDED = 20  # actual closes, before figures are shown
+KEPT_FORECASTS = 10_000  # the newest; older ones are forgotten
 KEPT_RETURNS = 500  # the newest
-KEPT_POSITIONS = 256  # files; more than there are parts, so that one which is renamed right now is not forgotten
+KEPT_POSITIONS = 256  # of files; more than there are parts, so that one that is being renamed is not forgotten
 SECONDS_A_CALL = 0.1
-SAVE_SECONDS = 60.0  # how old a checkpoint may get while requests come
-HASH_LENGTH = 12
+SAVE_SECONDS = 60.0  # between two checkpoints
 READ = (
     "status", "windows", "timestamp", "model_version", "closes_2_60", "closes_1_59", "last_return",
     "last_close", "predicted_price", "low_80", "high_80", "low_95", "high_95",
@@ -50,7 +48,7 @@ LogReturns = tuple[float, float, float, float, float]  # forecast, low_80, high_
 
 @dataclass
 class Sums:
-    """Sums over realised forecasts; errors and widths are of log returns and of prices relative to the last close."""
+    """Sums over forecasts with an actual close: errors of log returns, and widths of intervals relative to the last close."""
 
     n: int = 0
     squared: float = 0.0
@@ -65,7 +63,7 @@ class Sums:
     last: str | None = None
 
     def add(self, forecast: LogReturns, came: float, timestamp: str) -> None:
-        """Count a forecast and the return that came, known since `timestamp`."""
+        """Add a forecast and its actual return, known since `timestamp`."""
         predicted, low_80, high_80, low_95, high_95 = forecast
         self.n += 1
         self.squared += (predicted - came) ** 2
@@ -79,12 +77,13 @@ class Sums:
         self.first, self.last = self.first or timestamp, timestamp
 
     def figures(self) -> dict[str, Any]:
-        """Realised error and coverage.
+        """Return errors and coverage.
 
         Returns:
-            n: realised forecasts; needed: how many it takes; rmse, mae and those of repeating the last close: of log returns; coverage_80
-            and coverage_95: the share of closes within the interval; mean_width_80 and mean_width_95: relative to the last close;
-            first, last: when the first and the last of these closes became known. Null where there are too few.
+            n: number of forecasts with an actual close; needed: the least number for figures; rmse, mae, naive_rmse, naive_mae: errors of
+            the log returns, of the model and of persistence; coverage_80
+            and coverage_95: share of actual closes within the interval; mean_width_80 and mean_width_95: relative to the last close;
+            first, last: when the first and the last of these closes became known. None if n is below needed.
         """
         n = max(self.n, 1)
         figures = {
@@ -101,9 +100,9 @@ class State(BaseModel):
     """The content of a checkpoint.
 
     Attributes:
-        positions: how far each file was read, in bytes, by its identity.
-        windows: closes_2_60 -> closes_1_59 -> model version -> its forecast, None once it is realised; the window first asked first.
-        returns: of the newest windows, each counted once, the last daily log return.
+        positions: how far each file was read, in bytes, by the identity of the file.
+        windows: closes_2_60 -> closes_1_59 -> model version -> forecast, None once its actual close is known; oldest first.
+        returns: the last daily log return of the newest windows, each counted once.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -115,72 +114,51 @@ class State(BaseModel):
     returns: list[float] = Field(default_factory=list)
 
 
-class Part:
-    """An open file of the log: its identity, its columns and its size in bytes."""
-
-    def __init__(self, descriptor: int) -> None:
-        """Look at a file; it keeps its identity when it is renamed, and a new file in its place has another."""
-        status, head = os.fstat(descriptor), os.pread(descriptor, HEAD_BYTES, 0)
-        first = b"\n".join(head.split(b"\n", 2)[:2])
-        self.descriptor, self.size = os.dup(descriptor), status.st_size
-        self.is_empty = head.count(b"\n") < 2 and len(head) < HEAD_BYTES  # no row yet, so nothing that tells it from others
-        self.identity = f"{status.st_ino}-{hashlib.blake2b(first, digest_size=8).hexdigest()}"
-        columns = read_columns(head)
-        self.n_columns = len(columns)
-        self.pick = itemgetter(*map(columns.index, READ)) if set(READ) <= set(columns) else None
-
-    def lines(self, position: int) -> bytes:
-        """Whole lines from a position on, a block of them at most; empty where only a line being written is left."""
-        block = os.pread(self.descriptor, BLOCK_BYTES, position)
-        end = block.rfind(b"\n") + 1
-        return block[:end] if end or len(block) < BLOCK_BYTES else block  # no line of the log is as long as a block
-
-
 class LiveAccuracy:
-    """What one worker knows of the forecasts that came true.
+    """The live accuracy that one worker knows.
 
     Attributes:
-        accuracy: see Sums.figures, and caught_up: whether the last call of catch_up came to the end of the log.
-        returns: the newest daily log returns, each close counted once, in the order in which they came.
+        accuracy: see Sums.figures; and caught_up: whether the last call of catch_up reached the end of the log.
+        returns: the newest daily log returns, each close counted once, oldest first.
     """
 
     def __init__(self, request_log: RequestLog) -> None:
-        """Read nothing yet."""
+        """Start without reading."""
         self._path, self._parts = request_log.path, request_log.parts
         self._checkpoint = self._path.with_name(self._path.name + ".state")
         self._seen_checkpoint: tuple[int, int] | None = None
         self._saved_at = -math.inf
         self._saved_positions: dict[str, int] = {}
         self._take_over(State())
-        self._tell(caught_up=False)
+        self._show(caught_up=False)
 
     def catch_up(self) -> None:
-        """Read what was appended since the last call, for SECONDS_A_CALL at most. Not from two threads at once."""
+        """Read what was appended since the last call, for at most SECONDS_A_CALL. Do not call this in two threads at once."""
         until = time.monotonic() + SECONDS_A_CALL
         with contextlib.ExitStack() as stack:
             parts = []
             for descriptor in open_parts(self._path, self._parts):
-                part = Part(descriptor)
+                part = Part(descriptor, READ)
                 stack.callback(os.close, part.descriptor)
                 if not part.is_empty:
                     parts.append(part)
             if self._unread(parts, self._state) > BLOCK_BYTES or not self._state.positions:
                 self._look_at_checkpoint(parts)
             caught_up = all(self._read(part, until) for part in reversed(parts))
-        self._tell(caught_up=caught_up)
+        self._show(caught_up=caught_up)
         if caught_up and self._state.positions != self._saved_positions and time.monotonic() - self._saved_at >= SAVE_SECONDS:
             self._save()
 
-    def _tell(self, *, caught_up: bool) -> None:
-        """Let others see what is known now."""
+    def _show(self, *, caught_up: bool) -> None:
+        """Publish the current figures."""
         self.accuracy = {**self._state.sums.figures(), "caught_up": caught_up}
         self.returns = self._state.returns[-KEPT_RETURNS:]
 
     def _read(self, part: Part, until: float) -> bool:
-        """Read on in a file, a block at least, until the time is over; whether its end was reached."""
+        """Continue to read a file, at least one block, until the time is over. Return whether its end was reached."""
         positions = self._state.positions
         position = positions.get(part.identity, 0)
-        if position > part.size or part.pick is None:  # cut off by somebody, or a log without what it takes
+        if position > part.size or part.pick is None:  # truncated, or a log that lacks a column
             position = part.size
         is_over = False
         while position < part.size and not is_over and (block := part.lines(position)):
@@ -198,12 +176,14 @@ class LiveAccuracy:
     def _take(self, row: tuple[str, ...]) -> None:
         """Realise earlier forecasts with a row's last close, and remember the row's own forecast."""
         status, windows, timestamp, version, later, earlier, *numbers = row
-        if status != "200" or windows != "1" or len(later) != HASH_LENGTH or len(earlier) != HASH_LENGTH:
+        if status != "200" or windows != "1" or not is_key(later) or not is_key(earlier):
             return
+        later, before = self._index.find(later), self._index.find(earlier)
+        earlier = KeyIndex(list(self._state.windows.get(later, {}))).find(earlier)
         versions = self._state.windows.get(later, {}).get(earlier, {})
-        waiting = self._state.windows.get(earlier, {})
+        waiting = self._state.windows.get(before, {})
         if version in versions and not any(any(others.values()) for others in waiting.values()):
-            return  # asked again
+            return  # requested again
         try:
             came, last_close, *prices = map(float, numbers)
             predicted, low_80, high_80, low_95, high_95 = (math.log(price / last_close) for price in prices)
@@ -217,7 +197,7 @@ class LiveAccuracy:
             self._remember(later, earlier, version, forecast, came)
 
     def _realise(self, waiting: dict[str, dict[str, LogReturns | None]], own: tuple[str, str], came: float, timestamp: str) -> None:
-        """Count the forecasts that waited for this window; one whose closes never move is its own next, and realises nothing."""
+        """Add the forecasts whose actual close is in this window. A window whose closes never move follows itself and is skipped."""
         for earlier, versions in waiting.items():
             if (own[1], earlier) == own:
                 continue
@@ -227,8 +207,9 @@ class LiveAccuracy:
                     versions[version] = None
 
     def _remember(self, later: str, earlier: str, version: str, forecast: LogReturns, last_return: float) -> None:
-        """Keep a forecast to be realised, and the window's last return if no version was asked for it before."""
+        """Keep a forecast, and the window's last return if the window is new."""
         windows, returns = self._state.windows, self._state.returns
+        self._index.add(later)
         versions = windows.setdefault(later, {}).setdefault(earlier, {})
         if not versions:
             returns.append(last_return)
@@ -237,19 +218,22 @@ class LiveAccuracy:
         versions[version] = forecast
         self._n_forecasts += 1
         while self._n_forecasts > KEPT_FORECASTS:
-            self._n_forecasts -= sum(map(len, windows.pop(next(iter(windows))).values()))
+            oldest = next(iter(windows))
+            self._index.remove(oldest)
+            self._n_forecasts -= sum(map(len, windows.pop(oldest).values()))
 
     def _take_over(self, state: State) -> None:
-        """Go on from a state."""
+        """Continue from a state."""
         self._state = state
+        self._index = KeyIndex(list(state.windows))
         self._n_forecasts = sum(len(versions) for windows in state.windows.values() for versions in windows.values())
 
     def _unread(self, parts: list[Part], state: State) -> int:
-        """How many bytes a state has not read."""
+        """Return how many bytes a state has not read."""
         return sum(max(0, part.size - state.positions.get(part.identity, 0)) for part in parts)
 
     def _look_at_checkpoint(self, parts: list[Part]) -> None:
-        """Go on from the checkpoint, this worker's last life's or another worker's, if it is of this log and further than this worker."""
+        """Continue from the checkpoint if it belongs to this log and has read more of it than this worker."""
         try:
             status = os.stat(self._checkpoint)
             if (seen := (status.st_ino, status.st_mtime_ns)) == self._seen_checkpoint:
@@ -259,20 +243,16 @@ class LiveAccuracy:
         except (OSError, ValueError):  # none, or damaged
             return
         fits = all(state.positions.get(part.identity, 0) <= part.size for part in parts)
-        if fits and self._unread(parts, state) < self._unread(parts, self._state):  # another log's has read nothing of this one
+        if fits and self._unread(parts, state) < self._unread(parts, self._state):  # another log's has read nothing
             self._take_over(state)
             self._saved_positions = dict(state.positions)
 
     def _save(self) -> None:
-        """Write the checkpoint: whole or not at all."""
+        """Write the checkpoint."""
         self._saved_at, self._saved_positions = time.monotonic(), dict(self._state.positions)
-        new = Path(f"{self._checkpoint}.{os.getpid()}.tmp")
         try:
-            new.write_text(self._state.model_dump_json())
-            os.replace(new, self._checkpoint)
+            write_atomic(self._checkpoint, self._state.model_dump_json().encode(), durable=False)
             status = os.stat(self._checkpoint)
             self._seen_checkpoint = status.st_ino, status.st_mtime_ns
-        except OSError as error:  # a restart takes longer
+        except OSError as error:  # a new worker reads the whole log then
             log.debug("No checkpoint at %s: %s", self._checkpoint, error)
-            with contextlib.suppress(OSError):
-                new.unlink()

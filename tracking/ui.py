@@ -1,8 +1,8 @@
-"""The MLflow UI as a child of the API: started after it, at a low priority, restarted if it dies, ended with it.
+"""The MLflow UI: a child of the API that runs at a low priority, is restarted if it dies, and ends with the API.
 
-    python -m tracking.ui      runs the UI alone, until it is interrupted; its port and its database are settings
+    python -m tracking.ui      runs the UI alone until interrupted; its port and its database are settings
 
-The API's master process starts this module; it watches its parent and ends the UI when the parent is gone, however that ended.
+gunicorn's master starts this module. It watches its parent and stops the UI when the parent is gone.
 """
 
 import argparse
@@ -20,43 +20,61 @@ from types import FrameType
 from settings import PROJECT_DIR, Settings
 
 LOW_PRIORITY = 10  # niceness
-WATCH_SECONDS = 0.5
-STOP_SECONDS = 5.0
-LONGEST_WAIT = 60.0  # seconds between two restarts
-QUICK_DEATH = 30.0  # seconds; a UI that ran longer is restarted at once
+WATCH_SECONDS = 0.5  # between two looks at the UI and the parent
+STOP_SECONDS = 5.0  # for the UI to stop on SIGTERM, then on SIGKILL
+MAX_WAIT_SECONDS = 60.0  # between two restarts
+LONG_RUN_SECONDS = 30.0  # a UI that ran longer is restarted at once
+PROBE_SECONDS = 0.2
+
 log = logging.getLogger("mlflow-ui")
 
 
 def is_installed() -> bool:
-    """Whether MLflow is there at all; the serving requirements leave it out."""
+    """Return whether MLflow is installed. The serving requirements leave it out."""
     return importlib.util.find_spec("mlflow") is not None
 
 
 def is_answering(settings: Settings) -> bool:
-    """Whether something listens on the UI's port of this machine."""
+    """Return whether something listens on the UI's port of this machine."""
     host = "127.0.0.1" if settings.MLFLOW_UI_HOST in ("0.0.0.0", "::") else settings.MLFLOW_UI_HOST  # noqa: S104
     try:
-        with socket.create_connection((host, settings.MLFLOW_UI_PORT), timeout=0.2):
+        with socket.create_connection((host, settings.MLFLOW_UI_PORT), timeout=PROBE_SECONDS):
             return True
     except OSError:
         return False
 
 
+def port_problem(settings: Settings) -> str | None:
+    """Return why the UI cannot listen on its port, with what to do; None if it can."""
+    host, port = settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT
+    if port == settings.PORT:
+        return f"MLFLOW_UI_PORT={port} is also PORT. Set MLFLOW_UI_PORT to a free port, or MLFLOW_UI=off."
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return None
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        return f"MLFLOW_UI_HOST={host} MLFLOW_UI_PORT={port}: {reason}. Set MLFLOW_UI_PORT to a free port, or MLFLOW_UI=off."
+
+
 def start(settings: Settings) -> "subprocess.Popen[bytes] | None":
-    """Start this module as a child process; None where the UI is off or elsewhere, and, with a log line, where MLflow is missing."""
+    """Start this module as a child process. Return None if the UI is off or elsewhere, or cannot start, which is logged."""
     if settings.MLFLOW_UI == "off" or settings.mlflow_ui_url:
         return None
     if not is_installed():
-        log.warning("No MLflow UI: MLflow is not installed. pip install -r requirements.txt, or set MLFLOW_UI=off.")
+        log.warning("No MLflow UI: MLflow is not installed. Run pip install -r requirements.txt, or set MLFLOW_UI=off.")
         return None
-    # MLflow counts with prometheus_client too; in a folder of its own, or not at all.
+    if problem := port_problem(settings):
+        log.warning("No MLflow UI: %s", problem)
+        return None
+    # MLflow uses prometheus_client too. Its counts must not get into the API's folder.
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     command = [sys.executable, "-m", "tracking.ui", "--parent", str(os.getpid())]
     return subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, stdin=subprocess.DEVNULL)
 
 
 def stop(child: "subprocess.Popen[bytes] | None") -> None:
-    """End what `start` started, and wait for it."""
+    """Stop what `start` returned, and wait for it."""
     if child is None:
         return
     child.terminate()
@@ -67,7 +85,7 @@ def stop(child: "subprocess.Popen[bytes] | None") -> None:
 
 
 def command(settings: Settings) -> list[str]:
-    """The command of the UI: one worker, on the database that training writes."""
+    """Return the command of the UI: one worker, on the database that training writes."""
     folder = PROJECT_DIR / "mlruns"
     folder.mkdir(exist_ok=True)
     return [
@@ -81,34 +99,34 @@ def command(settings: Settings) -> list[str]:
 
 
 def supervise(settings: Settings, parent: int | None) -> None:
-    """Keep the UI running until the parent is gone or a signal asks to end."""
-    asked_to_end = threading.Event()
+    """Run the UI, and restart it if it dies, until the parent is gone or a signal arrives."""
+    stopping = threading.Event()
 
-    def ask_to_end(number: int, frame: FrameType | None) -> None:
-        asked_to_end.set()
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stopping.set()
 
-    signal.signal(signal.SIGTERM, ask_to_end)
-    signal.signal(signal.SIGINT, ask_to_end)
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     wait = 1.0
-    while not asked_to_end.is_set():
+    while not stopping.is_set():
         started = time.monotonic()
         server = subprocess.Popen(
             command(settings), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
-        while server.poll() is None and not asked_to_end.wait(WATCH_SECONDS):
+        while server.poll() is None and not stopping.wait(WATCH_SECONDS):
             if parent is not None and os.getppid() != parent:
-                asked_to_end.set()
+                stopping.set()
         _end_group(server)
-        if asked_to_end.is_set():
+        if stopping.is_set():
             return
-        wait = 1.0 if time.monotonic() - started > QUICK_DEATH else min(wait * 2, LONGEST_WAIT)
-        log.warning("The MLflow UI ended with code %s; it starts again in %.0f s.", server.returncode, wait)
-        asked_to_end.wait(wait)
+        wait = 1.0 if time.monotonic() - started > LONG_RUN_SECONDS else min(wait * 2, MAX_WAIT_SECONDS)
+        log.warning("The MLflow UI ended with code %s. It is restarted in %.0f s.", server.returncode, wait)
+        stopping.wait(wait)
 
 
 def _end_group(server: "subprocess.Popen[bytes]") -> None:
-    """End the UI's processes, all of them."""
+    """Stop all processes of the UI."""
     for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, STOP_SECONDS)):
         try:
             os.killpg(server.pid, number)
@@ -120,14 +138,16 @@ def _end_group(server: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    """Supervise the UI."""
+    """Run the UI until interrupted."""
     parser = argparse.ArgumentParser(description="Run the MLflow UI until it is interrupted. Its settings are environment variables.")
-    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the process whose end is the UI's too
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the UI stops when this process is gone
     parent = parser.parse_args().parent
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
     settings = Settings.from_environment()
+    if problem := port_problem(settings):
+        sys.exit(f"error: {problem}")
     os.nice(LOW_PRIORITY)
-    log.info("The MLflow UI will answer on http://%s:%d in half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
+    log.info("The MLflow UI starts on http://%s:%d. It needs half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
     supervise(settings, parent)
 
 

@@ -17,7 +17,7 @@ import requests
 from serving import Service, answers, wait_until
 
 from closes.snapshot import read_snapshot
-from monitoring.requestlog import COLUMNS
+from monitoring.logreader import COLUMNS
 
 pytestmark = pytest.mark.slow
 

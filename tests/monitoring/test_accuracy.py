@@ -13,7 +13,9 @@ from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
 from monitoring import accuracy
 from monitoring.accuracy import LiveAccuracy
-from monitoring.requestlog import COLUMNS, RequestLog, window_hashes
+from monitoring.logreader import COLUMNS
+from monitoring.overlap import window_keys
+from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR
 
 FIGURES = (
@@ -26,7 +28,7 @@ MICROSECONDS = count()
 def row_of(window, version="v1", **changed):
     """The row that a request for a window leaves in the log."""
     answer = FORECASTER.forecast(window[None]).as_dict(0)
-    later, earlier = window_hashes(window)
+    later, earlier = window_keys(window)
     (low_80, high_80), (low_95, high_95) = answer["intervals"]["80"], answer["intervals"]["95"]
     return {
         "timestamp": f"2026-01-02T03:04:05.{next(MICROSECONDS):06}+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 200,
@@ -252,6 +254,7 @@ def test_new_log_in_the_old_one_s_place_is_read_from_its_start(path, log):
 
 def test_worker_that_lags_goes_on_from_another_s_checkpoint(path, monkeypatch):
     monkeypatch.setattr(accuracy, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr("monitoring.logreader.BLOCK_BYTES", 1000)
     log = RequestLog(path)
     slow = LiveAccuracy(log)
     for row in trade(range(20)):
@@ -268,6 +271,7 @@ def test_worker_that_lags_goes_on_from_another_s_checkpoint(path, monkeypatch):
 @pytest.mark.parametrize("max_bytes", [0, 4000])
 def test_call_reads_a_limited_part_and_says_so(path, monkeypatch, max_bytes):
     monkeypatch.setattr(accuracy, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr("monitoring.logreader.BLOCK_BYTES", 1000)
     monkeypatch.setattr(accuracy, "SECONDS_A_CALL", 0)
     log = RequestLog(path, max_bytes, parts=100)
     for row in trade(range(30)):

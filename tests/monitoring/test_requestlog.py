@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from log_rows import HEADER, ROW, at_once, forks
 
-from monitoring.requestlog import BLOCK_BYTES, COLUMNS, RequestLog, summarise, window_hashes
+from monitoring.logreader import BLOCK_BYTES, COLUMNS, summarise
+from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR
 
 
@@ -172,33 +173,6 @@ def test_summary_counts_by_status_and_gives_the_percentiles_of_the_answered():
 def test_summary_without_answered_requests_has_no_latency(rows):
     assert summarise(rows)["latency_seconds"] is None
     assert summarise(rows)["requests"] == len(rows)
-
-
-# Hashes of windows
-
-
-@pytest.fixture
-def closes() -> np.ndarray:
-    return np.exp(np.random.default_rng(0).normal(0, 0.02, 200).cumsum()) * 100
-
-
-def test_hash_of_today_s_later_closes_is_that_of_tomorrow_s_earlier_ones(closes):
-    for i in range(100):
-        assert window_hashes(closes[i : i + 60])[0] == window_hashes(closes[i + 1 : i + 61])[1]
-
-
-@pytest.mark.parametrize("factor", [0.97, 0.5, 1000.0, 1 / 3])
-def test_hashes_survive_an_adjustment_of_the_whole_series(closes, factor):
-    for i in range(100):
-        assert window_hashes(closes[i : i + 60] * factor) == window_hashes(closes[i : i + 60])
-
-
-def test_hashes_of_different_windows_differ(closes):
-    later, earlier = zip(*(window_hashes(closes[i : i + 60]) for i in range(140)), strict=True)
-    assert len(set(later)) == len(set(earlier)) == 140
-    changed = closes[:60].copy()
-    changed[30] *= 1.0001
-    assert not set(window_hashes(changed)) & set(window_hashes(closes[:60]))
 
 
 def test_a_full_disk_loses_the_line_not_the_answer_and_is_logged_once(tmp_path, caplog):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from log_rows import HEADER, ROW, at_once, forks
 
-from monitoring.requestlog import COLUMNS, RequestLog, open_parts
+from monitoring.logreader import COLUMNS, open_parts
+from monitoring.requestlog import RequestLog
 
 
 @pytest.fixture(autouse=True)

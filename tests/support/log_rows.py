@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitoring.requestlog import COLUMNS
+from monitoring.logreader import COLUMNS
 
 HEADER = ",".join(COLUMNS)
 ROW = {

@@ -1,0 +1,89 @@
+"""The keys that find the actual close of a forecast in a later request."""
+
+import numpy as np
+import pytest
+
+from closes.snapshot import read_snapshot
+from monitoring.overlap import TOLERANCE, UNIT, KeyIndex, is_key, window_keys
+
+OLD_KEY = "0123456789ab"  # a hash of an earlier version
+
+
+@pytest.fixture
+def closes() -> np.ndarray:
+    return np.exp(np.random.default_rng(0).normal(0, 0.02, 200).cumsum()) * 100
+
+
+def later(window):
+    return window_keys(window)[0]
+
+
+def earlier(window):
+    return window_keys(window)[1]
+
+
+def test_later_key_of_today_is_the_earlier_key_of_tomorrow(closes):
+    for i in range(100):
+        assert later(closes[i : i + 60]) == earlier(closes[i + 1 : i + 61])
+
+
+@pytest.mark.parametrize("decimals", [2, 3, 4, None])
+@pytest.mark.parametrize("adjustment", [0.9, 0.995, 0.99937])
+def test_next_window_is_found_after_a_dividend_adjustment_that_is_rounded(decimals, adjustment):
+    """None: float32, as many programs keep prices."""
+
+    def rounded(prices):
+        return np.round(prices, decimals) if decimals else prices.astype(np.float32).astype(np.float64)
+
+    prices = read_snapshot("MSFT").prices[-400:]
+    before, after = rounded(prices), rounded(prices * adjustment)
+    for i in range(0, 300, 5):
+        key = later(before[i : i + 60])
+        assert KeyIndex([key]).find(earlier(after[i + 1 : i + 61])) == key
+
+
+def test_other_windows_are_not_found():
+    for symbol in ("MSFT", "KO", "XOM"):
+        prices = read_snapshot(symbol).prices[-400:]
+        keys = KeyIndex([later(prices[i : i + 60]) for i in range(0, 300, 2)])
+        for i in range(0, 300, 2):
+            other = earlier(prices[i + 2 : i + 62])  # a day later than the next window
+            assert keys.find(other) == other
+
+
+def test_close_that_moved_by_more_than_the_tolerance_makes_another_window(closes):
+    for factor, same in ((1 + TOLERANCE * UNIT * 0.9, True), (1 + TOLERANCE * UNIT * 1.2, False)):
+        changed = closes[:60].copy()
+        changed[59] *= factor
+        assert (KeyIndex([later(closes[:60])]).find(later(changed)) == later(closes[:60])) == same
+
+
+@pytest.mark.parametrize("shift", [-TOLERANCE, -1, 0, 1, TOLERANCE])
+def test_equal_key_is_found_in_a_neighbouring_cell(shift):
+    for first in range(-300, 300, 7):
+        key = "r" + ".".join(map(str, [first, -first, 5, 5, 5, 5, 5, 5, 5]))
+        near = "r" + ".".join(map(str, [first + shift, -first - shift, 5, 5, 5, 5, 5, 5, 5]))
+        assert KeyIndex([key]).find(near) == key
+
+
+def test_keys_of_an_earlier_version_match_exactly(closes):
+    keys = KeyIndex([OLD_KEY, later(closes[:60])])
+    assert keys.find(OLD_KEY) == OLD_KEY
+    assert keys.find("0123456789ac") == "0123456789ac"
+
+
+def test_removed_key_is_not_found(closes):
+    key = later(closes[:60])
+    changed = closes[:60] * 1.0
+    changed[59] *= 1 + UNIT * 10
+    keys = KeyIndex([key])
+    assert keys.find(later(changed)) == key
+    keys.remove(key)
+    assert keys.find(later(changed)) == later(changed)
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (OLD_KEY, True), ("r1.-2.3.4.5.6.7.8.9", True), ("", False), ("r1.2", False), ("rx.2.3.4.5.6.7.8.9", False), ("0123", False),
+])  # fmt: skip
+def test_keys_are_recognised(text, expected):
+    assert is_key(text) == expected
