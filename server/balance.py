@@ -1,7 +1,7 @@
 """Spreads new connections over the workers.
 
 All workers accept from one listening socket. Without a rule, a worker that is awake accepts faster than one that sleeps, and all
-keep-alive connections may end up at one worker, on one core. The rule: the worker that accepted least recently goes first; the others wait
+keep-alive connections may end up at one worker, on one core. The rule: the worker that accepted least recently is next; the others wait
 for it, up to a millisecond. The worker whose turn it is accepts its share of the waiting connections, so that a crowd is served fast.
 """
 

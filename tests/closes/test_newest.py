@@ -237,7 +237,7 @@ def test_request_that_waits_too_long_falls_back_and_the_next_one_tries_again(new
     assert newest.of("MSFT").closes.source == "yahoo"
 
 
-def test_request_that_waits_in_vain_for_another_request_falls_back(newest, yahoo, monkeypatch):
+def test_request_that_waits_too_long_for_another_request_falls_back(newest, yahoo, monkeypatch):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.2)
     with newest._downloading:
         assert newest.of("MSFT").closes.source == "snapshot"

@@ -25,7 +25,7 @@ def lines(tmp_path):
     return [json.loads(line) for line in (tmp_path / "stderr").read_text().split("\n") if line]
 
 
-def test_a_line_tells_who_asked_for_what_and_what_came_of_it(access_log, tmp_path):
+def test_a_line_names_client_request_and_status(access_log, tmp_path):
     access_log.write(INFO, 200, 0.00051239)
     (line,) = lines(tmp_path)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))

@@ -75,7 +75,7 @@ def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 0)
 
 
-def test_metrics_tell_of_a_model_that_is_refused(client, model_dir):
+def test_metrics_report_a_model_that_is_refused(client, model_dir):
     (model_dir / "metadata.json").write_text("{}")
     client.application.extensions[STATE].service.models.refresh()
     found = samples(client.get("/metrics").text)

@@ -102,7 +102,7 @@ def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exc
     assert one.to_gunicorn == request_ + REQUEST + b"3333"
 
 
-def test_an_application_without_a_short_road_is_left_to_gunicorn(exchange):
+def test_an_application_without_a_direct_path_is_left_to_gunicorn(exchange):
     one = exchange(direct=False)
     one.send(REQUEST + b"1111")
     assert one.end() == b""
