@@ -13,7 +13,7 @@ times counts once for each version, by its first forecast. Each forecast gets on
 if that close was not final yet.
 
 Each worker reads what was appended since its last look, so the cost depends on what is new, not on the length of the log. The sums and the
-newest forecasts are in memory, and once a minute in a checkpoint beside the log, from which a new worker continues. Without a valid
+newest forecasts are in memory, and once a minute in a checkpoint next to the log, from which a new worker continues. Without a valid
 checkpoint the log and its old parts are read again, for a limited time per call; until that is done, `caught_up` is false.
 """
 

@@ -2,29 +2,10 @@
 
 from collections.abc import Iterator
 
-import psutil
 import pytest
 from browsing import CHROMIUM, Watch, serve
 from playwright.sync_api import Browser, Page, sync_playwright
-from serving import Service
-
-
-def starting(folder):
-    """Start services; whatever is left of them is ended afterwards."""
-    services = []
-
-    def start_service(**environment):
-        services.append(Service(folder, **environment))
-        services[-1].wait()
-        return services[-1]
-
-    yield start_service
-    for service in services:
-        left = [*service.children(), psutil.Process(service.process.pid)] if service.process.poll() is None else []
-        for process in left:
-            process.kill()
-        service.process.wait()
-        service.stderr.close()
+from serving import starting
 
 
 @pytest.fixture

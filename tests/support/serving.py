@@ -65,3 +65,21 @@ class Service:
     def said(self):
         self.stderr.seek(0)
         return self.stderr.read()
+
+
+def starting(folder):
+    """Yield a function that starts services in a folder; afterwards, kill those that still run."""
+    services = []
+
+    def start_service(**environment):
+        services.append(Service(folder, **environment))
+        services[-1].wait()
+        return services[-1]
+
+    yield start_service
+    for service in services:
+        left = [*service.children(), psutil.Process(service.process.pid)] if service.process.poll() is None else []
+        for process in left:
+            process.kill()
+        service.process.wait()
+        service.stderr.close()

@@ -1,0 +1,124 @@
+"""The contract on both worker classes: the custom worker with the direct path, and gunicorn's own gevent worker with Flask alone."""
+
+import csv
+import json
+import signal
+import socket
+
+import pytest
+import requests
+from serving import starting, wait_until
+
+from closes.snapshot import read_snapshot
+
+CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
+MEASURED = ("response_time_sec", "memory_usage_percent")
+KEY = {"X-API-Key": "secret"}
+JSON = {"Content-Type": "application/json"}
+REQUESTS = {
+    "one window": ("POST", "/predict", KEY | JSON, json.dumps({"predict": CLOSES}), 200),
+    "path": ("POST", "/predict", KEY | JSON, json.dumps({"predict": CLOSES, "horizon": 3}), 200),
+    "batch": ("POST", "/predict", KEY | JSON, json.dumps({"predict": [CLOSES, CLOSES]}), 200),
+    "not JSON": ("POST", "/predict", KEY | JSON, "{", 400),
+    "no key": ("POST", "/predict", JSON, json.dumps({"predict": CLOSES}), 401),
+    "wrong key": ("GET", "/monitor", {"X-API-Key": "guess"}, None, 401),
+    "nothing there": ("GET", "/nothing", {}, None, 404),
+    "wrong method": ("DELETE", "/predict", KEY, None, 405),
+    "too large": ("POST", "/predict", KEY | JSON, "[" + " " * (2 * 1024 * 1024), 413),
+    "not declared as JSON": ("POST", "/predict", KEY, json.dumps({"predict": CLOSES}), 415),
+    "wrong shape": ("POST", "/predict", KEY | JSON, json.dumps({"predict": CLOSES[1:]}), 422),
+    "not positive": ("POST", "/predict", KEY | JSON, json.dumps({"predict": [*CLOSES[1:], -1]}), 422),
+    "wrong symbol": ("GET", "/forecast/.X", KEY, None, 422),
+    "backtest": ("GET", "/backtest", {}, None, 200),
+    "health": ("GET", "/health", {}, None, 200),
+    "ready": ("GET", "/ready", {}, None, 200),
+    "contract": ("GET", "/apispec_1.json", {}, None, 200),
+}
+
+
+@pytest.fixture(scope="module", params=["direct", "stock"])
+def service(request, tmp_path_factory):
+    generator = starting(tmp_path_factory.mktemp(request.param))
+    start = next(generator)
+    yield start(SERVER_WORKER=request.param, API_KEY="secret", ACCESS_LOG="on")
+    for _ in generator:
+        pass
+
+
+@pytest.fixture(scope="module")
+def answers(service):
+    """The service's answer to each request."""
+    return {
+        name: requests.request(method, service.url + path, headers=headers, data=body, timeout=30)
+        for name, (method, path, headers, body, _) in REQUESTS.items()
+    }
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_status_and_form_of_the_answer(answers, name):
+    answer = answers[name]
+    status = REQUESTS[name][-1]
+    assert answer.status_code == status
+    assert answer.headers["X-Request-ID"]
+    if status >= 400:
+        assert set(answer.json()) == {"error", "details"}
+
+
+def test_answers_do_not_depend_on_the_worker(answers):
+    """Compared with the application in this process, which no worker serves."""
+    from pydantic import SecretStr
+
+    from app import create_app
+    from settings import Settings
+
+    client = create_app(Settings(API_KEY=SecretStr("secret"), REQUEST_LOG="/dev/null")).test_client()
+    for name, (method, path, headers, body, _) in REQUESTS.items():
+        if name == "too large":
+            continue  # Werkzeug's client has no socket that could be closed
+        expected, answer = client.open(path, method=method, headers=headers, data=body), answers[name]
+        assert answer.headers["Content-Type"] == expected.headers["Content-Type"]
+        if "json" in answer.headers["Content-Type"] and name != "contract":
+            assert without_measurements(answer.json()) == without_measurements(expected.json), name
+        else:
+            assert answer.content == expected.data
+
+
+def without_measurements(content):
+    return {name: value for name, value in content.items() if name not in MEASURED}
+
+
+def test_requests_are_logged_and_counted(service, answers):
+    with service.log.open() as file:
+        statuses = [row["status"] for row in csv.DictReader(file)]
+    expected = [str(status) for method, path, _, _, status in REQUESTS.values() if (method, path) == ("POST", "/predict")]
+    assert statuses == expected
+    metrics = requests.get(f"{service.url}/metrics", timeout=30).text
+    assert f'http_requests_total{{method="POST",route="/predict",status="200"}} {expected.count("200")}.0' in metrics
+    monitor = requests.get(f"{service.url}/monitor", headers=KEY, timeout=30).json()
+    assert [row["status"] for row in monitor["RESPONSES"]] == [int(status) for status in expected]
+    wait_until(lambda: workers_of(service) == 2, 30, "signs of life of both workers")
+    assert service.said().count('"path":"/predict"') >= len(expected)
+
+
+def workers_of(service):
+    return requests.get(f"{service.url}/monitor?limit=0", headers=KEY, timeout=30).json()["SUMMARY"]["workers"]
+
+
+def test_request_without_headers_is_answered_and_logged(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    assert answer.startswith(b"HTTP/1.1 4")
+
+
+def test_reload_and_stop_are_clean(service):
+    before = {child.pid for child in service.children()}
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: service.children() and not before & {child.pid for child in service.children()}, 60, "new workers")
+    assert requests.post(f"{service.url}/predict", json={"predict": CLOSES}, headers=KEY, timeout=30).status_code == 200
+    children = service.children()
+    assert service.stop() == 0
+    assert not [child for child in children if child.is_running()]
