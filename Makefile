@@ -20,7 +20,7 @@ BYTECODE := --compile-bytecode
 PARALLEL := --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-forecast soak lock clean node chromium prometheus wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-quick: $(VENV)/requirements-dev $(PEERS)/requirements wrk  ## a short `mak
 
 bench-page: $(VENV)/requirements-dev chromium  ## measure the page's weight and the time to its first chart (half a minute)
 	@$(BIN)/python benchmarks/benchPage.py
+
+bench-worker: $(VENV)/requirements-dev wrk  ## measure what each part of the custom worker gains (4 minutes)
+	@$(BIN)/python benchmarks/benchWorker.py
 
 soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, and report failures and growth
 	@$(BIN)/python benchmarks/soak.py

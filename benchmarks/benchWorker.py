@@ -1,0 +1,90 @@
+"""Measures what each part of the custom worker gains: the service without it, beside the whole service, in one run.
+
+    python benchmarks/benchWorker.py        about 4 minutes; prints the table of docs/direct-path.md
+
+Each server gets /predict with one window on kept-alive connections, and GET /ready, which Flask answers. The rounds alternate between the
+servers, and each figure is the median over the rounds.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from load import BenchError, call, wrk
+from servers import Question
+from settings import PROJECT_DIR
+
+ROUNDS = 3
+SECONDS = 2.0  # of each measurement
+CONNECTIONS = (1, 8, 128)
+PARTS = ("direct path", "balance", "batching", "fair reads", "corking")
+CONFIGURATION = "benchmarks/withoutPart.py"
+
+
+def start(port: int, log: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """Start the service on a port."""
+    own = {"PORT": str(port), "REQUEST_LOG": str(log), "MLFLOW_UI": "off", "ACCESS_LOG": "off", "WEB_CONCURRENCY": "2"}
+    command = [sys.executable, "-m", "gunicorn", "-c", CONFIGURATION]
+    path = os.pathsep.join([str(PROJECT_DIR), str(PROJECT_DIR / "benchmarks")])
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT_DIR,
+        env=os.environ | own | {"PYTHONPATH": path} | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait(port: int) -> None:
+    """Wait until a service answers.
+
+    Raises:
+        BenchError: it does not within a minute.
+    """
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if call(port, "GET", "/ready")[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise BenchError(f"The service on port {port} does not answer.")
+
+
+def main() -> None:
+    """Measure, and print a table in Markdown."""
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder) / "body.json"
+        body.write_bytes(Question().body)
+        services = {
+            "the whole service": {},
+            **{f"without {part}": {"WITHOUT_PART": part} for part in PARTS},
+            "`SERVER_WORKER=stock`": {"SERVER_WORKER": "stock"},
+        }
+        rates: dict[str, list[list[float]]] = {name: [] for name in services}
+        for number in range(ROUNDS):
+            for index, (name, environment) in enumerate(services.items()):
+                port = 18100 + index
+                process = start(port, Path(folder) / f"{index}.csv", **environment)
+                try:
+                    wait(port)
+                    address = f"http://127.0.0.1:{port}"
+                    row = [wrk(f"{address}/predict", connections, SECONDS, body).rate for connections in CONNECTIONS]
+                    row += [wrk(f"{address}/predict", 32, SECONDS, body, keep_alive=False).rate, wrk(f"{address}/ready", 8, SECONDS).rate]
+                finally:
+                    process.terminate()
+                    process.wait(30)
+                rates[name].append(row)
+                print(f"round {number + 1} of {ROUNDS}: {name}: {', '.join(f'{rate:,.0f}' for rate in row)}", file=sys.stderr)
+    heads = [f"{connections} kept alive" for connections in CONNECTIONS] + ["32, a new one a request", "8, GET /ready"]
+    print(f"| requests/s | {' | '.join(heads)} |\n| --- |{' ---: |' * len(heads)}")
+    for name, rows in rates.items():
+        print(f"| {name} | {' | '.join(f'{statistics.median(column):,.0f}' for column in zip(*rows, strict=True))} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""gunicorn's configuration with one part of the custom worker turned off, for benchWorker.py: WITHOUT_PART=balance, for example."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from gevent.server import StreamServer
+from gevent.socket import socket as GeventSocket  # noqa: N812
+
+import api.batching
+from server import balance, sockets, worker
+
+exec(compile((Path.cwd() / "gunicorn.conf.py").read_text(), "gunicorn.conf.py", "exec"))
+
+
+def forecast_alone(batcher: Any, window: Any) -> Any:
+    """Forecast one window without waiting for others."""
+    forecaster = batcher._models.current()
+    return api.batching.Row(forecaster, forecaster.forecast(window[None]), 0)
+
+
+def read_at_once(connection: Any, size: int) -> bytes:
+    """Read without waiting for the event loop."""
+    if connection._unread:
+        again, connection._unread = connection._unread, b""
+        return bytes(again)
+    connection._is_idle = False
+    received: bytes = GeventSocket.recv(connection, max(size, connection._read_at_least))
+    return received
+
+
+PARTS: dict[str, tuple[Any, str, Any]] = {
+    "balance": (balance.Server, "do_read", StreamServer.do_read),
+    "batching": (api.batching.Batcher, "forecast", forecast_alone),
+    "corking": (sockets.Connection, "cork", lambda connection, on: None),
+    "direct path": (worker.Worker, "direct", None),
+    "fair reads": (sockets.Connection, "recv", read_at_once),
+}
+if part := os.environ.get("WITHOUT_PART"):
+    setattr(*PARTS[part])
