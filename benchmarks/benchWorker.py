@@ -14,6 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from load import BenchError, call, wrk
 from servers import Question
 from settings import PROJECT_DIR

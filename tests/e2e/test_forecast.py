@@ -61,7 +61,9 @@ def test_others_are_answered_at_once_while_a_download_hangs(serve, yahoo):
             answer = one.result(60)
             assert (answer.status_code, answer.json()["source"]) == (200, "snapshot")
             assert answer.json()["response_time_sec"] < 30
-    assert any("no answer within 5 s" in one.result().json()["warnings"][0] for one in hanging)  # a slow machine makes the others give up
+    assert any(
+        "no answer within 5 s" in one.result().json()["warnings"][0]["text"] for one in hanging
+    )  # a slow machine makes the others give up
 
 
 def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, yahoo):
@@ -75,7 +77,7 @@ def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, 
     body = ask(service).json()
     assert body["source"] == "cache"
     why = "Yahoo Finance: the rate limit is exceeded (HTTP 429)."
-    assert body["warnings"][0] == f"{why} These closes are from the cache and end on {yahoo.dates[-1]}."
+    assert body["warnings"][0]["text"] == f"{why} These closes are from the cache and end on {yahoo.dates[-1]}."
 
 
 def test_an_unknown_symbol_is_remembered_and_a_wrong_one_never_asked_for(serve, yahoo):
@@ -106,5 +108,5 @@ def test_a_server_without_pandas_answers_from_the_snapshot_and_says_how_to_get_m
     (tmp_path / "without" / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas', name='pandas')")
     body = ask(serve(PYTHONPATH=str(tmp_path / "without"))).json()
     assert (body["source"], body["as_of"]) == ("snapshot", "2022-12-28")
-    assert "pandas is not installed (pip install -r requirements.txt)" in body["warnings"][0]
+    assert "pandas is not installed (pip install -r requirements.txt)" in body["warnings"][0]["text"]
     assert yahoo.paths == []

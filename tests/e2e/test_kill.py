@@ -212,7 +212,7 @@ def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_t
     asked = [requests.get(f"{service.url}/monitor", headers={"X-API-Key": key}, timeout=30).status_code for key in ("one", "two", "")]
     assert asked == [200, 401, 401]
     service.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: "the settings stay as they were" in service.said(), 30, "word of the broken file")
+    wait_until(lambda: "The settings are unchanged" in service.said(), 30, "word of the broken file")
     wait_until(lambda: answers(f"{service.url}/ready"), 30, "an answer")
     keys.write_text("two\n")
     service.process.send_signal(signal.SIGHUP)

@@ -239,7 +239,7 @@ def test_mlflow_without_its_ui_is_a_page_that_says_how_to_start_it(page, server,
     with page.expect_response("**/mlflow") as reply:
         page.get_by_role("link", name="Experiments (MLflow)").click()
     assert (reply.value.status, reply.value.headers["retry-after"]) == (503, "30")
-    for sentence in ("The MLflow UI does not answer on this machine.", "MLFLOW_UI is off: start it with python -m tracking.ui"):
+    for sentence in ("The MLflow UI does not answer on this machine.", "MLFLOW_UI is off. Start the UI with python -m tracking.ui"):
         expect(page.get_by_role("main")).to_contain_text(sentence)
     assert page.evaluate("getComputedStyle(document.querySelector('.panel')).borderRadius") == "10px", "it has not the page's style"
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -128,7 +128,7 @@ def test_periods_longer_than_the_closes_are_not_offered(page):
 
 
 def test_chart_says_how_to_read_and_zoom_it(page):
-    hint = page.locator("#result .told")
+    hint = page.locator("#result .readout-line")
     assert hint.inner_text().strip() == "Point at a day for its values; drag to zoom in, double-click to zoom out."
     assert point_at(page, 0.2).startswith("2022-")
     assert "drag" not in hint.inner_text()
@@ -138,7 +138,7 @@ def test_finger_taps_on_a_day_and_a_period(browser, server):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(server)
-    assert page.locator("#result .told").inner_text().strip() == "Tap on a day for its values."
+    assert page.locator("#result .readout-line").inner_text().strip() == "Tap on a day for its values."
     page.get_by_role("button", name="60 days").tap()
     expect(page.get_by_role("button", name="60 days")).to_have_attribute("aria-pressed", "true")
     page.locator("#chart .u-over").tap(position={"x": 1, "y": 50})

@@ -74,7 +74,7 @@ def test_chart_tells_the_values_under_the_pointer(page, server):
 def test_warnings_of_the_answer_are_shown(page):
     page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.get_by_role("list", name="Warnings")).to_contain_text("differs from all training data")
+    expect(page.get_by_role("list", name="Warnings")).to_contain_text("The window is unlike any in training")
     forecast(page)
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
 

@@ -1,4 +1,4 @@
-/** The tab Backtest: each day's close with its forecast and intervals. The file is fetched when the tab is first shown. */
+/** The Backtest tab: the close of each day with its forecast and intervals. The file is fetched when the tab is first shown. */
 
 import { backtest } from "../shared/api.js";
 import { createChart, forecastLines, tellForecast } from "../chart/chart.js";
@@ -9,19 +9,19 @@ import { byId } from "../shared/dom.js";
 
 const COLUMNS = ["high_95", "low_95", "high_80", "low_80", "actual", "predicted"];
 const DAY = 86400; // seconds
-const MONTH = 30 * DAY; // as uPlot counts
+const MONTH = 30 * DAY; // as in uPlot
 const YEAR = 365 * DAY;
 const SHORTEST = 14 * DAY; // the closest zoom
 const STEPS = [DAY, 2 * DAY, 7 * DAY, 14 * DAY, MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR];
 const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "short", year: "numeric" });
 
-const figure = byId("backtest-figure"); // null where there is no model
+const figure = byId("backtest-figure"); // null if there is no model
 const markPeriod = startPeriods(/** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#backtest-periods button")]), bounds, (min, max) => chart.zoom(min, max));
 const chart = figure && createChart(byId("backtest-chart"), byId("backtest-readout"), markPeriod);
 let days = /** @type {number[]} */ ([]); // UTC midnights in seconds, oldest first
 let loading = false;
 
-/** Fetch and draw the backtest, if it is not drawn yet. */
+/** Fetch and draw the backtest, unless it is drawn already. */
 export async function loadBacktest() {
   if (!figure || loading || days.length) {
     return;
@@ -44,14 +44,14 @@ export async function loadBacktest() {
   }
 }
 
-/** @param {string} message empty where all is well */
+/** @param {string} message empty if there is no problem */
 function showError(message) {
   byId("backtest-error").textContent = message;
   figure.hidden = message !== "";
 }
 
 /**
- * The days in seconds, then COLUMNS.
+ * Return the days in seconds, then COLUMNS.
  * @param {string} csv with a header
  */
 function readColumns(csv) {
@@ -87,7 +87,7 @@ function isoDate(seconds) {
 }
 
 /**
- * Labels of the x axis: months, or days where they are closer.
+ * Return the labels of the x axis: months, or days after zooming in.
  * @param {any} _
  * @param {number[]} splits
  * @param {number} __

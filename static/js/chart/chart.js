@@ -25,7 +25,7 @@ const uPlot = /** @type {any} */ (globalThis).uPlot; // vendor/uplot, loaded bef
  * A chart that fills its host's width and follows its size and the colour scheme.
  * @param {HTMLElement} host
  * @param {HTMLElement} readout shows the values under the pointer
- * @param {(min: number, max: number) => void} [onRange] told the range of x whenever it changes
+ * @param {(min: number, max: number) => void} [onRange] called with the range of x whenever it changes
  */
 export function createChart(host, readout, onRange) {
   let plot = /** @type {any} */ (null);

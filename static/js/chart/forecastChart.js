@@ -13,7 +13,7 @@ const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, inc
 /**
  * @param {number[]} closes oldest first
  * @param {Step[]} path
- * @param {string[]} dates of the closes; none where they are not known
+ * @param {string[]} dates of the closes; empty if unknown
  * @returns {Content}
  */
 export function fan(closes, path, dates) {

@@ -1,4 +1,4 @@
-/** Rows with dates -> closes, oldest first. A header names the columns, as for modelTrain.py --csv; without one they are date, close. */
+/** Reads closes from rows with dates, oldest first. A header names the columns, as for modelTrain.py --csv; without one they are date, close. */
 
 const DATE = /^\d{4}-\d{2}-\d{2}(?=[T ]|$)/; // a time of day may follow
 const NUMBER_FIRST = /^\W*\d/;
@@ -7,12 +7,12 @@ const CLOSE_COLUMNS = ["adj close", "adj_close", "adjclose", "close"]; // the ad
 const CELL = /[ ]*(?:"([^"]*)"[ ]*|([^,;\t]*))(?:[,;\t]|$)/y;
 const MAX_NAMES = 10;
 
-/** @typedef {{number: number, cells: string[]}} Row  number: of its line */
-/** @typedef {{text: string, place: string}} Item  one number as text, and where it stands */
+/** @typedef {{number: number, cells: string[]}} Row  number: line number */
+/** @typedef {{text: string, place: string}} Item  a number as text, and its position */
 /** @typedef {{items: Item[], dates: string[], problems: string[]}} Found */
 
 /**
- * The lines that are not blank, each cut into cells.
+ * Return the lines that are not blank, split into cells.
  * @param {string} text
  * @returns {Row[]}
  */
@@ -23,7 +23,7 @@ export function readRows(text) {
     .filter((row) => row.cells.some((cell) => cell));
 }
 
-/** Whether any row has a date, or the first one names a column so. @param {Row[]} rows */
+/** Return whether a row has a date, or the first one names a date column. @param {Row[]} rows */
 export function areDated(rows) {
   return rows.some((row) => row.cells.some((cell) => DATE.test(cell))) || names(rows[0]).includes(DATE_COLUMN);
 }
@@ -49,7 +49,7 @@ export function readDatedRows(rows) {
   return { items: dated, dates: dated.map((day) => day.date), problems };
 }
 
-/** The cells of a line; between quotes a comma is none. @param {string} line */
+/** Split a line into cells. A comma between quotes does not split. @param {string} line */
 function cut(line) {
   const cells = [];
   CELL.lastIndex = 0;
@@ -60,12 +60,12 @@ function cut(line) {
   return cells;
 }
 
-/** What a header calls its columns. @param {Row} header */
+/** Return the names of a header's columns. @param {Row} header */
 function names(header) {
   return header.cells.map((name) => name.toLowerCase());
 }
 
-/** Where a header has the date and the close, and how many columns; null where one of them is missing. @param {Row} header */
+/** Return the positions of date and close in a header, and its number of columns; null if one is missing. @param {Row} header */
 function findColumns(header) {
   const found = names(header);
   const name = CLOSE_COLUMNS.find((column) => found.includes(column));
@@ -75,9 +75,9 @@ function findColumns(header) {
 
 /**
  * @param {{place: string, size: number, date: string}} row
- * @param {number} count of the columns
+ * @param {number} count number of columns
  * @param {boolean} hasHeader
- * @returns {string | null} why it is not a row of a date and a close
+ * @returns {string | null} why it is not a row with a date and a close
  */
 function rowProblem({ place, size, date }, count, hasHeader) {
   if (hasHeader && size > count) {
@@ -92,14 +92,14 @@ function rowProblem({ place, size, date }, count, hasHeader) {
   return isDay(day) ? null : `${place}: ${day} is no date.`;
 }
 
-/** Whether the calendar has it; a browser may take 2022-02-30 for the 2nd of March. @param {string} day */
+/** Return whether a day exists; a browser may read 2022-02-30 as 2 March. @param {string} day */
 function isDay(day) {
   const time = Date.parse(day);
   return !Number.isNaN(time) && new Date(time).toISOString().startsWith(day);
 }
 
 /**
- * Turn rows that come newest first; add a problem for each that stands out of order.
+ * Reverse rows that are newest first; add a problem for each row out of order.
  * @param {{place: string, date: string}[]} days
  * @param {string[]} problems
  */

@@ -1,4 +1,4 @@
-/** What the page opens with: the forecast of the symbol in its address, else that of the embedded example. */
+/** Opens the page with the forecast of the symbol in its address, or else that of the embedded example. */
 
 import { symbolInAddress } from "../shared/address.js";
 import { KEY_HEADER } from "../shared/apiKey.js";
@@ -11,7 +11,7 @@ import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean}} Opening */
 
-/** Ask for the symbol in the address, or show the example; without a model there is none. */
+/** Request the symbol in the address, or show the example. Without a model there is no example. */
 export function open() {
   const symbol = symbolInAddress();
   const example = /** @type {Opening | null} */ (JSON.parse(byId("opening").textContent));

@@ -15,13 +15,13 @@ import { byId } from "../shared/dom.js";
 /**
  * @typedef {object} Output
  * @property {Answer} answer
- * @property {number[]} closes that the chart shows, oldest first
- * @property {string[]} dates of the closes; none where they are not known
- * @property {string} symbol empty where it is not known
- * @property {boolean} [isExample] nobody has asked for it
- * @property {string} origin where the closes come from and how old they are, in a sentence; empty where that is not known
- * @property {boolean} isOld whether the server warns of their age
- * @property {import("../shared/api.js").SeriesWarning[]} [warnings] those of the answer that are shown; all, where it is left out
+ * @property {number[]} closes of the chart, oldest first
+ * @property {string[]} dates of the closes; empty if unknown
+ * @property {string} symbol empty if unknown
+ * @property {boolean} [isExample] shown without a request
+ * @property {string} origin where the closes come from and how old they are, in a sentence; empty if unknown
+ * @property {boolean} isOld whether the server warns that they are old
+ * @property {import("../shared/api.js").SeriesWarning[]} [warnings] the warnings to show; by default all of the answer
  * @property {import("./snippets.js").Call} call
  */
 

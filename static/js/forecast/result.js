@@ -1,4 +1,4 @@
-/** An answer of /predict as sentences, warnings and table. */
+/** Shows an answer of /predict as sentences, warnings and a table. */
 
 import { duration, priceFormat } from "../shared/format.js";
 import { write } from "../shared/prose.js";
@@ -31,7 +31,7 @@ export function showAnswer(answer) {
 }
 
 /**
- * Put a value into the page: as text for people, unrounded as the element's value.
+ * Put a value into the page: formatted as text, unrounded as the element's value.
  * @template T
  * @param {string} name
  * @param {T} value
@@ -45,7 +45,7 @@ function put(name, value, format) {
 
 /** Show the test results only if the same model gave the answer. @param {string} version */
 function showComparison(version) {
-  const comparison = document.getElementById("comparison"); // null where the page has no model, or one without these figures
+  const comparison = document.getElementById("comparison"); // null if the page has no model, or its model lacks these figures
   if (comparison) {
     comparison.hidden = comparison.dataset.version !== version;
   }

@@ -1,11 +1,11 @@
-/** A request as a command for the shell or as a Python program, and copying it. */
+/** A request as a curl command or a Python program, and copying it. */
 
 /**
- * @typedef {{url: string, body?: object, headers: string[]}} Call  body: numbers only, so that single quotes hold it; sent by POST
+ * @typedef {{url: string, body?: object, headers: string[]}} Call  body: has numbers only, so single quotes are enough; it is sent by POST
  */
 
 /**
- * The headers of a call, with a word where the API key was, which is shown to nobody.
+ * Return the headers of a call with a placeholder in place of the API key, which is never shown.
  * @param {Record<string, string>} headers
  */
 export function withoutKey(headers) {

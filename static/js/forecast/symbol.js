@@ -1,4 +1,4 @@
-/** The form for a symbol: GET /forecast/<symbol> -> the panel of the answer. */
+/** The form for a symbol: it gets /forecast/<symbol> and shows the answer. */
 
 import { forecastSymbol } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
@@ -7,7 +7,7 @@ import { originOf } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
 import { byId } from "../shared/dom.js";
 
-const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // the same as on the server; ".." would be another address
+const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // as on the server; ".." would lead to another address
 
 const form = byId("symbol-form");
 const field = byId("symbol");
@@ -18,14 +18,14 @@ function tell(problems) {
   showProblems(field, byId("symbol-error"), problems);
 }
 
-/** @param {string} text empty where nothing is under way */
+/** @param {string} text empty if nothing is in progress */
 function showProgress(text) {
   waiting = text !== "";
   byId("symbol-progress").textContent = text;
   form.setAttribute("aria-busy", String(waiting));
 }
 
-/** Ask for a symbol as if it were written into the field. @param {string} symbol */
+/** Submit a symbol as if it were typed into the field. @param {string} symbol */
 export function askFor(symbol) {
   field.value = symbol;
   ask();
@@ -64,7 +64,7 @@ function symbolProblem(symbol) {
   return SYMBOL.test(symbol) ? "" : `“${symbol}” is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first).`;
 }
 
-/** Why there is no forecast, and when it is worth another try. @param {import("../shared/api.js").Failure} failure */
+/** Return why there is no forecast, and when to try again. @param {import("../shared/api.js").Failure} failure */
 function failure({ error, details, retryAfter }) {
   return [error, ...details, ...(retryAfter ? [`Try again in ${retryAfter} seconds.`] : [])];
 }

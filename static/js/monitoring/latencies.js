@@ -1,4 +1,4 @@
-/** What the chart of latencies shows: the newest requests, one after the other. */
+/** The content of the latency chart: the newest requests, one after the other. */
 
 import { duration, utc } from "../shared/format.js";
 
@@ -19,7 +19,7 @@ export function latencies(rows) {
       bands: [],
     }),
     axis: { label: "requests, the newest at 0", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50], values: withMinus },
-    scale: { range: [Math.min(-1, 1 - rows.length), 0] }, // of one request too
+    scale: { range: [Math.min(-1, 1 - rows.length), 0] }, // also for one request
     priceScale: { range: [0, slowest * 1.1] },
     tell: ([index]) => tell(rows[Number(index) + rows.length - 1]),
     describe: () =>

@@ -1,4 +1,4 @@
-/** The tab Monitoring. Refreshes every five seconds while it is visible. */
+/** The Monitoring tab. It refreshes every five seconds while it is visible. */
 
 import { monitor, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
@@ -10,9 +10,9 @@ import { byId } from "../shared/dom.js";
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
 /** @typedef {import("../shared/api.js").LoggedRequest} LoggedRequest */
 
-const PERIOD = 5000; // milliseconds from an answer to the next question
-const LIMIT = 100; // requests that /monitor is asked for
-const RATE_SECONDS = 60; // that requests a second are counted over
+const PERIOD = 5000; // milliseconds from an answer to the next request
+const LIMIT = 100; // requests to fetch from /monitor
+const RATE_SECONDS = 60; // period for requests a second
 const SHOWN_ROWS = 20; // in the table
 const NONE = "–";
 
@@ -22,7 +22,7 @@ let timer = 0;
 let asking = false;
 let shownRows = ""; // the newest request that chart and table show
 
-/** Refresh at once and from then on, for as long as the tab is shown and the page in sight. */
+/** Refresh now, and repeat while the tab and the page are visible. */
 export async function followMonitoring() {
   clearTimeout(timer);
   if (panel.hidden || document.hidden || asking) {
@@ -47,7 +47,7 @@ export async function followMonitoring() {
   timer = setTimeout(followMonitoring, PERIOD);
 }
 
-/** Say what is wrong, once: an unchanged message is not read out again. @param {string} message */
+/** Show an error. Screen readers do not repeat an unchanged message. @param {string} message */
 function showProblem(message) {
   const place = byId("monitoring-error");
   if (place.textContent !== message) {
@@ -57,7 +57,7 @@ function showProblem(message) {
 
 /**
  * @param {Monitor} content
- * @param {Date} now by the server's clock
+ * @param {Date} now the server's time
  */
 function show(content, now) {
   const { requests, workers, by_status, latency_seconds, live_accuracy, drift } = content.SUMMARY;
@@ -85,7 +85,7 @@ function countStatuses(counts, low, high) {
 }
 
 /**
- * Requests a second over the last minute, or since the oldest that is known, where there are more than are known in a minute.
+ * Return requests a second over the last minute, or since the oldest known request if that is more recent.
  * @param {LoggedRequest[]} rows oldest first
  * @param {Date} now
  */
@@ -111,7 +111,7 @@ function showModel(reply) {
   put("model-problem", problem ?? "");
 }
 
-/** When a model was trained: its version begins with that. @param {string} version such as 20261123-155456-85c3c3 */
+/** Return when a model was trained, which is the beginning of its version. @param {string} version such as 20261123-155456-85c3c3 */
 function trainedAt(version) {
   return new Date(version.replace(/^(....)(..)(..)-(..)(..)(..)-.*$/, "$1-$2-$3T$4:$5:$6Z"));
 }
@@ -138,7 +138,7 @@ function showAccuracy(accuracy) {
   }
 }
 
-/** Chart and table; left as they are where no request has come, so that what is read or pointed at stays. @param {LoggedRequest[]} rows */
+/** Update chart and table. Without a new request they stay unchanged, and with them what the user reads or points at. @param {LoggedRequest[]} rows */
 function showRequests(rows) {
   const newest = JSON.stringify(rows[rows.length - 1] ?? null);
   if (newest === shownRows) {

@@ -3,12 +3,12 @@
 const NAME = "symbol";
 const MAX_LENGTH = 30; // as in the field
 
-/** The symbol that the address asks for; empty where it asks for none. */
+/** Return the symbol in the address; empty if there is none. */
 export function symbolInAddress() {
   return (new URLSearchParams(location.search).get(NAME) ?? "").trim().slice(0, MAX_LENGTH);
 }
 
-/** Let the address ask for what is shown, without an entry in the history. @param {string} symbol empty for closes of the user's own */
+/** Put the symbol into the address, without an entry in the history. @param {string} symbol empty for the user's own closes */
 export function putIntoAddress(symbol) {
   const url = new URL(location.href);
   if (symbol) {

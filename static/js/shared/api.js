@@ -5,7 +5,7 @@
  * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
- *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: not of the example
+ *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: missing in the example
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
@@ -15,7 +15,7 @@
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready
- * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer came;
+ * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer;
  *   retryAfter: seconds
  */
 
@@ -24,7 +24,7 @@
  * @typedef {{ok: true, answer: T} | Failure} Reply
  */
 
-const STATE_MILLISECONDS = 10_000; // that a question on the service's state may take
+const STATE_MILLISECONDS = 10_000; // time limit of a call for the service's state
 const NO_ANSWER = "The server did not answer. Is it running, and are you connected?";
 
 /**
@@ -59,7 +59,7 @@ export function backtest(url) {
 }
 
 /**
- * GET the state of the service, and what time it is there.
+ * GET the state of the service, and the server's time.
  * @param {string} url
  * @param {Record<string, string>} headers such as the API key
  * @returns {Promise<Reply<{content: Monitor, now: Date}>>}
@@ -73,7 +73,7 @@ export function monitor(url, headers) {
 }
 
 /**
- * GET which model serves.
+ * GET the version of the model that serves.
  * @param {string} url
  * @returns {Promise<Reply<Ready>>}
  */
@@ -85,7 +85,7 @@ export function ready(url) {
  * @template T
  * @param {string} url
  * @param {RequestInit} request
- * @param {(response: Response) => Promise<T | null>} read what to take from a good answer
+ * @param {(response: Response) => Promise<T | null>} read reads what is needed from a successful answer
  * @returns {Promise<Reply<T>>}
  */
 async function call(url, request, read) {

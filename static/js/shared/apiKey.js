@@ -1,4 +1,4 @@
-/** The API key: asked for once a server wants one, kept for as long as the browser's tab, sent as a header, never shown. */
+/** The API key. The page asks for it when the server needs one, keeps it until the browser tab is closed, and never shows it. */
 
 export const KEY_HEADER = "X-API-Key";
 const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can hold
@@ -9,7 +9,7 @@ const problem = /** @type {HTMLElement} */ (document.getElementById("api-key-err
 let retry = () => {};
 
 /**
- * The header that brings the key; none where none is known.
+ * Return the header with the key; no header if the key is unknown.
  * @returns {Record<string, string>}
  */
 export function keyHeader() {
@@ -18,8 +18,8 @@ export function keyHeader() {
 }
 
 /**
- * Ask for the key, after the server refused a call without it or with another.
- * @param {() => void} again make that call once more
+ * Ask for the key after the server refused a call.
+ * @param {() => void} again repeats the call
  */
 export function askForKey(again) {
   retry = again;
@@ -31,13 +31,13 @@ export function askForKey(again) {
   form.scrollIntoView({ block: "nearest" }); // with its message
 }
 
-/** Keep the key that the server took, if it wanted one. */
+/** Keep the key after the server accepted it. */
 export function keepKey() {
   keep(keyHeader()[KEY_HEADER] ?? "");
   form.hidden = true;
 }
 
-/** Where storage is blocked, the field alone keeps the key. */
+/** Read the kept key. If storage is blocked, only the field has it. */
 function kept() {
   try {
     return sessionStorage.getItem(KEY_HEADER) ?? "";
@@ -46,12 +46,12 @@ function kept() {
   }
 }
 
-/** @param {string} key empty: forget it */
+/** @param {string} key empty: delete it */
 function keep(key) {
   try {
     sessionStorage.setItem(KEY_HEADER, key);
   } catch {
-    // the field has it
+    // storage is blocked; the field has the key
   }
 }
 

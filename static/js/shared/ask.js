@@ -1,4 +1,4 @@
-/** A question to the server, from either form: one at a time, with the API key, and only the newest question's answer is shown. */
+/** Sends a form's request with the API key. Only the answer to the newest request is shown. */
 
 import { askForKey, keepKey, keyHeader } from "./apiKey.js";
 import { withoutKey } from "../forecast/snippets.js";
@@ -9,8 +9,8 @@ import { hideOutput, newQuestion } from "../forecast/output.js";
  * @param {object} question
  * @param {(headers: Record<string, string>) => Promise<Reply>} question.send
  * @param {(busy: boolean) => void} question.showBusy
- * @param {() => void} question.again asks once more, when the key is there
- * @param {(reply: any, headers: string[]) => void} question.succeed with the headers, without the key
+ * @param {() => void} question.again sends the request again, once there is a key
+ * @param {(reply: any, headers: string[]) => void} question.succeed gets the answer and the headers without the key
  * @param {(reply: any) => void} question.fail
  */
 export async function askServer({ send, showBusy, again, succeed, fail }) {

@@ -1,12 +1,12 @@
-/** Numbers as people read them. The currency of the closes is not known, so no sign is shown. */
+/** Numbers as text. The currency is unknown, so there is no currency sign. */
 
 const LOCALE = "en";
 const SIGNIFICANT_DIGITS = 5;
 
 /**
- * A formatter for prices of one size: at least five significant digits and two decimals, as many for all.
+ * Return a formatter for prices of one size: at least five significant digits and two decimals, the same number for all.
  * @param {number} size a typical price, such as the last close
- * @param {{trailingZeros?: boolean}} [options] trailingZeros: false suits an axis, whose round numbers need none
+ * @param {{trailingZeros?: boolean}} [options] trailingZeros: false for the round numbers of an axis
  * @returns {(price: number) => string}
  */
 export function priceFormat(size, { trailingZeros = true } = {}) {
@@ -22,7 +22,7 @@ export function priceFormat(size, { trailingZeros = true } = {}) {
 }
 
 /**
- * A duration in milliseconds, from a second on in seconds.
+ * Format a duration: in milliseconds below a second, otherwise in seconds.
  * @param {number} seconds
  */
 export function duration(seconds) {
@@ -38,12 +38,12 @@ export function percent(fraction, digits = 1) {
   return `${(100 * fraction).toFixed(digits)}%`;
 }
 
-/** A moment in UTC, to the second. @param {Date} moment */
+/** Format a moment in UTC, to the second. @param {Date} moment */
 export function utc(moment) {
   return Number.isNaN(moment.getTime()) ? "unknown" : moment.toISOString().slice(0, 19).replace("T", " ");
 }
 
-/** How long ago a moment was, in its largest unit. @param {Date} moment */
+/** Say how long ago a moment was, in its largest unit. @param {Date} moment */
 export function age(moment) {
   const minutes = Math.floor((Date.now() - moment.getTime()) / 60_000);
   const units = /** @type {[string, number][]} */ ([["day", 1440], ["hour", 60], ["minute", 1]]);

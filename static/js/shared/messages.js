@@ -1,19 +1,19 @@
-/** What is wrong with an input, told at its field. */
+/** Error messages next to the field that they are about. */
 
 import { write } from "./prose.js";
 
 /**
  * @param {HTMLElement} place with role="alert"
- * @param {string[]} messages each on a line of its own; none where all is well
+ * @param {string[]} messages one per line; empty if there is no problem
  */
 export function showMessages(place, messages) {
   place.replaceChildren(...messages.map(asLine));
 }
 
 /**
- * Messages at a field, which is marked as wrong while there are any.
+ * Show messages at a field, and mark the field as invalid while there are any.
  * @param {HTMLElement} field
- * @param {HTMLElement} place with role="alert", that describes the field
+ * @param {HTMLElement} place with role="alert"; it describes the field
  * @param {string[]} messages
  */
 export function showProblems(field, place, messages) {

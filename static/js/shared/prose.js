@@ -1,8 +1,8 @@
-/** Sentences with dates, which would break at their hyphens. */
+/** Text with dates that do not break at their hyphens. */
 
 const DATE = /(\d{4}-\d{2}-\d{2})/;
 
-/** Put a text into an element, each date in a <time>, which stays in one line. @param {HTMLElement} element @param {string} text */
+/** Put text into an element, with each date in a <time>, which stays on one line. @param {HTMLElement} element @param {string} text */
 export function write(element, text) {
   element.replaceChildren(...text.split(DATE).map((part, index) => (index % 2 ? asTime(part) : part)));
 }

@@ -1,8 +1,8 @@
-/** Tabs that the URL's hash names, so that each can be linked to and the browser's Back works. Keys as in WAI-ARIA's pattern. */
+/** Tabs with an address each (the URL's hash), so that links and the Back button work. Keys follow WAI-ARIA's pattern. */
 
 /**
  * @param {HTMLElement} list of links with role="tab", each with the id of its panel in aria-controls
- * @param {Record<string, () => void>} onShow what to do when a tab is shown, by its hash
+ * @param {Record<string, () => void>} onShow functions to call when a tab is shown, by its hash
  */
 export function startTabs(list, onShow) {
   const tabs = /** @type {HTMLAnchorElement[]} */ ([...list.querySelectorAll('[role="tab"]')]);
