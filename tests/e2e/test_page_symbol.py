@@ -1,6 +1,7 @@
 """The page's form for a symbol in a real Chromium, with a server that Yahoo Finance answers, or does not."""
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
