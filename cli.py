@@ -12,14 +12,36 @@ from typing import NoReturn
 from errors import ForecastError
 from settings import SettingError
 
-_interrupted = False
+
+class Interruption:
+    """Ctrl-C. A library that calls back into Python may swallow the KeyboardInterrupt; `check` raises it again."""
+
+    def __init__(self) -> None:
+        self._happened = False
+
+    def install(self) -> None:
+        """Handle SIGINT, unless the parent process ignores it."""
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self.on_signal)
+
+    def on_signal(self, number: int, frame: FrameType | None) -> NoReturn:
+        """Raise KeyboardInterrupt, and remember it."""
+        self._happened = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed before."""
+        if self._happened:
+            raise KeyboardInterrupt
+
+
+interruption = Interruption()  # of this process, as its signal handlers
 
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command's main function and exit with its code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if the parent process ignores it
-        signal.signal(signal.SIGINT, _interrupt)
+    interruption.install()
     try:
         main()
     except (ForecastError, SettingError) as error:
@@ -27,7 +49,7 @@ def run(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}" + (f" ({details})" if details else ""), file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)  # a full disk, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)  # a full disk, a folder that cannot be written
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -35,29 +57,16 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Ctrl-C."""
-    global _interrupted  # noqa: PLW0603
-    _interrupted = True
-    raise KeyboardInterrupt
-
-
-def go_on_unless_interrupted() -> None:
-    """Raise KeyboardInterrupt again after Ctrl-C: where it met a library that calls back into Python, it may have got lost there."""
-    if _interrupted:
-        raise KeyboardInterrupt
-
-
 def iso_date(text: str) -> str:
-    """An argument that is a date, YYYY-MM-DD."""
+    """Parse a date argument, YYYY-MM-DD."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date like 2020-01-31") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2020-01-31") from None
 
 
 def positive_int(text: str) -> int:
-    """An argument that is a whole number above zero."""
+    """Parse a whole number above zero."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above zero")
     return int(text)

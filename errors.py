@@ -1,19 +1,19 @@
-"""What can go wrong that a user can act on: one small tree. Only app.py knows which HTTP status belongs to each.
+"""Errors that a user can act on. api/errors.py maps them to HTTP statuses; commands exit with code 1.
 
 ForecastError
-+- InvalidClosesError          closes that no forecast can be made from: HTTP 422, exit code 1
-+- DataUnavailableError        no source has the closes that were asked for: HTTP 503, exit code 1
-|   +- InvalidSymbolError      what was asked for cannot be a symbol: HTTP 422
-|   +- UnknownSymbolError      Yahoo Finance has no such symbol: HTTP 404
-|   +- NoAnswerError           Yahoo Finance refuses, is too slow or cannot be reached, whatever the symbol
-+- ModelUnavailableError       no published model that can be trusted: HTTP 503, exit code 1
++- InvalidClosesError          the closes cannot be forecast: HTTP 422
++- DataUnavailableError        no source has the closes: HTTP 503
+|   +- InvalidSymbolError      the text is not a symbol: HTTP 422
+|   +- UnknownSymbolError      Yahoo Finance does not have the symbol: HTTP 404
+|   +- NoAnswerError           Yahoo Finance refuses, is too slow or cannot be reached, for any symbol
++- ModelUnavailableError       there is no published model that can be trusted: HTTP 503
 """
 
 from collections.abc import Sequence
 
 
 class ForecastError(Exception):
-    """Base of all errors that a user can act on; `details` has one sentence a problem."""
+    """Base of all errors that a user can act on. `details` has one sentence per problem."""
 
     def __init__(self, message: str, details: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -21,23 +21,23 @@ class ForecastError(Exception):
 
 
 class InvalidClosesError(ForecastError):
-    """Closes that no forecast can be made from."""
+    """The closes cannot be forecast."""
 
 
 class DataUnavailableError(ForecastError):
-    """No source has the closes that were asked for."""
+    """No source has the closes."""
 
 
 class InvalidSymbolError(DataUnavailableError):
-    """What was asked for cannot be a symbol."""
+    """The text is not a symbol."""
 
 
 class UnknownSymbolError(DataUnavailableError):
-    """Yahoo Finance has no such symbol, or no closes of it."""
+    """Yahoo Finance does not have the symbol, or has no closes of it."""
 
 
 class NoAnswerError(DataUnavailableError):
-    """Yahoo Finance refuses, is too slow or cannot be reached, whatever the symbol."""
+    """Yahoo Finance refuses, is too slow or cannot be reached, for any symbol."""
 
 
 class ModelUnavailableError(ForecastError):

@@ -1,10 +1,9 @@
-"""Metrics, baselines and backtest; used by training, the benchmark and the notebook.
+"""Command: backtest of the published model on a price file.
 
     python modelEvaluate.py --csv PATH --from 2022-01-01 --to 2022-12-31 --out backtest.csv
 
-writes one row a date (date,actual,predicted,low_80,high_80,low_95,high_95), each predicted by the published model from the 60 closes
-before it alone, and prints the metrics as one JSON object. Every metric is also given for persistence, which repeats the last
-close (`naive_...`), and for drift, the window's own trend (`drift_...`).
+It writes one row per day (date,actual,predicted,low_80,high_80,low_95,high_95). Each day is forecast from the 60 closes before it alone. It
+prints the scores as one JSON object; those of persistence, which repeats the last close, begin with `naive_`.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Published files -> Forecaster -> prices and intervals.
+"""Command: forecasts from the last 60 closes of a price file, as JSON on stdout.
 
-    python modelPredict.py --csv PATH --horizon 5      forecasts from the last 60 closes of PATH, as JSON
+    python modelPredict.py --csv PATH --horizon 5
 
-ONNX Runtime runs the compiled network; neither TensorFlow nor scikit-learn is imported.
+Neither TensorFlow nor scikit-learn is imported.
 """
 
 import argparse

@@ -48,7 +48,7 @@ EXIT_NOT_PROMOTED = 3
 
 
 def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespace, progress: bool = True) -> tuple[Forecaster, Fitted]:
-    """Fit, compile and calibrate on the parts of `split` before its test; the files go to `folder`.
+    """Fit, compile and calibrate on the parts of `split` before its test. Write the files to `folder`.
 
     Args:
         closes: the whole series.
@@ -88,7 +88,7 @@ def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespac
 
 
 def describe_training(windows: Floats, prices: Floats) -> dict[str, Any]:
-    """What serving must know of the days that the network was fitted on: ranges for warnings, returns for drift.
+    """Describe the days that the network was fitted on: ranges for warnings, returns for drift.
 
     Args:
         windows: (n, 60) float64, those that the network was fitted on.
@@ -109,7 +109,9 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         InvalidClosesError: too few closes; nothing is published.
         NotPromotedError: the gate keeps the published model; the run is in MLflow.
     """
-    from tracking.runs import check_tracking, log_or_keep, point_champion
+    from tracking.champion import point_champion
+    from tracking.connection import check_tracking
+    from tracking.runs import log_or_keep
 
     split = split_in_time(len(closes))
     check_movement(closes, split)
@@ -122,7 +124,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         write_backtest(result, folder / BACKTEST_FILE)
         values = metrics(result)
         log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
-        cli.go_on_unless_interrupted()
+        cli.interruption.check()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
         metadata = forecaster.metadata | describe_run(closes, options) | {
@@ -152,7 +154,7 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
 
 
 def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
-    """The plots of a run: the content of PNG files by their names; none, and a warning, where matplotlib fails."""
+    """Return the plots of a run: the content of PNG files by name. If matplotlib fails, log a warning and return none."""
     try:
         from forecast.plots import plot_run
 
@@ -181,7 +183,7 @@ def check_movement(closes: Closes, split: Split) -> None:
 
 
 def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
-    """Where the data come from, what the run was asked for and what it was made with."""
+    """Describe a run: its data, its options and the versions of its libraries."""
     names = ("tensorflow", "keras", "numpy", "scikit-learn", "onnx", "onnxruntime", "mlflow")
     return {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -199,14 +201,14 @@ def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def fingerprint(closes: Closes) -> str:
-    """SHA-256 of dates and closes: equal for the same data, whatever file it came from."""
+    """Return the SHA-256 of dates and closes. It is equal for the same data in different files."""
     digest = hashlib.sha256(closes.dates.astype("datetime64[D]").astype(np.int64).tobytes())
     digest.update(np.ascontiguousarray(closes.prices, np.float64).tobytes())
     return digest.hexdigest()
 
 
 def repeat_command(closes: Closes, options: argparse.Namespace) -> str:
-    """The command that repeats a run; on another day Yahoo Finance may have adjusted its closes, which data_sha256 tells."""
+    """Return the command that repeats a run. Yahoo Finance may have adjusted its closes since; data_sha256 shows that."""
     source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
     return (
         f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
@@ -228,7 +230,7 @@ def walk_forward(closes: Closes, options: argparse.Namespace) -> None:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """The command's options."""
+    """Parse the command's options."""
     parser = argparse.ArgumentParser(
         description="Train on a symbol's closes, evaluate, log to MLflow and publish. "
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
@@ -272,7 +274,7 @@ def main(arguments: list[str] | None = None) -> None:
         back = rollback(options.model_dir)
         log.info("Version %s serves again.", back.version)
         if options.model_dir.resolve() == settings.MODEL_DIR.resolve():
-            from tracking.runs import point_champion
+            from tracking.champion import point_champion
 
             point_champion(options.model_dir, settings)
         return

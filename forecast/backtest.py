@@ -16,7 +16,7 @@ from processData import WINDOW, make_windows
 
 @dataclass(frozen=True)
 class Backtest:
-    """One-step forecasts of days that came true, oldest first.
+    """One-step forecasts of past days with their actual closes, oldest first.
 
     Attributes:
         dates: (n,) datetime64[D], the days that were forecast.
@@ -39,7 +39,7 @@ class Backtest:
 
     @property
     def last_close(self) -> Floats:
-        """What persistence forecasts (n,)."""
+        """The forecasts of persistence (n,): the last closes."""
         return self.windows[:, -1]
 
     @property
@@ -53,11 +53,11 @@ class Backtest:
 
     @property
     def naive_bounds(self) -> dict[int, tuple[Floats, Floats]]:
-        """Bands around the last close that are equally wide on all days."""
+        """Bands around the last close with the same width on all days."""
         return {level: (self.last_close * np.exp(-half), self.last_close * np.exp(half)) for level, half in self.constant.items()}
 
     def after(self, first: str) -> "Backtest":
-        """The part from day `first` on (ISO date)."""
+        """Return the part from day `first` on (ISO date)."""
         keep = self.dates >= np.datetime64(first)
         bounds = {level: (low[keep], high[keep]) for level, (low, high) in self.bounds.items()}
         return Backtest(self.dates[keep], self.windows[keep], self.actual[keep], self.predicted[keep], bounds, self.constant)
@@ -93,7 +93,7 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
 
 
 def write_backtest(result: Backtest, path: Path) -> None:
-    """Write a backtest as CSV, whole or not at all."""
+    """Write a backtest as a CSV file."""
     (low_80, high_80), (low_95, high_95) = result.bounds[80], result.bounds[95]
     columns = (result.actual, result.predicted, low_80, high_80, low_95, high_95)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,8 +1,8 @@
-"""How far a close may be from its forecast: split-conformal intervals in units of a window's own volatility.
+"""Prediction intervals: split-conformal, in units of the volatility of the window.
 
-A forecast's error, as a log return, is divided by the volatility of the window that it was made from. The quantiles of these scores
-over days that the network was not trained on (`calibrate`) times the volatility of a new window give its interval (`bounds`): wide
-after wild weeks, narrow after calm ones, for any price and currency.
+A score is the error of a forecast, as a log return, divided by the volatility of its window. `calibrate` takes the quantiles of the scores
+on days that the network was not trained on. `bounds` multiplies them by the volatility of a new window. So an interval is wide after wild
+weeks and narrow after calm ones, for any price and currency.
 
 Source: Papadopoulos et al. (2002), Inductive confidence machines for regression; Lei et al. (2018), Distribution-free
 predictive inference for regression, section 5.2 (locally weighted).
@@ -18,25 +18,28 @@ from processData import WINDOW, make_windows
 
 LEVELS = (80, 95)  # percent
 MAX_HORIZON = 20  # trading days ahead
-DECAYS = (0.80, 0.94)  # of two exponentially weighted means: the weight of a day against that of the day after it
-SHARES = (0.35, 0.35, 0.30)  # of these two and of the plain mean
-DOWN, UP = 1.5, 0.5  # what a day counts by the direction of its return: falls are followed by larger moves than rises
-LONG_RUN_SHARE = 0.3  # of the volatility that is typical for the stock, against that of the window
-MIN_VOLATILITY = 1e-9  # for series that are flat from end to end
-SMOOTHED_STEPS = 2  # on either side, over which quantiles are averaged
+DECAYS = (0.80, 0.94)  # of two exponentially weighted means: weight of a day divided by the weight of the day after
+SHARES = (0.35, 0.35, 0.30)  # of these two means and of the plain mean
+DOWN, UP = 1.5, 0.5  # weights of falls and of rises; falls are followed by larger moves
+LONG_RUN_SHARE = 0.3  # of the stock's typical volatility; the rest is that of the window
+MIN_VOLATILITY = 1e-9  # of a flat window
+SMOOTHED_STEPS = 2  # neighbours on either side that a quantile is averaged with
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns a window into an interval.
+    """What turns a volatility into an interval.
 
     Attributes:
         long_run_volatility: median volatility of the training windows, see window_volatility.
-        quantiles: for each level in percent, (MAX_HORIZON,) float64: half the width of the interval of step 1, 2, ... in units of
-            the window's volatility, as a log return.
-        constant: for each level in percent, half the width, as a log return, of a band around the last close that is as wide on all days:
-            the naive interval, for comparison.
-        n_scores: scores that the quantiles come from.
+        quantiles: for each level in percent, (MAX_HORIZON,) float64: half the width of the interval of each step, as a log return, in units
+            of the volatility.
+        constant: for each level in percent, half the width, as a log return, of a band around the last close that has the same width on all
+            days; for comparison.
+        n_scores: number of scores that the quantiles come from.
+
+    Raises:
+        ValueError: a value cannot be used; the message names it.
     """
 
     long_run_volatility: float
@@ -44,8 +47,17 @@ class Calibration:
     constant: dict[int, float]
     n_scores: int
 
+    def __post_init__(self) -> None:
+        for level, quantiles in self.quantiles.items():
+            if quantiles.shape != (MAX_HORIZON,):
+                raise ValueError(f"calibration.quantiles.{level} must have {MAX_HORIZON} numbers; it has the shape {quantiles.shape}")
+            if not (np.isfinite(quantiles).all() and (quantiles >= 0).all()):
+                raise ValueError(f"calibration.quantiles.{level} must be finite and not negative")
+        if not (np.isfinite(self.long_run_volatility) and self.long_run_volatility >= 0):
+            raise ValueError("calibration.long_run_volatility must be finite and not negative")
+
     def as_dict(self) -> dict[str, Any]:
-        """The form that metadata.json keeps."""
+        """Return the form in metadata.json."""
         quantiles = {str(level): values.tolist() for level, values in self.quantiles.items()}
         constant = {str(level): value for level, value in self.constant.items()}
         return {
@@ -54,26 +66,30 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Self:
-        """What `as_dict` gave."""
+        """Return the calibration of a dictionary from `as_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: something is missing or wrong.
+        """
         quantiles = {level: np.array(content["quantiles"][str(level)], np.float64) for level in LEVELS}
         constant = {level: float(content["constant"][str(level)]) for level in LEVELS}
         return cls(content["long_run_volatility"], quantiles, constant, content["n_scores"])
 
 
 def _weights(decay: float) -> Floats:
-    """Weights (59,) of a window's returns, oldest first, that sum to one."""
+    """Return weights (59,) of a window's returns, oldest first, that sum to one."""
     weights: Floats = decay ** np.arange(WINDOW - 2, -1, -1.0)
     weights /= weights.sum()
     return weights
 
 
 _RECENT = SHARES[0] * _weights(DECAYS[0]) + SHARES[1] * _weights(DECAYS[1])
-_SIZE = SHARES[2] * _weights(1.0) + (DOWN + UP) / 2 * _RECENT  # what a return's size counts
-_DIRECTION = (UP - DOWN) / 2 * _RECENT  # what the return counts itself: a fall adds, a rise takes away
+_SIZE = SHARES[2] * _weights(1.0) + (DOWN + UP) / 2 * _RECENT  # weight of the size of a return
+_DIRECTION = (UP - DOWN) / 2 * _RECENT  # weight of the return itself: a fall adds, a rise subtracts
 
 
 def window_volatility(windows: Floats) -> Floats:
-    """How much a window moves in a day: means of its absolute log returns, recent days and falls counting more.
+    """Estimate the daily volatility of windows: a weighted mean of absolute log returns, in which recent days and falls count more.
 
     Args:
         windows: (n, 60) float64 closes, oldest first.
@@ -87,30 +103,30 @@ def window_volatility(windows: Floats) -> Floats:
     """
     logs = np.log(windows)
     returns = logs[:, 1:] - logs[:, :-1]
-    # einsum, not @: a product of matrices rounds a row by what stands around it, and a batch must answer as its windows alone
+    # einsum, not @: a matrix product rounds a row differently in a batch, and a batch must answer like its windows alone
     volatility: Floats = np.einsum("ij,j->i", np.abs(returns), _SIZE) + np.einsum("ij,j->i", returns, _DIRECTION)
     return volatility
 
 
 def scale(volatility: Floats, long_run_volatility: float) -> Floats:
-    """What the scores of windows with these volatilities (n,) are divided by (n,): shrunk towards the long run, never zero."""
+    """Return the divisors (n,) of the scores of windows with these volatilities (n,): shrunk towards the long run, never zero."""
     scaled: Floats = np.maximum((1 - LONG_RUN_SHARE) * volatility + LONG_RUN_SHARE * long_run_volatility, MIN_VOLATILITY)
     return scaled
 
 
 def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Floats, long_run_volatility: float) -> Calibration:
-    """Quantiles of the scores of forecasts that came true.
+    """Calibrate on forecasts whose actual closes are known.
 
     Args:
         windows: (n, 60) float64, from days that the network was not trained on.
-        predicted: (n,) float64, the next closes as forecast.
+        predicted: (n,) float64, the forecast next closes.
         actual: (n,) float64, the actual next closes.
         history: (n_days,) float64, all closes before the test, oldest first.
         long_run_volatility: see Calibration.
 
-    Step 1: the ceil((n + 1) * level)-th smallest score; with n exchangeable scores, at least `level` of new ones lie within. Later steps:
-    that quantile times how the quantile of persistence grows with the step over the whole history, since the days that the network
-    was not trained on hold too few independent spans of 20 days; persistence has learnt nothing, so no day is unfair to it.
+    Step 1 uses the ceil((n + 1) * level)-th smallest score: if scores are exchangeable, at least `level` of new ones are within it. Later
+    steps multiply it by the growth of persistence's quantile with the step over the whole history: the days that the network was not
+    trained on have too few independent spans of 20 days. Persistence, which repeats the last close, is not trained, so all days count.
     """
     scores = np.abs(np.log(actual / predicted)) / scale(window_volatility(windows), long_run_volatility)
     moves = np.abs(np.log(actual / windows[:, -1]))
@@ -124,23 +140,23 @@ def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Float
 
 
 def _quantile(scores: Floats, level: int) -> Floats:
-    """The conformal quantile of scores (n,) or (n, horizon), over the first axis."""
+    """Return the conformal quantile of scores (n,) or (n, horizon) over the first axis."""
     n = len(scores)
     quantile: Floats = np.sort(scores, axis=0)[min(int(np.ceil((n + 1) * level / 100)), n) - 1]
     return quantile
 
 
 def _growth(history: Floats, long_run_volatility: float) -> dict[int, Floats]:
-    """For each level, persistence's quantile of each step over that of the first (MAX_HORIZON,)."""
-    windows, came = make_windows(history, MAX_HORIZON)
-    scores = np.abs(np.log(came / windows[:, -1:])) / scale(window_volatility(windows), long_run_volatility)[:, None]
+    """Return, for each level, persistence's quantile of each step divided by that of the first step (MAX_HORIZON,)."""
+    windows, actual = make_windows(history, MAX_HORIZON)
+    scores = np.abs(np.log(actual / windows[:, -1:])) / scale(window_volatility(windows), long_run_volatility)[:, None]
     quantiles = {level: _smooth(_quantile(scores, level)) for level in LEVELS}
     root = np.sqrt(np.arange(1, MAX_HORIZON + 1))  # for a series that never moves
     return {level: values / values[0] if values[0] > 0 else root for level, values in quantiles.items()}
 
 
 def _smooth(quantiles: Floats) -> Floats:
-    """Quantiles (horizon,), in units of the root of the step averaged over neighbouring steps; the first step stays as it is."""
+    """Average quantiles (horizon,), in units of the root of the step, over neighbouring steps; the first step is unchanged."""
     root = np.sqrt(np.arange(1, len(quantiles) + 1))
     unit = quantiles / root
     near = [unit[max(0, step - SMOOTHED_STEPS) : step + SMOOTHED_STEPS + 1].mean() for step in range(len(unit))]
@@ -148,7 +164,7 @@ def _smooth(quantiles: Floats) -> Floats:
 
 
 def bounds(volatility: Floats, predicted: Floats, calibration: Calibration) -> dict[int, tuple[Floats, Floats]]:
-    """The intervals around forecasts.
+    """Compute the intervals around forecasts.
 
     Args:
         volatility: (n,) float64, of the windows that the forecasts were made from, see window_volatility.

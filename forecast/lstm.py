@@ -14,7 +14,7 @@ class BlockLSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
     """keras.layers.LSTM with its default options and without masks, on TensorFlow's BlockLSTM."""
 
     def inner_loop(self, sequences: Any, initial_state: list[Any], mask: Any, training: bool = False) -> tuple[Any, Any, list[Any]]:
-        """All steps of a batch.
+        """Run all steps of a batch.
 
         Args:
             sequences: (n, steps, features) float32.
@@ -45,6 +45,6 @@ class BlockLSTM(keras.layers.LSTM):  # type: ignore[misc]  # Keras has no types
 
 
 def _reorder_gates(weights: Any) -> Any:
-    """Keras' order of gates along the last axis (input, forget, cell, output) to that of BlockLSTM (input, cell, forget, output)."""
+    """Reorder gates along the last axis from Keras (input, forget, cell, output) to BlockLSTM (input, cell, forget, output)."""
     i, f, c, o = tf.split(weights, 4, axis=-1)
     return tf.concat([i, c, f, o], axis=-1)

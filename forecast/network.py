@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cli import go_on_unless_interrupted
+from cli import interruption
 from closes.series import Floats
 from errors import ForecastError
 from forecast.split import Split
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     import keras
     from sklearn.preprocessing import MinMaxScaler
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # whatever ~/.keras/keras.json says for other projects
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # says only that there is no GPU
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are so small that handing them to threads costs more than it gains
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")  # ~/.keras/keras.json may name another one, for other projects
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the messages are about a missing GPU
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are too small for threads
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 log = logging.getLogger(__name__)
-UNITS = 50
+
+UNITS = 50  # of each LSTM layer
 DROPOUT = 0.2
-SHRINKAGE = 0.5  # of the forecast change: half of it is noise, see benchmarks/README.md
+SHRINKAGE = 0.5  # of the learned change; the rest is noise, see benchmarks/README.md
 
 
 class BackendError(ForecastError):
@@ -51,10 +52,10 @@ class Fitted:
 
 
 def check_backend() -> None:
-    """Check that Keras runs on TensorFlow, since blockLstm.py knows no other backend, and import it without what TensorFlow says meanwhile.
+    """Check that Keras runs on TensorFlow, the only backend of forecast/lstm.py, and import it without TensorFlow's messages.
 
     Raises:
-        BackendError: KERAS_BACKEND says otherwise.
+        BackendError: KERAS_BACKEND names another backend.
     """
     if os.environ["KERAS_BACKEND"] != "tensorflow":
         raise BackendError(
@@ -66,7 +67,7 @@ def check_backend() -> None:
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Let nothing reach stderr, from C++ neither: that there is no GPU is said there before any setting counts."""
+    """Discard stderr, also of C++: TensorFlow reports a missing GPU there before it reads any setting."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -81,16 +82,16 @@ def _without_stderr() -> Iterator[None]:
 def build_network(
     scaler: "MinMaxScaler", target_spread: float, lstm: "type[keras.layers.LSTM] | None" = None, steps_at_once: int = 1
 ) -> "keras.Model":
-    """The network: scaled relative closes (n, 60, 1) -> scaled relative next close (n, 1).
+    """Build the network: scaled relative closes (n, 60, 1) -> scaled relative next close (n, 1).
 
     Args:
         scaler: of relative closes.
-        target_spread: see below.
-        lstm: the class of the LSTM layers; that of Keras if not given.
-        steps_at_once: batches that a fit takes without going back to Python.
+        target_spread: standard deviation of the relative next closes.
+        lstm: class of the LSTM layers; by default that of Keras.
+        steps_at_once: batches of a fit between two returns to Python.
 
-    The Dense layer starts at zero and its output counts in `target_spread`, the standard deviation of the relative next
-    closes, around "no change"; so the untrained network repeats the last close, and training only adds what it finds.
+    The Dense layer starts at zero, and its output is in units of `target_spread` around "no change". So the untrained network is
+    persistence: it repeats the last close, and training adds to that.
     """
     import keras
 
@@ -112,18 +113,21 @@ def build_network(
 
 
 def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, progress: bool = True) -> Fitted:
-    """Fit scaler and network on the first part; the loss on the calibration part is watched, not learnt from.
+    """Fit scaler and network on the first part. The loss on the calibration part is reported, not used.
 
     Args:
         prices: (n_days,) float64 closes, oldest first.
-        split: where the parts begin.
+        split: where the parts begin, in windows.
         epochs: passes over the first part.
         batch_size: windows in a step.
         seed: of all random numbers; the same seed, closes and machine give the same network.
         progress: whether to log one line per epoch.
 
-    The fit is on BlockLSTM layers, in less than half the time; the network given back has Keras' own, with the weights learnt.
-    The forecast change is halved after the fit (SHRINKAGE): what a network finds in daily closes is mostly noise.
+    The fit uses BlockLSTM layers, which take less than half the time; the returned network has Keras' own layers with the learned weights.
+    The learned change is halved after the fit (SHRINKAGE), because half of it is noise.
+
+    Returns:
+        The network, its scaler, and the losses after each epoch.
 
     Raises:
         BackendError: KERAS_BACKEND is not tensorflow.
@@ -140,7 +144,7 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
     scaler = fit_scaler(relative[fitted])
     inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
     outputs = scaler.transform(next_relative).astype(np.float32)
-    spread = float(next_relative[fitted].std()) or 1.0  # a series flat from end to end has none
+    spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
     learner = build_network(scaler, spread, BlockLSTM, steps_at_once=math.ceil(split.calibration / batch_size))
     history = learner.fit(
         inputs[fitted],
@@ -154,20 +158,20 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
     )
     model = build_network(scaler, spread)
     model.set_weights(learner.get_weights())
-    model.compile(optimizer=learner.optimizer, loss="mse")  # Adam's state is saved with the network
+    model.compile(optimizer=learner.optimizer, loss="mse")  # saves Adam's state with the network
     change = model.get_layer("change")
     change.set_weights([SHRINKAGE * weights for weights in change.get_weights()])
     return Fitted(model, scaler, {name: [float(value) for value in values] for name, values in history.history.items()})
 
 
 def _progress(epochs: int) -> "keras.callbacks.Callback":
-    """A callback that logs one line per epoch: losses, seconds, and the time left."""
+    """Return a callback that logs one line per epoch: losses, seconds, and the time left."""
     import keras
 
     started = time.monotonic()
 
     def report(epoch: int, logs: dict[str, float]) -> None:
-        go_on_unless_interrupted()
+        interruption.check()
         passed = time.monotonic() - started
         left = passed / (epoch + 1) * (epochs - epoch - 1)
         log.info(

@@ -11,7 +11,7 @@ from forecast.scores import coverage_by
 
 
 def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
-    """All plots of a run: the content of PNG files by their names."""
+    """Return all plots of a run: the content of PNG files by name."""
     figures = {
         "backtest.png": plot_backtest(result, title),
         "reliability.png": plot_reliability(result),
@@ -22,14 +22,14 @@ def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> di
 
 
 def _as_png(figure: Figure) -> bytes:
-    """The content of a PNG file."""
+    """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png")
     return content.getvalue()
 
 
 def plot_backtest(result: Backtest, title: str) -> Figure:
-    """Actual closes with the forecast and its bands."""
+    """Plot actual closes with the forecast and its intervals."""
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
     for level, shade in ((95, 0.15), (80, 0.3)):
@@ -56,7 +56,7 @@ def plot_reliability(result: Backtest) -> Figure:
 
 
 def plot_residuals(result: Backtest) -> Figure:
-    """Errors as fractions of the last close: over time, and their distribution."""
+    """Plot errors as fractions of the last close: over time, and their distribution."""
     errors = (result.actual - result.predicted) / result.last_close
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
@@ -68,7 +68,7 @@ def plot_residuals(result: Backtest) -> Figure:
 
 
 def plot_losses(losses: dict[str, list[float]]) -> Figure:
-    """Loss after each epoch, on the fitted days and on the days watched."""
+    """Plot the loss after each epoch, on the fit and the calibration days."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for name, values in losses.items():

@@ -1,4 +1,4 @@
-"""The compiled network in ONNX Runtime."""
+"""The compiled network in ONNX Runtime. Neither TensorFlow nor scikit-learn is imported."""
 
 import os
 from types import ModuleType
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 OUTPUTS = ["relative_forecast"]
 MANY = 32  # windows; batches of this size or larger use threads
 MAX_THREADS = 4
-CHUNK = 128  # windows that the network takes at once: what it keeps of them between its layers stays small
+CHUNK = 128  # windows that the network runs at a time, so that its intermediate results stay small
 
 
 class Network:
-    """The compiled network in memory: windows in, expected closes out."""
+    """The compiled network in memory."""
 
     def __init__(self, compiled: bytes) -> None:
         """Load the content of my_model.onnx."""
-        self._one = _session(compiled, threads=1)  # for a few windows a hand-over costs more than it brings
+        self._one = _session(compiled, threads=1)  # for a few windows, threads cost more than they gain
         self._many = _session(compiled, threads=min(os.cpu_count() or 1, MAX_THREADS))
-        self._last = import_runtime().RunOptions()  # of a batch: what it took goes back, 16 MB of it
+        self._last = import_runtime().RunOptions()  # for the last chunk of a batch: gives 16 MB back
         self._last.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     @property
     def made_from(self) -> dict[str, str]:
-        """SHA-256 of the files that it was compiled from, by name."""
+        """SHA-256 of the files that the network was compiled from, by name."""
         properties = self._one.get_modelmeta().custom_metadata_map
         return {name.removeprefix("sha256:"): value for name, value in properties.items()}
 
     def path(self, windows: Floats, horizon: int = 1) -> Floats:
-        """The expected closes (n, horizon) after windows (n, 60), float64.
+        """Return the forecast closes (n, horizon) after windows (n, 60), float64.
 
         Later days are forecast from the window that the earlier forecasts extend.
         """
@@ -48,7 +48,7 @@ class Network:
         return closes[:, WINDOW:]
 
     def _next(self, windows: Floats) -> Floats:
-        """The expected next closes (n, 1), float64."""
+        """Return the forecast next closes (n, 1), float64."""
         relative = relative_to_last(windows).astype(np.float32)
         if len(relative) < MANY:
             single: Floats = self._one.run(OUTPUTS, {"relative_closes": relative})[0] * windows[:, -1:]
@@ -61,8 +61,8 @@ class Network:
 
 
 def import_runtime() -> ModuleType:
-    """ONNX Runtime, which only a Network needs; it takes a while to import."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would report to its maker
+    """Import and return ONNX Runtime. Only a Network needs it, and the import takes a while."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it reports to its vendor otherwise
     import onnxruntime
 
     module: ModuleType = onnxruntime
@@ -70,9 +70,9 @@ def import_runtime() -> ModuleType:
 
 
 def _session(compiled: bytes, threads: int) -> "onnxruntime.InferenceSession":
-    """The network in ONNX Runtime."""
+    """Load the network into ONNX Runtime."""
     onnxruntime = import_runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # threads that wait would take the other workers' time
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning threads would take time from other workers
     return onnxruntime.InferenceSession(compiled, options, providers=["CPUExecutionProvider"])

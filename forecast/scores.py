@@ -1,10 +1,7 @@
-"""Metrics, baselines and backtest; used by training, the benchmark and the notebook.
+"""Scores of a backtest: errors, coverage, Winkler's interval score, and tests against persistence and the drift baseline.
 
-    python modelEvaluate.py --csv PATH --from 2022-01-01 --to 2022-12-31 --out backtest.csv
-
-writes one row a date (date,actual,predicted,low_80,high_80,low_95,high_95), each predicted by the published model from the 60 closes
-before it alone, and prints the metrics as one JSON object. Every metric is also given for persistence, which repeats the last
-close (`naive_...`), and for drift, the window's own trend (`drift_...`).
+Every score is also computed for persistence, which repeats the last close (`naive_...`), and for drift, the window's own trend
+(`drift_...`).
 """
 
 import numpy as np
@@ -22,7 +19,7 @@ CONFIDENCE = 0.95  # of the interval of directional accuracy
 
 
 def metrics(result: Backtest) -> dict[str, float]:
-    """The metrics of a backtest, those of persistence with the prefix `naive_`, those of drift with `drift_`.
+    """Compute the metrics of a backtest; those of persistence have the prefix `naive_`, those of the drift baseline `drift_`.
 
     Returns:
         mse, rmse, mae (currency), mape (fraction), r2, each also as naive_... and drift_...; rmse_ratio (model over persistence: below 1 is
@@ -47,7 +44,7 @@ def metrics(result: Backtest) -> dict[str, float]:
 
 
 def directional_accuracy(result: Backtest) -> dict[str, float]:
-    """How often the forecast has the direction of the change; days without a change or a forecast of one are left out.
+    """Compute how often the forecast has the direction of the change. Days without a change or without a forecast of one are left out.
 
     Returns:
         directional_accuracy with its exact binomial interval (Clopper and Pearson, 1934), and up_share.
@@ -66,7 +63,7 @@ def directional_accuracy(result: Backtest) -> dict[str, float]:
 
 
 def diebold_mariano(errors: Floats, naive_errors: Floats) -> tuple[float, float]:
-    """Whether squared one-step errors differ by more than chance.
+    """Test whether squared one-step errors differ by more than chance.
 
     Args:
         errors: (n,) float64, of the model.
@@ -89,7 +86,7 @@ def diebold_mariano(errors: Floats, naive_errors: Floats) -> tuple[float, float]
 
 
 def coverage_by(result: Backtest) -> dict[str, dict[str, dict[str, float]]]:
-    """Coverage by calendar year and by tercile of the window's volatility: where bands of constant width fail.
+    """Compute the coverage by calendar year and by tercile of volatility, where bands of constant width fail.
 
     Returns:
         year -> "2020" and so on, volatility -> calm, middle, wild; each with n_days, coverage_80, coverage_95 (fractions).
@@ -109,7 +106,7 @@ def coverage_by(result: Backtest) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def coverage_by_horizon(forecaster: Forecaster, closes: Closes, first: str) -> dict[str, dict[str, float]]:
-    """Coverage 1, 5, 10 and 20 days ahead of forecasts for days from `first` on (ISO date); overlapping, so few are independent.
+    """Compute the coverage 1, 5, 10 and 20 days ahead for days from `first` on (ISO date). The forecasts overlap, so few are independent.
 
     Returns:
         "1", "5", ... -> n_days, coverage_80, coverage_95 (fractions); steps that no window has came true are left out.
@@ -129,7 +126,7 @@ def coverage_by_horizon(forecaster: Forecaster, closes: Closes, first: str) -> d
 
 
 def point_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
-    """mse, rmse, mae, mape (fraction) and r2 of forecasts (n,), by scikit-learn's definitions."""
+    """Return mse, rmse, mae, mape (fraction) and r2 of forecasts (n,), as scikit-learn defines them."""
     from sklearn.metrics import mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, r2_score
 
     mse = float(mean_squared_error(actual, predicted))
@@ -143,12 +140,12 @@ def point_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
 
 
 def coverage(actual: Floats, low: Floats, high: Floats) -> float:
-    """The fraction of closes (n,) within their intervals."""
+    """Return the fraction of closes (n,) within their intervals."""
     return float(np.mean((actual >= low) & (actual <= high)))
 
 
 def winkler(actual: Floats, low: Floats, high: Floats, level: int) -> Floats:
-    """Winkler's interval score (n,): width, plus 2/alpha times how far a close lies outside; smaller is better.
+    """Return Winkler's interval score (n,): width, plus 2/alpha times the distance of a close outside; smaller is better.
 
     Args:
         actual: (n,) float64 closes.
@@ -163,7 +160,7 @@ def winkler(actual: Floats, low: Floats, high: Floats, level: int) -> Floats:
 
 
 def summary(values: dict[str, float]) -> str:
-    """The closing table of a run: the model next to persistence and drift."""
+    """Return the closing table of a run: the model, persistence and the drift baseline."""
     lines = [f"{'':10}{'model':>12}{'persistence':>14}{'drift':>12}"]
     for name in ("mse", "rmse", "mae", "mape", "r2"):
         form = "{:.4%}" if name == "mape" else "{:.4f}"

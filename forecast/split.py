@@ -1,25 +1,21 @@
-"""The split of a series in time: fit, calibration, test."""
+"""Splits a series in time: 60% to fit the network, 20% to calibrate the intervals, and the last 20%, which nothing has used, to test."""
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from errors import InvalidClosesError
 from processData import WINDOW
 
-if TYPE_CHECKING:
-    pass
-
-TRAIN_SHARE = 0.8  # of the windows; the rest is the test, unseen
-CALIBRATION_SHARE = 0.25  # of the training windows: their last part calibrates the intervals, 20% of all
-MIN_CALIBRATION = 60  # scores; 95% needs 19 at least
+TRAIN_SHARE = 0.8  # of the windows; the rest is the test
+CALIBRATION_SHARE = 0.25  # of these: the last part, 20% of all windows, calibrates the intervals
+MIN_CALIBRATION = 60  # scores; 95% needs at least 19
 
 
 @dataclass(frozen=True)
 class Split:
-    """Where the parts begin, counted in windows: fit [0, calibration), calibrate [calibration, test), test [test, n)."""
+    """Where the parts begin, in windows: fit [0, calibration), calibrate [calibration, test), test [test, n)."""
 
     calibration: int
     test: int
@@ -27,22 +23,22 @@ class Split:
 
 
 def split_in_time(n_closes: int) -> Split:
-    """Cut a series in time into fit, calibration and test.
+    """Split a series into fit, calibration and test.
 
     Raises:
-        InvalidClosesError: too few closes for each part to have enough.
+        InvalidClosesError: there are too few closes for the parts.
     """
     n = n_closes - WINDOW
     test = int(n * TRAIN_SHARE)
     calibration = int(test * (1 - CALIBRATION_SHARE))
     if test - calibration < MIN_CALIBRATION:
         needed = WINDOW + int(np.ceil(np.ceil(MIN_CALIBRATION / CALIBRATION_SHARE) / TRAIN_SHARE))
-        raise InvalidClosesError(f"{n_closes} closes are too few to train, calibrate and test on; it takes {needed}.")
+        raise InvalidClosesError(f"{n_closes} closes are too few. Fitting, calibrating and testing need {needed}.")
     return Split(calibration, test, n)
 
 
 def walk_forward_splits(n_closes: int, folds: int) -> list[Split]:
-    """Splits whose tests are successive blocks of the second half of the windows; each fits and calibrates on all before its block.
+    """Return splits whose tests are successive blocks of the second half of the windows. Each fits and calibrates on all windows before.
 
     Raises:
         InvalidClosesError: too few closes for the first fold.

@@ -41,7 +41,7 @@ TOLERANCE = 1e-5  # relative, between a price of Keras and of the compiled form
 
 
 class CompileError(ForecastError):
-    """The network cannot be loaded or compiled, or its compiled form says something else."""
+    """The network cannot be loaded or compiled, or its compiled form gives other prices."""
 
 
 class Graph:
@@ -52,20 +52,20 @@ class Graph:
         self.constants: list[Any] = []
 
     def constant(self, value: Any, dtype: type = np.float32) -> str:
-        """Add a constant; its name."""
+        """Add a constant and return its name."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype), name))
         return name
 
     def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Add a node; the name of its last output (earlier ones are not used)."""
+        """Add a node and return the name of its last output; earlier ones are not used."""
         names = [""] * (outputs - 1) + [f"{operator.lower()}_{len(self.nodes)}"]
         self.nodes.append(helper.make_node(operator, inputs, names, **attributes))
         return names[-1]
 
 
 def compile_model(model: "keras.Model", scaler: "MinMaxScaler", made_from: dict[str, str]) -> bytes:
-    """The ONNX graph of scaler, network and inverse scaler.
+    """Build the ONNX graph of scaler, network and inverse scaler.
 
     Args:
         model: scaled relative closes (n, 60, 1) -> scaled relative close (n, 1).
@@ -107,7 +107,7 @@ def compile_model(model: "keras.Model", scaler: "MinMaxScaler", made_from: dict[
 
 
 def _add_layer(graph: Graph, layer: "keras.Layer", value: str) -> str:
-    """Add one Keras layer behind the tensor named `value`; the name of what it gives."""
+    """Add one Keras layer after the tensor named `value`, and return the name of its output."""
     kind = type(layer).__name__
     if kind in ("InputLayer", "Dropout"):  # Dropout only acts while training
         return value
@@ -128,7 +128,7 @@ def _add_layer(graph: Graph, layer: "keras.Layer", value: str) -> str:
 
 
 def _onnx_gates(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Keras' order of gates along the last axis (input, forget, cell, output) to that of ONNX (input, output, forget, cell)."""
+    """Reorder gates along the last axis from Keras (input, forget, cell, output) to ONNX (input, output, forget, cell)."""
     i, f, c, o = np.split(weights, 4, axis=-1)
     return np.concatenate([i, o, f, c], axis=-1)
 
@@ -167,7 +167,7 @@ def compile_files(keras_file: bytes, scaler_file: bytes) -> bytes:
 
 
 def _load_keras(content: bytes) -> "keras.Model":
-    """The network in a .keras file; one with code of its own (Lambda layers) is refused."""
+    """Load a network. One with its own code (Lambda layers) is refused."""
     import keras
 
     with tempfile.TemporaryDirectory() as folder:  # Keras loads from a path alone
@@ -177,7 +177,7 @@ def _load_keras(content: bytes) -> "keras.Model":
 
 
 def _difference(model: "keras.Model", scaler: "MinMaxScaler", compiled: bytes) -> float:
-    """The largest relative difference between prices of the compiled form and of Keras, on 64 windows."""
+    """Return the largest relative difference between prices of the compiled form and of Keras on 64 windows."""
     moves = np.random.default_rng(0).normal(0, 0.02, (64, WINDOW)).cumsum(axis=1)
     windows = np.exp(moves - moves[:, -1:])  # the last close is 1
     scaled = scaler.transform(windows.reshape(-1, 1)).reshape(*windows.shape, 1)

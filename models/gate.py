@@ -27,7 +27,7 @@ class NotPromotedError(ForecastError):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of a comparison, as MLflow and metadata.json keep it.
+    """The outcome of a comparison, as in MLflow and metadata.json.
 
     Attributes:
         rule: what --promote asked for.
@@ -50,7 +50,7 @@ class Verdict:
     published: dict[str, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The form that metadata.json keeps."""
+        """Return the form in metadata.json."""
         return asdict(self)
 
 

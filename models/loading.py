@@ -1,4 +1,4 @@
-"""Loads a published model from its files."""
+"""Loads a published model: verifies its files and its metadata, and returns a Forecaster."""
 
 import hashlib
 import logging
@@ -29,7 +29,7 @@ class _Tested(BaseModel):
 
 
 class Description(BaseModel):
-    """What metadata.json must say of a model that serves; it says more."""
+    """What metadata.json must have for serving; it has more."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -43,10 +43,10 @@ class Description(BaseModel):
 
 
 def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
-    """The published model, or the one before it, once its sums and those that its compiled form was made from are checked.
+    """Load the published model, or the version before it, after its checksums and those that it was compiled from are verified.
 
     Raises:
-        ModelUnavailableError: there is none that can be trusted; the message says what to do.
+        ModelUnavailableError: it cannot be trusted; the message says what to do.
     """
     published = (read_previous if previous else read_published)(model_dir, only=(KERAS_FILE, SCALER_FILE))
     sums = published.metadata["files"]

@@ -50,7 +50,7 @@ def log_it_later(said):
     """Run the command that a training has said, to the letter, from a shell without settings."""
     bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
     bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
-    given = re.search(r"log it later: (.*)", said)[1]
+    given = re.search(r"Log it later: (.*)", said)[1]
     done = subprocess.run(given, shell=True, cwd=PROJECT_DIR, env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -155,8 +155,8 @@ def test_a_disk_that_fills_up_under_mlflow_loses_nothing(tmp_path, promote):
     said = training.communicate(timeout=120)[1]
     assert training.returncode == 0, said
     assert "Traceback" not in said
-    assert "did not take the run: " in said
-    assert f"It cannot be kept in {disk}/unlogged (No space left on device). The run is kept whole" in said
+    assert "did not accept the run: " in said
+    assert f"It cannot be saved in {disk}/unlogged (No space left on device). The run is saved" in said
     (kept,) = (tmp_path / "modelFiles" / "unlogged").iterdir()
     assert read_kept(kept).version == kept.name
     if promote == "always":

@@ -1,4 +1,4 @@
-"""What a training run leaves behind, kept whole in a folder until MLflow has it.
+"""A training run, saved in a folder until MLflow has it.
 
     kept = keep(record, place)      place/<model_version>/: the model's files, plots/*.png and run.json
     record = read_kept(kept)
@@ -26,12 +26,12 @@ PREFIX = ".keeping-"  # of a folder that is not whole yet
 
 
 class UnfitRecordError(ForecastError):
-    """A folder holds no run that was kept whole."""
+    """A folder has no complete run."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a training run leaves behind.
+    """The results of a training run.
 
     Attributes:
         metadata: of the model, as published.
@@ -54,7 +54,7 @@ class RunRecord:
 
 
 def keep(record: RunRecord, place: Path) -> Path:
-    """Write all of a run into a folder of its own in `place`, whole or not at all; that folder.
+    """Save a run completely, or not at all, in a new folder in `place`. Return the folder.
 
     Raises:
         OSError: a full disk, a folder that may not be written.
@@ -81,7 +81,7 @@ def keep(record: RunRecord, place: Path) -> Path:
 
 
 def read_kept(folder: Path) -> RunRecord:
-    """The run that was kept in a folder.
+    """Return the run that is saved in a folder.
 
     Raises:
         UnfitRecordError: there is none, or it is not as it was kept.

@@ -110,7 +110,7 @@ def test_a_tracking_server_that_is_gone_during_the_training_loses_nothing(server
     assert process.returncode == 0, said
     assert time.monotonic() - gone < seconds
     assert "Traceback" not in said
-    found = re.search(rf"^MLflow at {server.url} did not take the run: .*{why}\. The run is kept whole; log it later: (.*)$", said, re.M)
+    found = re.search(rf"^MLflow at {server.url} did not accept the run: .*{why}\. The run is saved\. Log it later: (.*)$", said, re.M)
     assert json.loads((model_dir / "metadata.json").read_text())["mlflow_run_id"] is None
     assert load_forecaster(model_dir)
     if number == signal.SIGKILL:

@@ -239,6 +239,8 @@ def test_metadata_without_what_serving_needs_is_refused_naming_it(model_dir, nam
         ("created_at", "yesterday"),
         ("last_date", "2022-13-01"),
         ("calibration.quantiles", {}),
+        ("calibration.quantiles.80", [1.0] * 10),  # a horizon of 15 would fail later
+        ("calibration.quantiles.95", [1.0] * 21),
     ],
 )
 def test_metadata_that_is_wrong_inside_is_refused_naming_the_place(model_dir, place, value):

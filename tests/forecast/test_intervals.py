@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -229,3 +230,36 @@ def test_bounds_of_a_horizon_are_the_first_steps_of_a_longer_one(calibration, ho
     for level in LEVELS:
         assert given[level][0].shape == (3, horizon)
         np.testing.assert_array_equal(np.array(given[level]), np.array(longest[level])[:, :, :horizon])
+
+
+# Calibrations that cannot be used
+
+
+@pytest.fixture
+def content():
+    """A calibration as in metadata.json."""
+    steps = np.sqrt(np.arange(1, MAX_HORIZON + 1))
+    quantiles = {"80": (1.8 * steps).tolist(), "95": (3.1 * steps).tolist()}
+    return {"long_run_volatility": 0.01, "quantiles": quantiles, "constant": {"80": 0.02, "95": 0.04}, "n_scores": 640}
+
+
+def test_calibration_of_metadata_is_read_and_written_unchanged(content):
+    assert Calibration.from_dict(content).as_dict() == content
+
+
+@pytest.mark.parametrize(("level", "change", "message"), [
+    ("80", lambda values: values[:10], "calibration.quantiles.80 must have 20 numbers"),
+    ("95", lambda values: [*values, 9.0], "calibration.quantiles.95 must have 20 numbers"),
+    ("95", lambda values: [float("inf"), *values[1:]], "must be finite"),
+    ("80", lambda values: [-1.0, *values[1:]], "not negative"),
+    ("80", lambda values: [float("nan"), *values[1:]], "must be finite"),
+])  # fmt: skip
+def test_wrong_quantiles_are_refused(content, level, change, message):
+    content["quantiles"][level] = change(content["quantiles"][level])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Calibration.from_dict(content)
+
+
+def test_wrong_long_run_volatility_is_refused(content):
+    with pytest.raises(ValueError, match="long_run_volatility"):
+        Calibration.from_dict(content | {"long_run_volatility": -0.1})

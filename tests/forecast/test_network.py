@@ -97,7 +97,7 @@ def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(cl
 @pytest.mark.slow
 def test_ctrl_c_that_got_lost_in_a_library_ends_the_fit_with_its_epoch(closes, monkeypatch):
     split = Split(calibration=200, test=260, n=260)
-    monkeypatch.setattr("cli._interrupted", True)
+    monkeypatch.setattr("cli.interruption._happened", True)
     with pytest.raises(KeyboardInterrupt):
         fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0)
 

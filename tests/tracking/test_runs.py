@@ -22,9 +22,12 @@ from models.store import current_version, read_published
 from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import locked
+from tracking import champion, connection
 from tracking import runs as runs_module
+from tracking.champion import point_champion, set_champion
+from tracking.connection import TrackingError, check_tracking
 from tracking.kept import MODEL_FILES, RunRecord, keep
-from tracking.runs import TrackingError, check_tracking, log_or_keep, log_run, main, point_champion, set_champion
+from tracking.runs import log_or_keep, log_run, main
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,7 +44,7 @@ def settings(tmp_path, model_dir, monkeypatch):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(runs_module, "LOCK_SECONDS", 0.5)
+    monkeypatch.setattr(connection, "LOCK_SECONDS", 0.5)
 
 
 @pytest.fixture
@@ -149,8 +152,8 @@ def test_a_database_that_is_locked_is_not_waited_for_long_and_the_command_that_i
         assert log_or_keep(record, settings.MODEL_DIR, settings) is None
         assert time.monotonic() - started < 20
     (said,) = caplog.messages
-    assert "did not take the run: database is locked. The run is kept whole; log it later: " in said
-    command = said.partition("log it later: ")[2]
+    assert "did not accept the run: database is locked. The run is saved. Log it later: " in said
+    command = said.partition("Log it later: ")[2]
     assert re.fullmatch(rf"MLFLOW_TRACKING_URI=sqlite:///\S+ MODEL_DIR=\S+ python -m tracking.runs \S+/unlogged/{record.version}", command)
     run_elsewhere(command)
     ((run_id, status, _),) = runs(settings)
@@ -177,7 +180,7 @@ def test_a_database_that_is_locked_during_a_run_is_not_waited_for_long_and_the_p
         done.set()
         locking.join()
     assert time.monotonic() - started < 30
-    assert "did not take the run: database is locked." in caplog.text
+    assert "did not accept the run: database is locked." in caplog.text
     assert [status for _, status, _ in runs(settings)] == ["RUNNING"]
     main([str(tmp_path / "mlruns" / "unlogged" / record.version)])
     assert [status for _, status, _ in runs(settings)] == ["FAILED", "FINISHED"]
@@ -225,7 +228,7 @@ def test_ctrl_c_while_mlflow_takes_a_run_does_not_lose_it(settings, record, monk
         patch.setattr(runs_module, "_register", interrupt)
         with pytest.raises(KeyboardInterrupt):
             log_or_keep(record, settings.MODEL_DIR, settings)
-    assert "Interrupted while MLflow took the run. The run is kept whole; log it later: " in caplog.text
+    assert "Interrupted while the run was logged. The run is saved. Log it later: " in caplog.text
     main([str(tmp_path / "mlruns" / "unlogged" / record.version)])
     assert [status for _, status, _ in runs(settings)] == ["FAILED", "FINISHED"]
 
@@ -236,7 +239,7 @@ def test_a_run_that_cannot_be_saved_next_to_the_database_is_saved_next_to_the_mo
     (tmp_path / "mlruns" / "unlogged").touch()  # no folder can be made there
     with lock(settings):
         log_or_keep(record, settings.MODEL_DIR, settings)
-    assert f"It cannot be kept in {tmp_path}/mlruns/unlogged (File exists). The run is kept whole; log it later: " in caplog.text
+    assert f"It cannot be saved in {tmp_path}/mlruns/unlogged (File exists). The run is saved. Log it later: " in caplog.text
     main([str(settings.MODEL_DIR / "unlogged" / record.version)])
     assert [status for _, status, _ in runs(settings)] == ["FINISHED"]
 
@@ -273,27 +276,25 @@ def test_an_alias_that_could_not_be_moved_is_moved_by_the_command_without_a_fold
     record_run(settings.MODEL_DIR, record.version, run_id)
     with lock(settings):
         point_champion(settings.MODEL_DIR, settings)
-    assert caplog.messages[-1].endswith(
-        "leaves the alias 'champion' where it was: database is locked. Set it later: python -m tracking.runs"
-    )
+    assert caplog.messages[-1].endswith("leaves the alias 'champion' unchanged: database is locked. Set it later: python -m tracking.runs")
     assert registered(settings)[1] == []
     done = run("-m", "tracking.runs")
     assert done.returncode == 0, done.stderr
     assert registered(settings)[1] == [run_id]
 
 
-@pytest.mark.parametrize(("run_id", "said"), [(None, "model {} is not in it"), ("0" * 32, "it does not know run " + "0" * 32)])
+@pytest.mark.parametrize(("run_id", "said"), [(None, "model {} has no run"), ("0" * 32, f"run {'0' * 32} is unknown")])
 def test_an_alias_of_a_model_that_is_not_in_mlflow_stays_and_it_is_said_why(settings, record, run_id, said):
     record_run(settings.MODEL_DIR, record.version, run_id)
     with pytest.raises(TrackingError) as caught:
         set_champion(settings.MODEL_DIR, settings)
-    assert str(caught.value).endswith(f"leaves the alias 'champion' where it was: {said.format(record.version)}.")
+    assert str(caught.value).endswith(f"leaves the alias 'champion' unchanged: {said.format(record.version)}.")
 
 
 def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, record, monkeypatch, tmp_path):
     """Another training has set the alias before this one, which knows only of its own model, sets it."""
     record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
-    connect = runs._connect
+    connect = champion.connect
 
     def publish_another(*arguments):
         monkeypatch.undo()
@@ -306,7 +307,7 @@ def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, re
             publish(settings.MODEL_DIR, other.metadata | {"mlflow_run_id": log_run(other, settings)}, staged)
         return connect(*arguments)
 
-    monkeypatch.setattr(runs_module, "_connect", publish_another)
+    monkeypatch.setattr(champion, "connect", publish_another)
     assert set_champion(settings.MODEL_DIR, settings) == "other"
     assert registered(settings)[1] == [read_published(settings.MODEL_DIR).metadata["mlflow_run_id"]]
 

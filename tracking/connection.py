@@ -1,0 +1,109 @@
+"""The connection to MLflow's database or tracking server, and its failures as one sentence.
+
+The default is a SQLite file under mlruns/; MLFLOW_TRACKING_URI can name another file or a server. A locked SQLite file is waited for
+LOCK_SECONDS, a silent server HTTP_SECONDS a call.
+"""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from errors import ForecastError
+from settings import PROJECT_DIR, SQLITE, Settings
+from storage import locked
+
+LOCK_SECONDS = 15.0  # MLflow itself waits 20 s in each of its calls
+HTTP_SECONDS = 8  # for each of three attempts
+RETRIES_VARIABLE = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+EXPERIMENT = "stock-forecast"
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault(RETRIES_VARIABLE, "2")  # MLflow's default of 7 takes minutes
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(HTTP_SECONDS))  # MLflow's default is 120
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+log = logging.getLogger(__name__)
+
+
+class TrackingError(ForecastError):
+    """MLflow's database or server failed."""
+
+
+def check_tracking(settings: Settings) -> None:
+    """Check that MLflow's database or server answers, before a long training.
+
+    Raises:
+        TrackingError: it does not.
+    """
+    with one_sentence(settings, "does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again."):
+        connect(settings)
+
+
+def connect(settings: Settings) -> str:
+    """Point MLflow at its database or server, and return the id of the experiment. With a SQLite file, artifacts are stored next to it."""
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # migrations, notes, and tracebacks of what one_sentence says
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries
+    mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
+    if _database(settings) is None:
+        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
+    folder = tracking_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    wait_for_database(settings, LOCK_SECONDS)
+    with locked(folder):  # MLflow creates its tables without a lock; two processes at the same time break them for good
+        if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+            mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
+
+
+def wait_for_database(settings: Settings, seconds: float) -> None:
+    """Wait until a SQLite file can be written. MLflow would wait longer, in every call.
+
+    Raises:
+        sqlite3.OperationalError: another program keeps it locked.
+    """
+    database = _database(settings)
+    if database is not None:
+        with closing(sqlite3.connect(database, timeout=seconds, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+
+
+def tracking_folder(settings: Settings) -> Path:
+    """Return the folder of MLflow's SQLite file; with a server, the folder of the default file."""
+    return (_database(settings) or PROJECT_DIR / "mlruns" / "mlflow.db").parent
+
+
+@contextmanager
+def one_sentence(settings: Settings, what: str, remedy: str = "") -> Iterator[None]:
+    """Turn every failure of MLflow, its database, its server or the disk into a TrackingError.
+
+    Raises:
+        TrackingError: "MLflow at <address> <what>: <reason>. <remedy>"
+    """
+    try:
+        yield
+    except Exception as error:
+        log.debug("MLflow failed", exc_info=True)
+        reason = next((line.strip(" .") for line in str(_origin(error)).splitlines() if line.strip()), type(error).__name__)
+        raise TrackingError(f"MLflow at {settings.mlflow_shown} {what}: {reason[:300]}. {remedy}".strip()) from None
+
+
+def _database(settings: Settings) -> Path | None:
+    """Return MLflow's SQLite file; None for a server."""
+    uri = settings.MLFLOW_TRACKING_URI
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return the failure of the network, the database or the disk behind an error, or the error itself if there is none."""
+    origin, inner = error, error.__cause__ or error.__context__
+    while inner is not None:
+        if isinstance(inner, OSError | sqlite3.Error):
+            origin = inner
+        inner = inner.__cause__ or inner.__context__
+    return origin
