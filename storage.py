@@ -23,18 +23,20 @@ STALE_SECONDS = 86_400  # age after which a temporary folder belongs to a proces
 FILE_MODE = 0o644  # whatever the umask: another user may serve what this one trained
 
 
-def write_atomic(path: Path, content: bytes, *, durable: bool = True) -> None:
+def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: bool = False) -> None:
     """Replace a file with `content`, completely or not at all.
 
     Args:
         path: the file; its folder must exist.
         content: the new content.
         durable: whether to flush to disk before returning, so that a power cut does not undo the write.
+        unlocked: whether several processes may write the file at the same time. With a lock, the next write replaces the temporary file
+            of a process that was killed.
 
     Raises:
         OSError: a full disk or a folder that cannot be written; the old file is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp" if unlocked else f".{path.name}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -44,7 +44,10 @@ def _start_advice(settings: Settings) -> list[str]:
         return ["MLflow is not installed. Run pip install -r requirements.txt, or set MLFLOW_UI_URL to a running MLflow."]
     if settings.MLFLOW_UI == "off":
         return ["MLFLOW_UI is off. Start the UI with python -m tracking.ui, or set MLFLOW_UI_URL to a running MLflow."]
-    return ["It needs half a minute to start. If it does not, read the log of python app.py."]
+    return [
+        "It needs half a minute to start. If it does not, read the log of python app.py: "
+        f"another program may use MLFLOW_UI_PORT={settings.MLFLOW_UI_PORT}."
+    ]
 
 
 def _reach_advice(settings: Settings) -> list[str]:

@@ -46,4 +46,4 @@ def write_cache(closes: Closes, settings: Settings) -> None:
     file = cache_file(closes.symbol, settings)
     settings.DATA_CACHE_DIR.mkdir(parents=True, exist_ok=True)
     rows = [f"{day},{price!r}\n" for day, price in zip(closes.dates, closes.prices.tolist(), strict=True)]
-    write_atomic(file, "".join(["date,close\n", *rows]).encode(), durable=False)
+    write_atomic(file, "".join(["date,close\n", *rows]).encode(), durable=False, unlocked=True)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 OPSET, IR_VERSION = 17, 8  # what ONNX Runtime has read since 1.12
+PRODUCER = "modelCompile.py"  # part of the graph; unchanged, so that a published model compiles to the same bytes
 TOLERANCE = 1e-5  # relative, between a price of Keras and of the compiled form
 
 
@@ -98,7 +99,7 @@ def compile_model(model: "keras.Model", scaler: "MinMaxScaler", made_from: dict[
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
-        producer_name="models.compiled.py",
+        producer_name=PRODUCER,
     )
     helper.set_model_props(onnx_model, {f"sha256:{name}": made_from[name] for name in sorted(made_from)})
     onnx.checker.check_model(onnx_model, full_check=True)

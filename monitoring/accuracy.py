@@ -251,7 +251,7 @@ class LiveAccuracy:
         """Write the checkpoint."""
         self._saved_at, self._saved_positions = time.monotonic(), dict(self._state.positions)
         try:
-            write_atomic(self._checkpoint, self._state.model_dump_json().encode(), durable=False)
+            write_atomic(self._checkpoint, self._state.model_dump_json().encode(), durable=False, unlocked=True)
             status = os.stat(self._checkpoint)
             self._seen_checkpoint = status.st_ino, status.st_mtime_ns
         except OSError as error:  # a new worker reads the whole log then

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import SHORT, environment, train
+from training import SHORT, environment, train, train_here
 
 from closes.series import Closes
 from closes.snapshot import read_snapshot
@@ -135,7 +135,7 @@ def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
     shutil.copy(folder / "mlflow.db", tmp_path)
-    train(tmp_path, *SHORT, "--seed", "1", "--promote", "always")
+    train_here(tmp_path, *SHORT, "--seed", "1", "--promote", "always")
     second = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert second["model_version"] != metadata["model_version"]
     champion = "print(mlflow.MlflowClient().get_model_version_by_alias('stock-forecast', 'champion').run_id)"
@@ -147,7 +147,7 @@ def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
         return done.stdout.split()[-1]
 
     assert serving_run() == second["mlflow_run_id"]
-    train(tmp_path, "--rollback")
+    train_here(tmp_path, "--rollback")
     assert serving_run() == metadata["mlflow_run_id"]
     back = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert back["model_version"] == metadata["model_version"]
@@ -164,7 +164,7 @@ def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metad
     lure = np.exp(0.02 * np.minimum(np.arange(len(closes)), split_in_time(len(closes)).calibration + 60))  # a rise that ends after the fit
     rows = "".join(f"{day},{price!r}\n" for day, price in zip(closes.dates, (closes.prices * lure).tolist(), strict=True))
     (tmp_path / "closes.csv").write_text("date,close\n" + rows)
-    done = train(tmp_path, "--csv", str(tmp_path / "closes.csv"), "--epochs", "2", check=False)
+    done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), "--epochs", "2", check=False)
     assert done.returncode == 3
     assert "worse in rmse" in done.stderr.splitlines()[-1]
     assert json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())["model_version"] == metadata["model_version"]
@@ -177,7 +177,7 @@ def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metad
 
 @pytest.mark.slow
 def test_never_logs_and_ends_with_code_0_without_publishing(tmp_path):
-    done = train(tmp_path, *SHORT, "--promote", "never")
+    done = train_here(tmp_path, *SHORT, "--promote", "never")
     assert "MLflow run" in done.stderr
     assert done.stderr.splitlines()[-1] == "Not published (--promote never)."
     assert "oneDNN" not in done.stderr  # nor what else TensorFlow says
@@ -197,7 +197,7 @@ def test_a_tracking_server_that_does_not_answer_ends_the_run_before_the_training
 
 @pytest.mark.slow
 def test_walk_forward_prints_a_row_a_fold_and_publishes_nothing(tmp_path):
-    done = train(tmp_path, *SHORT, "--walk-forward", "2")
+    done = train_here(tmp_path, *SHORT, "--walk-forward", "2")
     rows = [line for line in done.stderr.splitlines() if line[:2] == "20"]
     assert len(rows) == 2
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()
@@ -225,7 +225,7 @@ def test_wrong_usage_ends_with_code_2(options, capsys):
     ],
 )
 def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
-    done = train(tmp_path, *options, check=False)
+    done = train_here(tmp_path, *options, check=False)
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1
@@ -268,13 +268,13 @@ def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp
         (np.append(np.linspace(10, 11, 400), np.full(100, 11.0)), 1, "days to test on"),
         (np.linspace(10, 11, 61), 1, "too few"),
         (np.linspace(10, 11, 500), -1, "sort the rows by date"),
-        (np.linspace(-1, 11, 500), 1, "not a positive"),
+        (np.linspace(-1, 11, 500), 1, "must be a positive"),
     ],
 )
 def test_closes_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, prices, order, said):
     dates = (np.datetime64("2020-01-01") + np.arange(len(prices)))[::order]
     (tmp_path / "closes.csv").write_text("date,close\n" + "".join(f"{day},{price}\n" for day, price in zip(dates, prices, strict=True)))
-    done = train(tmp_path, "--csv", str(tmp_path / "closes.csv"), check=False)
+    done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), check=False)
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

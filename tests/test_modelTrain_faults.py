@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import after, begin, command, environment, how, train
+from training import after, begin, command, environment, how, train, train_here
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -32,7 +32,7 @@ SHORT = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 65
 def trained(tmp_path_factory):
     """A folder with a model in it."""
     folder = tmp_path_factory.mktemp("trained")
-    train(folder, "--source", "snapshot", "--start", "2019-06-01", "--epochs", "1")
+    train_here(folder, "--source", "snapshot", "--start", "2019-06-01", "--epochs", "1")
     return folder
 
 

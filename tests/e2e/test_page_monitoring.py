@@ -154,7 +154,11 @@ def test_live_accuracy_is_shown_once_there_is_enough(page):
 def test_figures_of_machine_and_model_are_shown(page):
     answer_with(page, state([logged(1)], by_status={"200": 1500, "422": 2, "503": 1}))
     trained = datetime.now(UTC) - timedelta(days=3, hours=1)
-    ready = {"status": "ready", "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef", "problem": "The newest model is not as published."}
+    ready = {
+        "status": "ready",
+        "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef",
+        "problem": "The newest model is have changed since its publication.",
+    }
     page.route("**/ready", lambda route: route.fulfill(json=ready))
     open_monitoring(page)
     expect(told(page, "refreshed")).to_have_text("Refreshed at 2026-11-23 20:00:00 UTC.")
