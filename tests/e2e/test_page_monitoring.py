@@ -157,7 +157,7 @@ def test_figures_of_machine_and_model_are_shown(page):
     ready = {
         "status": "ready",
         "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef",
-        "problem": "The newest model is have changed since its publication.",
+        "problem": "The files of the newest model have changed.",
     }
     page.route("**/ready", lambda route: route.fulfill(json=ready))
     open_monitoring(page)

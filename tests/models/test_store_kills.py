@@ -19,6 +19,7 @@ from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read
 
 # Python 3.12 on; what the children do needs none of the threads
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+from storage import locked
 
 
 def start(work: Callable[[], None]) -> int:
@@ -125,7 +126,7 @@ def test_200_kills_during_rollbacks_each_leave_the_old_or_the_new_version_whole(
     killer = Killer()
     for _ in range(KILLS):
         killer.kill(lambda: rollback(tmp_path), lambda: check_whole(tmp_path) == "v1")
-        with store.locked(tmp_path):
+        with locked(tmp_path):
             store._switch_to(tmp_path, tmp_path / "versions" / "v2")
     killer.check()
 

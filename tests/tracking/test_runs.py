@@ -120,7 +120,7 @@ def test_a_kept_run_is_logged_later_noted_in_both_metadata_and_served_as_champio
     assert logged.data.metrics["coverage_80_volatility_calm"] == record.metadata["coverage"]["volatility"]["calm"]["coverage_80"]
     assert [metric.value for metric in client.get_metric_history(run_id, "val_loss")] == [0.75, 0.5]
     assert logged.data.params["data_sha256"] == record.metadata["data_sha256"]
-    assert logged.data.tags["mlflow.source.name"] == "-m", "tracking.runs"
+    assert logged.data.tags["mlflow.source.name"].endswith("tracking/runs.py")
     assert [file.path for file in client.list_artifacts(run_id, "plots")] == ["plots/losses.png"]
     assert len(client.list_artifacts(run_id, "modelFiles")) == 5
     windows, _ = make_windows(read_snapshot("AAPL").prices)
@@ -213,7 +213,7 @@ def test_a_run_that_another_process_is_logging_is_left_to_it(settings, kept):
 
 def test_a_run_is_kept_while_it_is_logged_and_gone_once_it_is(settings, record, monkeypatch, tmp_path):
     place, seen = tmp_path / "mlruns" / "unlogged", []
-    register = runs._register
+    register = runs_module._register
     monkeypatch.setattr(runs_module, "_register", lambda *arguments: (seen.extend(place.iterdir()), register(*arguments)))
     assert log_or_keep(record, settings.MODEL_DIR, settings)
     assert [path.name for path in seen] == [record.version]
@@ -255,11 +255,11 @@ def test_a_run_that_can_be_kept_nowhere_is_logged_all_the_same(settings, record,
 
 def test_the_command_names_the_folder_of_the_model_where_that_is_not_the_one_that_serves(settings, record, caplog, tmp_path, kept):
     other = Path(shutil.copytree(settings.MODEL_DIR, tmp_path / "other models"))
-    command = runs._later_command(kept, other, settings)
+    command = runs_module._later_command(kept, other, settings)
     assert command.endswith(f" --model-dir '{other}'")
     usual = Settings()
     below = PROJECT_DIR / "mlruns" / "unlogged" / "v1"
-    assert runs._later_command(below, usual.MODEL_DIR, usual) == "python -m tracking.runs mlruns/unlogged/v1"
+    assert runs_module._later_command(below, usual.MODEL_DIR, usual) == "python -m tracking.runs mlruns/unlogged/v1"
     before = (settings.MODEL_DIR / "metadata.json").read_bytes()
     run_elsewhere(command)
     assert read_published(other).metadata["mlflow_run_id"] == runs(settings)[0][0]
