@@ -13,13 +13,13 @@ import pytest
 from publishing import is_whole, publish_version, versions
 
 from errors import ModelUnavailableError
-from models import store
+from models import publishing
 from models.publishing import KEPT_VERSIONS, record_run, replace_file, rollback
 from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
+from storage import locked
 
 # Python 3.12 on; what the children do needs none of the threads
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-from storage import locked
 
 
 def start(work: Callable[[], None]) -> int:
@@ -127,7 +127,7 @@ def test_200_kills_during_rollbacks_each_leave_the_old_or_the_new_version_whole(
     for _ in range(KILLS):
         killer.kill(lambda: rollback(tmp_path), lambda: check_whole(tmp_path) == "v1")
         with locked(tmp_path):
-            store._switch_to(tmp_path, tmp_path / "versions" / "v2")
+            publishing._switch_to(tmp_path, tmp_path / "versions" / "v2")
     killer.check()
 
 
