@@ -17,7 +17,7 @@ import numpy as np
 from closes.cache import read_cache
 from closes.download import download_closes
 from closes.files import read_csv
-from closes.series import FIRST_DAY, Closes, Floats, last_final_day, warn_suspicious
+from closes.series import FIRST_DAY, SOURCE_NAMES, Closes, Floats, last_final_day, warn_suspicious
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
 from errors import DataUnavailableError, ForecastError, InvalidClosesError
@@ -103,7 +103,9 @@ def _read_source(name: str, symbol: str, start: str, end: str, settings: Setting
 def _warn_late_start(closes: Closes, start: str) -> None:
     """Log a warning if the closes begin more than LATE_DAYS after the day asked for. FIRST_DAY, the default, asks for all."""
     if start != FIRST_DAY and closes.dates[0] - np.datetime64(start) > np.timedelta64(LATE_DAYS, "D"):
-        log.warning("%s: the %s begins on %s, later than the start asked for, %s.", closes.symbol, closes.source, closes.first_date, start)
+        log.warning(
+            "%s: %s begins on %s, later than the requested start, %s.", closes.symbol, SOURCE_NAMES[closes.source], closes.first_date, start
+        )
 
 
 def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:

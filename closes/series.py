@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
+SOURCE_NAMES = {"yahoo": "Yahoo Finance", "cache": "the cache", "snapshot": "the snapshot", "csv": "the file"}  # in messages
 FIRST_DAY = "2010-01-01"  # downloads start here or earlier, so that the cache can answer for every later start
 MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; arithmetic on prices overflows outside this range
 MAX_RANGE = 1e6  # largest close of a window divided by its smallest
@@ -71,7 +72,7 @@ class Closes:
         keep = (self.dates >= np.datetime64(start)) & (self.dates <= np.datetime64(end))
         if not keep.any():
             raise DataUnavailableError(
-                f"{self.symbol} has no closes from {start} to {end}; the {self.source} has {self.first_date} to {self.last_date}."
+                f"{self.symbol} has no closes from {start} to {end}; {SOURCE_NAMES[self.source]} has {self.first_date} to {self.last_date}."
             )
         return Closes(self.symbol, self.source, self.dates[keep], self.prices[keep])
 

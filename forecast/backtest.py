@@ -1,7 +1,7 @@
 """Backtests: what a model would have forecast on past days."""
 
 import csv
-import os
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from closes.series import Closes, Floats
 from errors import DataUnavailableError
 from forecast.forecaster import Forecaster
 from processData import WINDOW, make_windows
+from storage import write_atomic
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,11 @@ def write_backtest(result: Backtest, path: Path) -> None:
     """Write a backtest as a CSV file."""
     (low_80, high_80), (low_95, high_95) = result.bounds[80], result.bounds[95]
     columns = (result.actual, result.predicted, low_80, high_80, low_95, high_95)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["date", "actual", "predicted", "low_80", "high_80", "low_95", "high_95"])
+    writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns), strict=True))
     try:
-        with temporary.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["date", "actual", "predicted", "low_80", "high_80", "low_95", "high_95"])
-            writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns), strict=True))
-        os.replace(temporary, path)
+        write_atomic(path, table.getvalue().encode(), unlocked=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise DataUnavailableError(f"{path} cannot be written: {error.strerror}.") from None

@@ -8,7 +8,6 @@ the SHA-256 of the two files that it was made from.
 """
 
 import argparse
-import hashlib
 import io
 import logging
 import tempfile
@@ -30,6 +29,7 @@ from models.publishing import replace_file
 from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_published
 from processData import WINDOW
 from settings import Settings
+from storage import sha256_of
 
 if TYPE_CHECKING:
     import keras
@@ -159,7 +159,7 @@ def compile_files(keras_file: bytes, scaler_file: bytes) -> bytes:
         log.debug("not loaded", exc_info=True)
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise CompileError(f"The network or its scaler cannot be loaded: {said[:300]}") from None
-    made_from = {KERAS_FILE: hashlib.sha256(keras_file).hexdigest(), SCALER_FILE: hashlib.sha256(scaler_file).hexdigest()}
+    made_from = {KERAS_FILE: sha256_of(keras_file), SCALER_FILE: sha256_of(scaler_file)}
     compiled = compile_model(model, scaler, made_from)
     difference = _difference(model, scaler, compiled)
     if not difference <= TOLERANCE:

@@ -1,10 +1,8 @@
 """Loads a published model: verifies its files and its metadata, and returns a Forecaster."""
 
-import hashlib
 import logging
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat, ValidationError
 
@@ -12,9 +10,7 @@ from errors import ModelUnavailableError
 from forecast.forecaster import Forecaster
 from forecast.runtime import Network
 from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_previous, read_published
-
-if TYPE_CHECKING:
-    pass
+from storage import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +53,7 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
             f"The published model {published.version} has no compiled form. Make it: python -m models.compiled",
             [f"{ONNX_FILE} is missing"],
         ) from None
-    if hashlib.sha256(compiled).hexdigest() != sums.get(ONNX_FILE):
+    if sha256_of(compiled) != sums.get(ONNX_FILE):
         raise ModelUnavailableError(
             f"The compiled form of model {published.version} is not as published. Recreate it: python -m models.compiled",
             [f"{ONNX_FILE} has another SHA-256 than when it was published"],

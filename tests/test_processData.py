@@ -182,7 +182,7 @@ def test_between_includes_both_ends():
 
 
 def test_between_without_closes_names_the_range_there_is():
-    with pytest.raises(DataUnavailableError, match="X has no closes from 1980-01-01 to 1980-12-31; the csv has 1970-01-01 to 1970-01-10"):
+    with pytest.raises(DataUnavailableError, match="X has no closes from 1980-01-01 to 1980-12-31; the file has 1970-01-01 to 1970-01-10"):
         series([1.0] * 10).between("1980-01-01", "1980-12-31")
 
 
@@ -258,6 +258,12 @@ def test_the_last_final_day_does_not_depend_on_the_servers_clock(monkeypatch, zo
 
     monkeypatch.setattr("closes.series.datetime", Clock)
     assert last_final_day() == last
+
+
+@pytest.mark.parametrize(("start", "warned"), [("1990-01-01", True), ("2010-01-01", False), ("2010-01-08", False)])
+def test_series_that_begins_later_than_requested_is_warned_of(caplog, start, warned):
+    load_closes("MSFT", start, source="snapshot")
+    assert (f"the snapshot begins on 2010-01-04, later than the requested start, {start}" in caplog.text) == warned
 
 
 # Windows

@@ -129,7 +129,7 @@ def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, monk
 
 
 def test_range_without_closes_names_the_one_there_is(yahoo, settings):
-    with pytest.raises(DataUnavailableError, match=f"no closes from 2011-01-01 to 2011-12-31; the yahoo has {FIRST} to {LAST}"):
+    with pytest.raises(DataUnavailableError, match=f"no closes from 2011-01-01 to 2011-12-31; Yahoo Finance has {FIRST} to {LAST}"):
         download(settings, start="2011-01-01", end="2011-12-31")
 
 

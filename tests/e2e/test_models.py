@@ -152,7 +152,7 @@ def test_where_no_whole_model_ever_was_every_call_for_one_says_so(start, model_d
     service = start(MODEL_DIR=str(model_dir))
     refused = requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30)
     assert refused.status_code == 503
-    assert "have changed since its publication" in refused.json()["error"]
+    assert "is not as published" in refused.json()["error"]
     status, _, is_refused = state(service)
     assert (status, is_refused) == (503, 1)
     assert requests.get(f"{service.url}/health", timeout=30).status_code == 200

@@ -78,7 +78,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         assert server.poll() is None, f"the server ended with status {server.returncode}"
         try:
             requests.get(f"{url}/health", timeout=5).raise_for_status()
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
         else:
             return
