@@ -37,8 +37,6 @@ STATUSES: dict[type[Exception], int] = {
     ParseException: 400,
 }
 
-ggevent.StreamServer = Server  # GeventWorker.run creates one and has no option for its class
-
 
 class Direct(Protocol):
     """The direct path of an application."""
@@ -106,6 +104,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Serve until the worker is stopped."""
+        ggevent.StreamServer = Server  # GeventWorker.run creates one and has no option for its class; this process alone
         Server.slot = self.slot
         Server.slots.accepted(self.slot)
         super().run()

@@ -203,3 +203,16 @@ def test_a_client_that_is_gone_does_no_harm(exchange):
     gone.client.sendall(REQUEST + b"1111")
     gone.client.close()
     gone.done.get(timeout=10)
+
+
+UNCHANGED = """
+import server.worker
+from gevent.server import StreamServer
+from gunicorn.workers import ggevent
+print(ggevent.StreamServer is StreamServer)
+"""
+
+
+def test_import_leaves_the_server_of_gunicorns_own_worker_unchanged():
+    done = subprocess.run([sys.executable, "-c", UNCHANGED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
