@@ -1,4 +1,4 @@
-"""Measures what each part of the custom worker gains: the service without it, beside the whole service, in one run.
+"""Measures what each part of the custom worker gains: the service with and without it, in one run.
 
     python benchmarks/benchWorker.py        about 4 minutes; prints the table of docs/direct-path.md
 
@@ -82,7 +82,7 @@ def main() -> None:
                     process.wait(30)
                 rates[name].append(row)
                 print(f"round {number + 1} of {ROUNDS}: {name}: {', '.join(f'{rate:,.0f}' for rate in row)}", file=sys.stderr)
-    heads = [f"{connections} kept alive" for connections in CONNECTIONS] + ["32, a new one a request", "8, GET /ready"]
+    heads = [f"{connections} kept alive" for connections in CONNECTIONS] + ["32, a new one per request", "8, GET /ready"]
     print(f"| requests/s | {' | '.join(heads)} |\n| --- |{' ---: |' * len(heads)}")
     for name, rows in rates.items():
         print(f"| {name} | {' | '.join(f'{statistics.median(column):,.0f}' for column in zip(*rows, strict=True))} |")

@@ -39,7 +39,7 @@ def test_monitor_is_valid_before_the_first_request(client):
 
 
 def test_monitor_tells_live_accuracy_and_drift_across_the_cut(settings):
-    client = create_app(settings.model_copy(update={"REQUEST_LOG_MAX_BYTES": 4000})).test_client()
+    client = create_app(settings.model_copy(update={"REQUEST_LOG_MAX_BYTES": 6000})).test_client()
     prices = read_snapshot("MSFT").prices
     for end in range(60, 100):
         for _ in range(2):
