@@ -229,3 +229,17 @@ def test_what_is_wrong_is_said_in_plain_words(monkeypatch, name, value, said):
         Settings.from_environment()
     assert "Value error" not in str(caught.value)
     assert "pattern" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("sqlite:///mlruns/own.db", f"sqlite:///{PROJECT_DIR}/mlruns/own.db"),
+        ("sqlite:////tmp/own.db", "sqlite:////tmp/own.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_relative_sqlite_file_is_in_the_projects_folder(given, expected, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert expected == Settings.from_environment().MLFLOW_TRACKING_URI
