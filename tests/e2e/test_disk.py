@@ -86,7 +86,7 @@ def test_a_full_disk_costs_lines_and_no_answers_and_logging_resumes_by_itself(st
     for _ in range(40):  # the rest of the last block is still free
         predict(service)
     assert lost(service) > 0
-    assert re.search(r"Requests are not logged to \S+: (No space left on device|only half a line was taken)\.", service.said())
+    assert re.search(r"Requests are not logged to \S+: (No space left on device|only half a line was written)\.", service.said())
     ballast.unlink()
     was_lost = lost(service)
     for _ in range(10):
