@@ -128,7 +128,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self.connections.add(connection)
             try:
                 if direct is None or self._answer_usual(connection, addr[0] if addr else "", direct):
-                    super().handle(listener, connection, addr)
+                    super().handle(connection, connection, addr)  # gunicorn asks for the address; a stopping worker's listener is closed
             finally:
                 self.connections.discard(connection)
 

@@ -147,16 +147,23 @@ def test_an_end_under_load_answers_every_request_that_was_accepted(start, number
     assert not answers(f"{service.url}/health")
 
 
-def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
-    """New connections in a burst, and a shutdown in the middle: every accepted connection gets an answer."""
+BODY = json.dumps({"predict": CLOSES.tolist()}).encode()
+PREDICT = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+MONITOR = b"GET /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("request_", [PREDICT % (len(BODY), BODY), MONITOR], ids=["direct path", "Flask"])
+def test_connections_that_wait_at_a_shutdown_are_served(start, request_):
+    """The worker finds the signal and 400 connections at once: it answers them all before it ends."""
     service = start(WEB_CONCURRENCY="1")
-    body = json.dumps({"predict": CLOSES.tolist()}).encode()
-    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+    (worker,) = workers(service)
+    worker.suspend()
     connections = []
     for _ in range(400):
         connections.append(socket.create_connection(("127.0.0.1", service.port), timeout=30))
-        connections[-1].sendall(request % (len(body), body))
-    service.process.send_signal(signal.SIGTERM)
+        connections[-1].sendall(request_)
+    worker.terminate()
+    worker.resume()
 
     def receive(connection):
         with connection:
@@ -168,7 +175,7 @@ def test_connections_that_wait_for_their_turn_at_the_end_are_served_too(start):
     with ThreadPoolExecutor(16) as pool:
         received = list(pool.map(receive, connections))
     assert sum(one.startswith(b"HTTP/1.1 200") for one in received) == 400
-    assert service.process.wait(30) == 0
+    assert service.stop() == 0
 
 
 def test_new_connections_are_served_to_the_end(start):

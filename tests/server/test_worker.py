@@ -42,9 +42,12 @@ class Exchange:
         self.client = GeventSocket(ours.family, ours.type, ours.proto, fileno=ours.detach())
         self.client.settimeout(10)
         served = GeventSocket(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach())
-        self.done = gevent.spawn(self.worker.handle, None, served, None)
+        listener = socket.socket()
+        listener.close()  # as in a worker that is stopping
+        self.done = gevent.spawn(self.worker.handle, listener, served, None)
 
     def _gunicorn(self, listener, connection, addr):
+        listener.getsockname()  # gunicorn does, before it reads
         self.to_gunicorn = b""
         try:
             while received := connection.recv(100_000):
