@@ -161,7 +161,7 @@ def backtest() -> Response:
     """
     service = _service()
     forecaster = service.models.current()
-    version, sums = forecaster.version, forecaster.metadata["files"]
+    version, sums = forecaster.version, forecaster.metadata.files
     try:
         content = (service.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:

@@ -16,7 +16,7 @@ import cli
 from closes.files import read_csv
 from closes.series import warn_suspicious
 from forecast.backtest import backtest, write_backtest
-from forecast.scores import metrics
+from forecast.scores import score
 from models.loading import load_forecaster
 from settings import Settings
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     warn_suspicious(closes)
     result = backtest(forecaster, closes, options.first, options.last)
     write_backtest(result, options.out)
-    values = metrics(result)
+    values = score(result)
     print(json.dumps({name: value if np.isfinite(value) else None for name, value in values.items()}, indent=2))
 
 

@@ -8,14 +8,12 @@ but not published.
 """
 
 import argparse
-import hashlib
-import io
 import logging
 import platform
-import secrets
 import shlex
 import sys
 import tempfile
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,85 +22,52 @@ from typing import Any
 import numpy as np
 
 import cli
-from closes.series import Closes, Floats
+from closes.series import Closes
 from closes.symbols import symbol_of
-from errors import InvalidClosesError
 from forecast.backtest import Backtest, backtest, write_backtest
-from forecast.forecaster import Forecaster
-from forecast.intervals import calibrate, window_volatility
-from forecast.network import Fitted, fit
-from forecast.runtime import Network
-from forecast.scores import coverage_by, coverage_by_horizon, metrics, summary
-from forecast.split import Split, split_in_time, walk_forward_splits
+from forecast.metadata import Metadata, Rule
+from forecast.network import FitOptions
+from forecast.scores import coverage_by, coverage_by_horizon, score, summary
+from forecast.split import Dataset, split_in_time, walk_forward_splits
 from models.gate import NotPromotedError, judge
 from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
-from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, current_version
-from processData import WINDOW, load_closes, make_windows, relative_to_last
+from models.store import BACKTEST_FILE, METADATA_FILE, current_version
+from models.training import train
+from processData import WINDOW, Source, load_closes
 from settings import Settings
 from storage import write_json
 from tracking.kept import RunRecord
 
 log = logging.getLogger(__name__)
-RETURN_QUANTILES = np.linspace(0, 1, 101)
 EXIT_NOT_PROMOTED = 3
 
 
-def train(closes: Closes, split: Split, folder: Path, options: argparse.Namespace, progress: bool = True) -> tuple[Forecaster, Fitted]:
-    """Fit, compile and calibrate on the parts of `split` before its test. Write the files to `folder`.
+@dataclass(frozen=True)
+class TrainOptions:
+    """The command's options.
 
-    Args:
-        closes: the whole series.
-        split: where the parts begin.
-        folder: an empty folder for my_model.keras, scaler.pkl and my_model.onnx.
-        options: epochs, batch_size and seed.
-        progress: whether to log one line per epoch.
-
-    Returns:
-        The forecaster, its metadata as far as it is known here, and what the fit gave.
+    Attributes:
+        symbol, start, end, source, csv: the closes, see load_closes.
+        fit: how to fit the network.
+        model_dir: folder of the published model.
+        promote: when to publish.
+        rollback: only put the previous version back.
+        walk_forward: only judge on this many test blocks; None: train and publish.
     """
-    import joblib
 
-    from models.compiled import compile_files
-
-    fitted = fit(closes.prices[: split.test + WINDOW], Split(split.calibration, split.test, split.test), options.epochs,
-                 options.batch_size, options.seed, progress)  # fmt: skip
-    fitted.model.save(folder / KERAS_FILE)
-    joblib.dump(fitted.scaler, scaler_file := io.BytesIO())
-    compiled = compile_files((folder / KERAS_FILE).read_bytes(), scaler_file.getvalue())
-    (folder / SCALER_FILE).write_bytes(scaler_file.getvalue())
-    (folder / ONNX_FILE).write_bytes(compiled)
-    network = Network(compiled)
-    seen = make_windows(closes.prices[: split.calibration + WINDOW])[0]
-    before_test = closes.prices[: split.test + WINDOW]
-    held_out, came_true = make_windows(before_test[split.calibration :])
-    long_run = float(np.median(window_volatility(seen)))
-    calibration = calibrate(held_out, network.path(held_out)[:, 0], came_true[:, 0], before_test, long_run)
-    metadata = {
-        "model_version": f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
-        "fitted_until": str(closes.dates[split.calibration + WINDOW - 1]),
-        "tested_from": str(closes.dates[split.test + WINDOW]),
-        "calibration": calibration.as_dict(),
-        "training": describe_training(seen, closes.prices[: split.calibration + WINDOW]),
-    }
-    return Forecaster(network, metadata), fitted
+    symbol: str
+    start: str
+    end: str | None
+    source: Source
+    csv: Path | None
+    fit: FitOptions
+    model_dir: Path
+    promote: Rule
+    rollback: bool
+    walk_forward: int | None
 
 
-def describe_training(windows: Floats, prices: Floats) -> dict[str, Any]:
-    """Describe the days that the network was fitted on: ranges for warnings, returns for drift.
-
-    Args:
-        windows: (n, 60) float64, those that the network was fitted on.
-        prices: (n_days,) float64, the closes in them and the targets.
-    """
-    relative, volatility = relative_to_last(windows), window_volatility(windows)
-    return {
-        "relative_close_range": [float(relative.min()), float(relative.max())],
-        "volatility_range": [float(volatility.min()), float(volatility.max())],
-        "daily_return_quantiles": np.quantile(np.diff(np.log(prices)), RETURN_QUANTILES).tolist(),
-    }
-
-
-def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Settings) -> None:
+def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings) -> None:
     """Train on closes, evaluate, judge, log and publish.
 
     Raises:
@@ -114,30 +79,32 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
     from tracking.runs import log_or_keep
 
     split = split_in_time(len(closes))
-    check_movement(closes, split)
+    data = Dataset(closes, split)
+    data.check_movement()
     log.info("Fit on %d windows of %d closes, calibrate on %d, test on %d.",
              split.calibration, WINDOW, split.test - split.calibration, split.n - split.test)  # fmt: skip
     check_tracking(settings)
     with staging_folder(options.model_dir) as folder:
-        forecaster, fitted = train(closes, split, folder, options)
-        result = backtest(forecaster, closes, first=forecaster.metadata["tested_from"])
+        forecaster, fitted = train(data, options.fit, folder)
+        first = str(data.tested_from)
+        result = backtest(forecaster, closes, first=first)
         write_backtest(result, folder / BACKTEST_FILE)
-        values = metrics(result)
-        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(values))
+        scores = score(result)
+        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(scores))
         cli.interruption.check()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
-        metadata = forecaster.metadata | describe_run(closes, options) | {
-            "metrics": {name: value if np.isfinite(value) else None for name, value in values.items()},
-            "coverage": coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, forecaster.metadata["tested_from"])},
-            "promotion": verdict.as_dict(),
-        }  # fmt: skip
-        write_json(folder / METADATA_FILE, metadata)
+        metadata = Metadata.model_validate(dict(forecaster.metadata) | describe_run(closes, options.fit) | {
+            "metrics": {name: value if np.isfinite(value) else None for name, value in scores.items()},
+            "coverage": coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, first)},
+            "promotion": verdict,
+        })  # fmt: skip
+        write_json(folder / METADATA_FILE, metadata.as_dict())
         title = f"{closes.symbol}: unseen closes and their forecasts"
         record = RunRecord(metadata, fitted.losses, plots_of(result, fitted.losses, title), folder, example=result.windows[-1:])
         log.info("Logging to MLflow at %s ...", settings.mlflow_shown)
-        metadata["mlflow_run_id"] = log_or_keep(record, options.model_dir, settings)
-        log.info("MLflow run: %s. Repeat it: %s", metadata["mlflow_run_id"] or "none yet", repeat_command(closes, options))
+        run_id = log_or_keep(record, options.model_dir, settings)
+        log.info("MLflow run: %s. Repeat it: %s", run_id or "none yet", repeat_command(closes, options))
         log.info("%s", verdict.reason)
         if options.promote == "never":
             log.info("Not published (--promote never).")
@@ -145,11 +112,12 @@ def train_and_publish(closes: Closes, options: argparse.Namespace, settings: Set
         if not verdict.publish:
             raise NotPromotedError(f"Not published. {verdict.reason}")
         try:
-            publish(options.model_dir, metadata, folder, after=... if options.promote == "always" else published_before)
+            content = metadata.changed(mlflow_run_id=run_id).as_dict()
+            publish(options.model_dir, content, folder, after=... if options.promote == "always" else published_before)
         except PublishedMeanwhileError as error:
             raise NotPromotedError(f"Not published. {error} It was not compared with this one. Train again.") from None
-    log.info("Published %s to %s.", metadata["model_version"], options.model_dir)
-    if metadata["mlflow_run_id"] and options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
+    log.info("Published %s to %s.", metadata.model_version, options.model_dir)
+    if run_id and options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
         point_champion(options.model_dir, settings)
 
 
@@ -165,34 +133,17 @@ def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> di
         return {}
 
 
-def check_movement(closes: Closes, split: Split) -> None:
-    """Check that each part has closes that move.
-
-    Raises:
-        InvalidClosesError: on more than half of the days of a part the close does not change.
-    """
-    moved = np.diff(closes.prices) != 0
-    parts = {"fit": (0, split.calibration), "calibrate": (split.calibration, split.test), "test": (split.test, split.n)}
-    for name, (start, end) in parts.items():
-        if moved[start + WINDOW - 1 : end + WINDOW - 1].mean() < 0.5:
-            first, last = closes.dates[start + WINDOW], closes.dates[end + WINDOW - 1]
-            raise InvalidClosesError(
-                f"On more than half of the days to {name} on, {first} to {last}, the close is equal to the one before: "
-                "there is nothing to learn from, and the intervals would promise too much."
-            )
-
-
-def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
+def describe_run(closes: Closes, options: FitOptions) -> dict[str, Any]:
     """Describe a run: its data, its options and the versions of its libraries."""
     names = ("tensorflow", "keras", "numpy", "scikit-learn", "onnx", "onnxruntime", "mlflow")
     return {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": datetime.now(UTC),
         "symbol": closes.symbol,
         "source": closes.source,
         "first_date": closes.first_date,
         "last_date": closes.last_date,
         "n_closes": len(closes),
-        "data_sha256": fingerprint(closes),
+        "data_sha256": closes.fingerprint,
         "seed": options.seed,
         "epochs": options.epochs,
         "batch_size": options.batch_size,
@@ -200,36 +151,30 @@ def describe_run(closes: Closes, options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def fingerprint(closes: Closes) -> str:
-    """Return the SHA-256 of dates and closes. It is equal for the same data in different files."""
-    digest = hashlib.sha256(closes.dates.astype("datetime64[D]").astype(np.int64).tobytes())
-    digest.update(np.ascontiguousarray(closes.prices, np.float64).tobytes())
-    return digest.hexdigest()
-
-
-def repeat_command(closes: Closes, options: argparse.Namespace) -> str:
+def repeat_command(closes: Closes, options: TrainOptions) -> str:
     """Return the command that repeats a run. Yahoo Finance may have adjusted its closes since; data_sha256 shows that."""
     source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
     return (
         f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
-        f"--epochs {options.epochs} --batch-size {options.batch_size} --seed {options.seed} "
+        f"--epochs {options.fit.epochs} --batch-size {options.fit.batch_size} --seed {options.fit.seed} "
         f"--model-dir {shlex.quote(str(options.model_dir))}"
     )
 
 
-def walk_forward(closes: Closes, options: argparse.Namespace) -> None:
+def walk_forward(closes: Closes, folds: int, options: FitOptions) -> None:
     """Train again before each of several successive test blocks and print the results. Publishes nothing."""
     log.info("%-10s  %-10s  %5s  %10s  %8s  %8s", "from", "to", "days", "RMSE ratio", "held 80%", "held 95%")
-    for split in walk_forward_splits(len(closes), options.walk_forward):
+    for split in walk_forward_splits(len(closes), folds):
+        data = Dataset(closes, split)
         with tempfile.TemporaryDirectory() as folder:
-            forecaster, _ = train(closes, split, Path(folder), options, progress=False)
-        last = str(closes.dates[split.n + WINDOW - 1])
-        values = metrics(backtest(forecaster, closes, first=forecaster.metadata["tested_from"], last=last))
-        log.info("%-10s  %-10s  %5d  %10.4f  %8.1f  %8.1f", forecaster.metadata["tested_from"], last, values["n_days"],
-                 values["rmse_ratio"], 100 * values["coverage_80"], 100 * values["coverage_95"])  # fmt: skip
+            forecaster, _ = train(data, options, Path(folder), progress=False)
+        first, last = str(data.tested_from), str(data.tested_to)
+        scores = score(backtest(forecaster, closes, first=first, last=last))
+        log.info("%-10s  %-10s  %5d  %10.4f  %8.1f  %8.1f", first, last, scores["n_days"],
+                 scores["rmse_ratio"], 100 * scores["coverage_80"], 100 * scores["coverage_95"])  # fmt: skip
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOptions:
     """Parse the command's options."""
     parser = argparse.ArgumentParser(
         description="Train on a symbol's closes, evaluate, log to MLflow and publish. "
@@ -245,9 +190,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
     )
     parser.add_argument("--csv", type=Path, help="file with a header and the columns date, close")
-    parser.add_argument("--epochs", type=cli.positive_int, default=15, help="passes over the data (default: %(default)s)")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=32, help="windows in a step (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of all random numbers (default: %(default)s)")
+    usual = FitOptions()
+    parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, help="passes over the data (default: %(default)s)")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, help="windows in a step (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=usual.seed, help="of all random numbers (default: %(default)s)")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     parser.add_argument(
         "--promote",
@@ -257,19 +203,29 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
     parser.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
-    options = parser.parse_args(arguments)
-    if (options.source == "csv") != (options.csv is not None) and options.source != "auto":
+    given = parser.parse_args(arguments)
+    if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
         parser.error("--source csv and --csv PATH go together")
-    if not 0 <= options.seed < 2**32:
+    if not 0 <= given.seed < 2**32:
         parser.error("--seed must be 0 to 4294967295")
-    return options
+    return TrainOptions(
+        symbol=given.symbol or (symbol_of(given.csv) if given.csv else "MSFT"),
+        start=given.start,
+        end=given.end,
+        source=given.source,
+        csv=given.csv,
+        fit=FitOptions(given.epochs, given.batch_size, given.seed),
+        model_dir=given.model_dir or settings.MODEL_DIR,
+        promote=given.promote,
+        rollback=given.rollback,
+        walk_forward=given.walk_forward,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train and publish, walk forward, or roll back."""
-    options = parse(arguments)
     settings = Settings.from_environment()
-    options.model_dir = options.model_dir or settings.MODEL_DIR
+    options = parse(settings, arguments)
     if options.rollback:
         back = rollback(options.model_dir)
         log.info("Version %s serves again.", back.version)
@@ -278,10 +234,9 @@ def main(arguments: list[str] | None = None) -> None:
 
             point_champion(options.model_dir, settings)
         return
-    symbol = options.symbol or (symbol_of(options.csv) if options.csv else "MSFT")
-    closes = load_closes(symbol, options.start, options.end, options.source, options.csv, settings)
+    closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings)
     if options.walk_forward:
-        walk_forward(closes, options)
+        walk_forward(closes, options.walk_forward, options.fit)
         return
     try:
         train_and_publish(closes, options, settings)

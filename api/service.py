@@ -20,7 +20,7 @@ from errors import ModelUnavailableError
 from models.holder import ModelHolder
 from monitoring.accesslog import AccessLog, RequestInfo
 from monitoring.accuracy import LiveAccuracy
-from monitoring.drift import drift
+from monitoring.drift import detect_drift
 from monitoring.gauge import Gauge
 from monitoring.metrics import Metrics
 from monitoring.overlap import window_keys
@@ -160,10 +160,10 @@ class ForecastService:
             finally:
                 self._live_lock.release()
         try:
-            trained = self.models.current().metadata["training"]["daily_return_quantiles"]
-        except (ModelUnavailableError, KeyError):
+            trained = self.models.current().metadata.training.daily_return_quantiles
+        except ModelUnavailableError:
             trained = None
-        return self._live.accuracy, drift(self._live.returns, trained)
+        return self._live.accuracy, detect_drift(self._live.returns, trained)
 
 
 def open_request_log(settings: Settings) -> RequestLog:

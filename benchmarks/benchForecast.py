@@ -38,9 +38,10 @@ from closes.series import Closes, Floats
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import Backtest, backtest
 from forecast.intervals import LEVELS
-from forecast.scores import coverage, coverage_by, coverage_by_horizon, metrics, winkler
-from forecast.split import split_in_time
-from modelTrain import train
+from forecast.network import FitOptions
+from forecast.scores import coverage, coverage_by, coverage_by_horizon, score, winkler
+from forecast.split import Dataset, split_in_time
+from models.training import train
 
 TARGET = Path(__file__).with_name("forecast.md")
 REFIT_DAYS = 20  # trading days between two fits of GARCH
@@ -71,15 +72,16 @@ def garch_bounds(closes: Closes, result: Backtest) -> dict[int, tuple[Floats, Fl
     return {level: (last * np.exp((mean - half) / 100), last * np.exp((mean + half) / 100)) for level, half in halves.items()}
 
 
-def judge_stock(symbol: str, options: argparse.Namespace) -> dict[str, Any]:
+def judge_stock(symbol: str, options: FitOptions) -> dict[str, Any]:
     """The figures of one stock that the tables need."""
     started = time.monotonic()
     closes = read_snapshot(symbol)
     with tempfile.TemporaryDirectory() as folder:
-        forecaster, _ = train(closes, split_in_time(len(closes)), Path(folder), options, progress=False)
-    first = forecaster.metadata["tested_from"]
+        data = Dataset(closes, split_in_time(len(closes)))
+        forecaster, _ = train(data, options, Path(folder), progress=False)
+    first = str(data.tested_from)
     result = backtest(forecaster, closes, first=first)
-    values = metrics(result)
+    values = score(result)
     garch = garch_bounds(closes, result)
     for level, (low, high) in garch.items():
         values[f"garch_coverage_{level}"] = coverage(result.actual, low, high)
@@ -143,7 +145,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     started = time.monotonic()
-    results = Parallel(n_jobs=os.cpu_count())(delayed(judge_stock)(symbol, options) for symbol in options.symbols)
+    how = FitOptions(options.epochs, seed=options.seed)
+    results = Parallel(n_jobs=os.cpu_count())(delayed(judge_stock)(symbol, how) for symbol in options.symbols)
     minutes = (time.monotonic() - started) / 60
     libraries = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "onnxruntime", "arch"))
     text = (

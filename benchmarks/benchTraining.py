@@ -32,7 +32,6 @@ def epoch_seconds(way: str, epochs: int) -> list[float]:
     from closes.snapshot import read_snapshot
     from forecast import lstm, network
     from forecast.split import Split, split_in_time
-    from processData import WINDOW
 
     if way == PLAIN:
         lstm.BlockLSTM = keras.layers.LSTM  # type: ignore[misc]
@@ -45,7 +44,7 @@ def epoch_seconds(way: str, epochs: int) -> list[float]:
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter()))
     network._progress = lambda epochs: clock
     part = Split(split.calibration, split.test, split.test)
-    network.fit(closes.prices[: split.test + WINDOW], part, epochs, batch_size=32, seed=0)
+    network.fit(closes.prices, part, network.FitOptions(epochs))
     return [end - start for start, end in itertools.pairwise(marks)]
 
 

@@ -3,6 +3,7 @@
 Code that holds a `Closes` can rely on it: the days are in order and unique, the prices are finite and positive.
 """
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,6 +63,13 @@ class Closes:
     def last_date(self) -> str:
         """The date of the last close, ISO 8601."""
         return str(self.dates[-1])
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of dates and closes. It is equal for the same data from different sources."""
+        digest = hashlib.sha256(self.dates.astype("datetime64[D]").astype(np.int64).tobytes())
+        digest.update(np.ascontiguousarray(self.prices, np.float64).tobytes())
+        return digest.hexdigest()
 
     def between(self, start: str, end: str) -> "Closes":
         """Return the closes from `start` to `end`, both included (ISO dates).

@@ -89,7 +89,7 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
         actual=targets[keep, 0],
         predicted=forecast.prices[:, 0],
         bounds={level: (low[:, 0], high[:, 0]) for level, (low, high) in forecast.bounds.items()},
-        constant=forecaster.calibration.constant,
+        constant=forecaster.metadata.calibration.constant,
     )
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, FiniteFloat
 
 from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, split_warnings
 from closes.warnings import UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, SeriesWarning
 from errors import InvalidClosesError
-from forecast.intervals import Calibration, bounds, window_volatility
+from forecast.intervals import bounds, window_volatility
+from forecast.metadata import FitMetadata
 from forecast.runtime import Network
 from processData import WINDOW
 
@@ -50,34 +50,18 @@ class Forecast:
         ]
 
 
-class _Training(BaseModel):
-    """The ranges that closes and volatility had in training, from metadata.json."""
-
-    relative_close_range: tuple[FiniteFloat, FiniteFloat]
-    volatility_range: tuple[FiniteFloat, FiniteFloat]
-
-
 class Forecaster:
     """A model in memory.
 
     Attributes:
-        metadata: the content of metadata.json.
+        metadata: what forecasts depend on.
         version: the model's version.
-        calibration: of its intervals.
     """
 
-    def __init__(self, network: Network, metadata: dict[str, Any]) -> None:
-        """Combine a network with its metadata.
-
-        Raises:
-            KeyError, TypeError, ValueError: the metadata lacks something or has a wrong value.
-        """
-        self.metadata = metadata
-        self.version = str(metadata["model_version"])
-        self.calibration = Calibration.from_dict(metadata["calibration"])
+    def __init__(self, network: Network, metadata: FitMetadata) -> None:
+        """Combine a network with what belongs to it."""
+        self.metadata, self.version = metadata, metadata.model_version
         self._network = network
-        training = _Training.model_validate(metadata["training"])
-        self._range, self._volatility_range = training.relative_close_range, training.volatility_range
 
     def forecast(self, windows: Floats, horizon: int = 1) -> Forecast:
         """Forecast `horizon` closes after each window.
@@ -93,11 +77,11 @@ class Forecaster:
         last_closes, volatility = windows[:, -1], window_volatility(windows)
         prices = self._network.path(windows, horizon)
         warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
-        return Forecast(last_closes, prices, bounds(volatility, prices, self.calibration), warnings)
+        return Forecast(last_closes, prices, bounds(volatility, prices, self.metadata.calibration), warnings)
 
     def _warnings(self, windows: Floats, low: Floats, high: Floats, volatility: Floats) -> list[list[SeriesWarning]]:
         """Return the warnings of each window; `low` and `high` (n,) are its extremes divided by its last close."""
-        (low_limit, high_limit), (calm, wild) = self._range, self._volatility_range
+        (low_limit, high_limit), (calm, wild) = self.metadata.training.relative_close_range, self.metadata.training.volatility_range
         is_unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
         may_have_split = low < (1 - SPLIT_JUMP) * high
         warnings: list[list[SeriesWarning]] = [[] for _ in windows]

@@ -8,10 +8,10 @@ Source: Papadopoulos et al. (2002), Inductive confidence machines for regression
 predictive inference for regression, section 5.2 (locally weighted).
 """
 
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
 
 from closes.series import Floats
 from processData import WINDOW, make_windows
@@ -26,54 +26,35 @@ MIN_VOLATILITY = 1e-9  # of a flat window
 SMOOTHED_STEPS = 2  # neighbours on either side that a quantile is averaged with
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What turns a volatility into an interval.
+Quantiles = Annotated[list[Annotated[FiniteFloat, Field(ge=0)]], Field(min_length=MAX_HORIZON, max_length=MAX_HORIZON)]
+
+
+class Calibration(BaseModel):
+    """What turns a volatility into an interval, as in metadata.json.
 
     Attributes:
         long_run_volatility: median volatility of the training windows, see window_volatility.
-        quantiles: for each level in percent, (MAX_HORIZON,) float64: half the width of the interval of each step, as a log return, in units
-            of the volatility.
+        quantiles: for each level in percent half the width of the interval of each of MAX_HORIZON steps, as a log return, in units of the
+            volatility.
         constant: for each level in percent, half the width, as a log return, of a band around the last close that has the same width on all
             days; for comparison.
         n_scores: number of scores that the quantiles come from.
-
-    Raises:
-        ValueError: a value cannot be used; the message names it.
     """
 
-    long_run_volatility: float
-    quantiles: dict[int, Floats]
-    constant: dict[int, float]
+    model_config = ConfigDict(frozen=True)
+
+    long_run_volatility: Annotated[FiniteFloat, Field(ge=0)]
+    quantiles: dict[int, Quantiles]
+    constant: dict[int, FiniteFloat]
     n_scores: int
 
-    def __post_init__(self) -> None:
-        for level, quantiles in self.quantiles.items():
-            if quantiles.shape != (MAX_HORIZON,):
-                raise ValueError(f"calibration.quantiles.{level} must have {MAX_HORIZON} numbers; it has the shape {quantiles.shape}")
-            if not (np.isfinite(quantiles).all() and (quantiles >= 0).all()):
-                raise ValueError(f"calibration.quantiles.{level} must be finite and not negative")
-        if not (np.isfinite(self.long_run_volatility) and self.long_run_volatility >= 0):
-            raise ValueError("calibration.long_run_volatility must be finite and not negative")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the form in metadata.json."""
-        quantiles = {str(level): values.tolist() for level, values in self.quantiles.items()}
-        constant = {str(level): value for level, value in self.constant.items()}
-        return {
-            "long_run_volatility": self.long_run_volatility, "quantiles": quantiles, "constant": constant, "n_scores": self.n_scores,
-        }  # fmt: skip
-
+    @field_validator("quantiles", "constant")
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Self:
-        """Return the calibration of a dictionary from `as_dict`.
-
-        Raises:
-            KeyError, TypeError, ValueError: something is missing or wrong.
-        """
-        quantiles = {level: np.array(content["quantiles"][str(level)], np.float64) for level in LEVELS}
-        constant = {level: float(content["constant"][str(level)]) for level in LEVELS}
-        return cls(content["long_run_volatility"], quantiles, constant, content["n_scores"])
+    def _has_levels(cls, values: dict[int, Any]) -> dict[int, Any]:
+        """Check that there is a value for each level."""
+        if set(values) != set(LEVELS):
+            raise ValueError(f"must have the levels {LEVELS}")
+        return values
 
 
 def _weights(decay: float) -> Floats:
@@ -133,7 +114,7 @@ def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Float
     growth = _growth(history, long_run_volatility)
     return Calibration(
         long_run_volatility=long_run_volatility,
-        quantiles={level: _quantile(scores, level) * growth[level] for level in LEVELS},
+        quantiles={level: (_quantile(scores, level) * growth[level]).tolist() for level in LEVELS},
         constant={level: float(_quantile(moves, level)) for level in LEVELS},
         n_scores=len(scores),
     )
@@ -178,6 +159,6 @@ def bounds(volatility: Floats, predicted: Floats, calibration: Calibration) -> d
     horizon = predicted.shape[1]
     result = {}
     for level, quantiles in calibration.quantiles.items():
-        factor = np.exp(unit * quantiles[:horizon])
+        factor = np.exp(unit * np.array(quantiles[:horizon]))
         result[level] = (predicted / factor, predicted * factor)
     return result

@@ -43,6 +43,21 @@ class BackendError(ForecastError):
 
 
 @dataclass(frozen=True)
+class FitOptions:
+    """How to fit a network.
+
+    Attributes:
+        epochs: passes over the windows.
+        batch_size: windows in a step.
+        seed: of all random numbers; the same seed, closes and machine give the same network.
+    """
+
+    epochs: int = 15
+    batch_size: int = 32
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Fitted:
     """A network, its scaler (one feature, the relative close) and its losses after each epoch by name."""
 
@@ -112,15 +127,13 @@ def build_network(
     return model
 
 
-def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, progress: bool = True) -> Fitted:
+def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True) -> Fitted:
     """Fit scaler and network on the first part. The loss on the calibration part is reported, not used.
 
     Args:
-        prices: (n_days,) float64 closes, oldest first.
+        prices: (n_days,) float64 closes, oldest first; those of the test are not used and may be missing.
         split: where the parts begin, in windows.
-        epochs: passes over the first part.
-        batch_size: windows in a step.
-        seed: of all random numbers; the same seed, closes and machine give the same network.
+        options: how to fit.
         progress: whether to log one line per epoch.
 
     The fit uses BlockLSTM layers, which take less than half the time; the returned network has Keras' own layers with the learned weights.
@@ -137,24 +150,24 @@ def fit(prices: Floats, split: Split, epochs: int, batch_size: int, seed: int, p
 
     from forecast.lstm import BlockLSTM
 
-    keras.utils.set_random_seed(seed)
-    windows, targets = make_windows(prices)
+    keras.utils.set_random_seed(options.seed)
+    windows, targets = make_windows(prices[: split.test + WINDOW])
     relative, next_relative = relative_to_last(windows), targets / windows[:, -1:]
     fitted, watched = slice(0, split.calibration), slice(split.calibration, split.test)
     scaler = fit_scaler(relative[fitted])
     inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
     outputs = scaler.transform(next_relative).astype(np.float32)
     spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
-    learner = build_network(scaler, spread, BlockLSTM, steps_at_once=math.ceil(split.calibration / batch_size))
+    learner = build_network(scaler, spread, BlockLSTM, steps_at_once=math.ceil(split.calibration / options.batch_size))
     history = learner.fit(
         inputs[fitted],
         outputs[fitted],
         validation_data=(inputs[watched], outputs[watched]),
-        epochs=epochs,
-        batch_size=batch_size,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
         validation_batch_size=split.test - split.calibration,
         verbose=0,
-        callbacks=[_progress(epochs)] if progress else [],
+        callbacks=[_progress(options.epochs)] if progress else [],
     )
     model = build_network(scaler, spread)
     model.set_weights(learner.get_weights())

@@ -18,8 +18,8 @@ REPORTED_HORIZONS = (1, 5, 10, 20)
 CONFIDENCE = 0.95  # of the interval of directional accuracy
 
 
-def metrics(result: Backtest) -> dict[str, float]:
-    """Compute the metrics of a backtest; those of persistence have the prefix `naive_`, those of the drift baseline `drift_`.
+def score(result: Backtest) -> dict[str, float]:
+    """Compute the scores of a backtest; those of persistence have the prefix `naive_`, those of the drift baseline `drift_`.
 
     Returns:
         mse, rmse, mae (currency), mape (fraction), r2, each also as naive_... and drift_...; rmse_ratio (model over persistence: below 1 is

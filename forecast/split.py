@@ -2,9 +2,11 @@
 
 import itertools
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
+from closes.series import Closes, Floats
 from errors import InvalidClosesError
 from processData import WINDOW
 
@@ -20,6 +22,70 @@ class Split:
     calibration: int
     test: int
     n: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A series and its split. Part names are those of `Split`; a window belongs to the part of the close that follows it.
+
+    Attributes:
+        closes: the whole series.
+        split: where the parts begin.
+    """
+
+    closes: Closes
+    split: Split
+
+    def check_movement(self) -> None:
+        """Check that the closes of each part move.
+
+        Raises:
+            InvalidClosesError: on more than half of the days of a part the close does not change.
+        """
+        moved = np.diff(self.closes.prices) != 0
+        split = self.split
+        parts = {"fit": (0, split.calibration), "calibrate": (split.calibration, split.test), "test": (split.test, split.n)}
+        for name, (start, end) in parts.items():
+            if moved[start + WINDOW - 1 : end + WINDOW - 1].mean() < 0.5:
+                first, last = self._day(start), self._day(end - 1)
+                raise InvalidClosesError(
+                    f"On more than half of the days to {name} on, {first} to {last}, the close is equal to the one before: "
+                    "there is nothing to learn from, and the intervals would promise too much."
+                )
+
+    @property
+    def fit_prices(self) -> Floats:
+        """The closes that the network is fitted on (n_days,), float64."""
+        return self.closes.prices[: self.split.calibration + WINDOW]
+
+    @property
+    def calibration_prices(self) -> Floats:
+        """The closes of the calibration days and the 60 before them (n_days,), float64."""
+        return self.closes.prices[self.split.calibration : self.split.test + WINDOW]
+
+    @property
+    def prices_before_test(self) -> Floats:
+        """All closes before the test (n_days,), float64."""
+        return self.closes.prices[: self.split.test + WINDOW]
+
+    @property
+    def fitted_until(self) -> date:
+        """The day of the last close that the network is fitted on."""
+        return self._day(self.split.calibration - 1)
+
+    @property
+    def tested_from(self) -> date:
+        """The first day of the test."""
+        return self._day(self.split.test)
+
+    @property
+    def tested_to(self) -> date:
+        """The last day of the test."""
+        return self._day(self.split.n - 1)
+
+    def _day(self, window: int) -> date:
+        """Return the day after a window, the one that is forecast."""
+        return date.fromisoformat(str(self.closes.dates[window + WINDOW]))
 
 
 def split_in_time(n_closes: int) -> Split:

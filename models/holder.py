@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from errors import ModelUnavailableError
-from forecast.forecaster import Forecaster
-from models.loading import load_forecaster
+from models.loading import PublishedForecaster, load_forecaster
 from models.store import METADATA_FILE
 
 log = logging.getLogger(__name__)
@@ -29,13 +28,13 @@ class ModelHolder:
     def __init__(self, model_dir: Path) -> None:
         """Load the published model, if there is one."""
         self._model_dir = model_dir
-        self._forecaster: Forecaster | None = None
+        self._forecaster: PublishedForecaster | None = None
         self._seen: Identity | None = None
         self.problem: str | None = None
         self._details: list[str] = []
         self._load()
 
-    def current(self) -> Forecaster:
+    def current(self) -> PublishedForecaster:
         """Return the forecaster. This never loads, so it never blocks.
 
         Raises:

@@ -1,13 +1,13 @@
 """Loads a published model: verifies its files and its metadata, and returns a Forecaster."""
 
 import logging
-from datetime import date
 from pathlib import Path
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, FiniteFloat, ValidationError
+from pydantic import ValidationError
 
 from errors import ModelUnavailableError
 from forecast.forecaster import Forecaster
+from forecast.metadata import Metadata, describe_problems
 from forecast.runtime import Network
 from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, read_previous, read_published
 from storage import sha256_of
@@ -15,30 +15,17 @@ from storage import sha256_of
 log = logging.getLogger(__name__)
 
 
-class _Tested(BaseModel):
-    """What the page shows about a model's test."""
+class PublishedForecaster(Forecaster):
+    """The forecaster of a published model; `metadata` is complete."""
 
-    n_days: int
-    rmse_ratio: FiniteFloat
-    coverage_80: FiniteFloat
-    coverage_95: FiniteFloat
+    metadata: Metadata
 
-
-class Description(BaseModel):
-    """What metadata.json must have for serving; it has more."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    model_version: str
-    symbol: str
-    source: str
-    first_date: date
-    last_date: date
-    created_at: AwareDatetime
-    metrics: _Tested
+    def __init__(self, network: Network, metadata: Metadata) -> None:
+        """Combine a network with its metadata."""
+        super().__init__(network, metadata)
 
 
-def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
+def load_forecaster(model_dir: Path, *, previous: bool = False) -> PublishedForecaster:
     """Load the published model, or the version before it, after its checksums and those that it was compiled from are verified.
 
     Raises:
@@ -71,12 +58,9 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> Forecaster:
             f"The compiled form of model {published.version} was made from other files. Recreate it: python -m models.compiled"
         )
     try:
-        Description.model_validate(published.metadata)
-        return Forecaster(network, published.metadata)
+        return PublishedForecaster(network, Metadata.model_validate(published.metadata))
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors(include_input=False)[:5]]
-    except (KeyError, TypeError, ValueError) as error:
-        problems = [f"{type(error).__name__}: {error}"]
-    raise ModelUnavailableError(
-        f"metadata.json of the published model {published.version} is incomplete. Publish a new model: python modelTrain.py", problems
-    )
+        raise ModelUnavailableError(
+            f"metadata.json of the published model {published.version} is incomplete. Publish a new model: python modelTrain.py",
+            describe_problems(error),
+        ) from None

@@ -23,7 +23,7 @@ LAGS_SHARE = 0.25  # of n; correlations at longer lags are noise
 NOTABLE = 1.1  # ratio of sizes that a verdict names
 
 
-def drift(returns: Sequence[float], trained: Sequence[float] | None) -> dict[str, Any]:
+def detect_drift(returns: Sequence[float], trained: Sequence[float] | None) -> dict[str, Any]:
     """Compare daily log returns with those of the training.
 
     Args:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
@@ -76,8 +75,8 @@ class StateCollector(Collector):
             ready.add_metric((), 0)
         else:
             ready.add_metric((), 1)
-            info.add_metric((str(metadata["model_version"]), str(metadata["symbol"]), str(metadata["last_date"])), 1)
-            age.add_metric((), time.time() - datetime.fromisoformat(metadata["created_at"]).timestamp())
+            info.add_metric((metadata.model_version, metadata.symbol, str(metadata.last_date)), 1)
+            age.add_metric((), time.time() - metadata.created_at.timestamp())
         refused.add_metric((), float(self._models.problem is not None))
         yield from (info, age, ready, refused)
 

@@ -15,8 +15,10 @@ import numpy as np
 from closes.series import Floats
 
 POINTS = np.array([58, 57, 56, 54, 51, 47, 40, 30, 15, 0])  # closes of a part (59,) whose returns are the key
+SPANS = (POINTS[:-1] - POINTS[1:]).astype(np.float64)  # days of each return
 UNIT = 1e-5  # of the log returns in a key
-TOLERANCE = 100  # UNITs, 0.1%; two decimals at a price of 20 are 4 roundings of 0.025%
+MAX_TOLERANCE = 100  # UNITs, 0.1%; two decimals at a price of 20 are 4 roundings of 0.025%
+TOLERANCE_SHARE = 0.2  # of the window's typical daily move: the keys of two successive days differ by about one such move
 PREFIX = "r"  # of a key; logs of earlier versions have hashes of 12 hexadecimal digits, which match exactly or not at all
 
 Cell = tuple[int, int]
@@ -67,9 +69,10 @@ class KeyIndex:
         returns = _returns(key)
         if not returns:
             return key
+        tolerance = _tolerance(returns)
         for cell in _neighbours(_cell(returns)):
             for other, others in self._cells.get(cell, {}).items():
-                if all(abs(a - b) <= TOLERANCE for a, b in zip(returns, others, strict=True)):
+                if all(abs(a - b) <= tolerance for a, b in zip(returns, others, strict=True)):
                     return other
         return key
 
@@ -90,9 +93,16 @@ def _returns(key: str) -> tuple[int, ...] | None:
     return returns if len(returns) == len(POINTS) - 1 else None
 
 
+def _tolerance(returns: tuple[int, ...]) -> float:
+    """Return the tolerance for a key, in UNITs. In a quiet series even successive days have similar keys, so it is smaller there."""
+    moves = np.array(returns, np.float64)
+    residual = np.abs(moves - moves.sum() * SPANS / SPANS.sum()) / np.sqrt(SPANS)
+    return min(float(MAX_TOLERANCE), TOLERANCE_SHARE * float(np.median(residual)))
+
+
 def _cell(returns: tuple[int, ...]) -> Cell:
     """Return the cell of a grid over the first two returns; keys that match are in the same cell or in neighbours."""
-    return returns[0] // (TOLERANCE + 1), returns[1] // (TOLERANCE + 1)
+    return returns[0] // (MAX_TOLERANCE + 1), returns[1] // (MAX_TOLERANCE + 1)
 
 
 def _neighbours(cell: Cell) -> Iterator[Cell]:

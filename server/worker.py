@@ -9,6 +9,7 @@ While a connection's requests are usual (head.py), the direct path answers them.
 and so do all later ones of that connection.
 """
 
+import socket
 import time
 from contextlib import suppress
 from typing import Any, Protocol
@@ -79,7 +80,34 @@ class CheckedBody:
         return content
 
 
-class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+class StockWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's own gevent worker, except for the answer to what is not valid HTTP."""
+
+    @property
+    def direct(self) -> Direct | None:
+        """The direct path of the application, if it has one."""
+        found: Direct | None = getattr(self.wsgi, "extensions", {}).get("direct")
+        return found
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what is not valid HTTP. gunicorn would quote it in its log, and it may contain keys and closes."""
+        direct = self.direct
+        if direct is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), 500)
+        if status == 500:
+            self.log.exception("A connection failed.")
+        with suppress(OSError):  # the client is gone
+            client.sendall(direct.refuse(status, addr[0] if addr else ""))
+            self.end(client)
+
+    def end(self, client: Any) -> None:
+        """End a connection whose last bytes were not valid HTTP."""
+        client.shutdown(socket.SHUT_WR)
+
+
+class Worker(StockWorker):
     """One process with one event loop and many connections.
 
     Attributes:
@@ -95,12 +123,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         super().__init__(*args, **options)
         self.connections: set[Connection] = set()
         self._gave_back_at = time.monotonic()
-
-    @property
-    def direct(self) -> Direct | None:
-        """The direct path of the application, if it has one."""
-        found: Direct | None = getattr(self.wsgi, "extensions", {}).get("direct")
-        return found
 
     def run(self) -> None:
         """Serve until the worker is stopped."""
@@ -187,15 +209,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             raise StopIteration
         sock.await_head()
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is not valid HTTP. gunicorn would quote it in its log, and it may contain keys and closes."""
-        direct = self.direct
-        if direct is None:
-            super().handle_error(req, client, addr, exc)
-            return
-        status = next((status for kind, status in STATUSES.items() if isinstance(exc, kind)), 500)
-        if status == 500:
-            self.log.exception("A connection failed.")
-        with suppress(OSError):  # the client is gone
-            client.sendall(direct.refuse(status, addr[0] if addr else ""))
-            client.drain_and_close()
+    def end(self, client: Connection) -> None:
+        """End a connection, so that its client receives the answer even if it is still sending."""
+        client.drain_and_close()

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from training import SHORT, environment, train, train_here
 
-from closes.series import Closes
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
 from models.loading import load_forecaster
 from models.store import ONNX_FILE, read_published
-from modelTrain import fingerprint, parse
+from modelTrain import parse
 from processData import make_windows
-from settings import PROJECT_DIR
+from settings import PROJECT_DIR, Settings
 from storage import sha256
 
 
@@ -34,20 +33,6 @@ def trained(tmp_path_factory):
 def metadata(trained):
     folder, _ = trained
     return json.loads((folder / "modelFiles" / "metadata.json").read_text())
-
-
-def test_fingerprint_changes_with_any_close_or_date():
-    closes = read_snapshot("MSFT")
-    other_price, other_date = closes.prices.copy(), closes.dates.copy()
-    other_price[7] += 1e-9
-    other_date[-1] += 1
-    prints = {
-        fingerprint(closes),
-        fingerprint(Closes("MSFT", "csv", closes.dates, other_price)),
-        fingerprint(Closes("MSFT", "csv", other_date, closes.prices)),
-    }
-    assert len(prints) == 3
-    assert fingerprint(closes) == fingerprint(Closes("X", "csv", closes.dates.copy(), closes.prices.copy()))
 
 
 @pytest.mark.slow
@@ -77,7 +62,7 @@ def test_training_says_what_it_does(trained):
     _, done = trained
     repeat = done.stderr.partition("Repeat it: python modelTrain.py ")[2].splitlines()[0]
     assert repeat.startswith("--symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1")
-    parse(shlex.split(repeat))
+    parse(Settings(), shlex.split(repeat))
     for words in ("snapshot", "epoch  1/1", "persistence", "RMSE", "times that of repeating the last close", "Published"):
         assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -208,7 +193,7 @@ def test_walk_forward_prints_a_row_a_fold_and_publishes_nothing(tmp_path):
 )
 def test_wrong_usage_ends_with_code_2(options, capsys):
     with pytest.raises(SystemExit) as end:
-        parse(options)
+        parse(Settings(), options)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
 

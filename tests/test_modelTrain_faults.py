@@ -116,7 +116,7 @@ def test_a_model_that_is_refused_while_the_database_is_locked_is_kept_too(traine
     assert training.returncode == 3, said
     assert "Traceback" not in said
     (kept,) = (tmp_path / "unlogged").iterdir()
-    assert read_kept(kept).metadata["promotion"]["publish"] is False
+    assert not read_kept(kept).metadata.promotion.publish
     assert len(read_kept(kept).plots) == 4
     assert published_whole(tmp_path) == before
     log_it_later(said)

@@ -11,12 +11,13 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from closes.series import Floats
 from errors import ForecastError
+from forecast.metadata import Metadata, describe_problems
 from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, VERSION, problems_of
 from storage import flush_folder, remove_stale, sha256
 
@@ -41,7 +42,7 @@ class RunRecord:
         example: (1, 60) float64 closes, an input of the model.
     """
 
-    metadata: dict[str, Any]
+    metadata: Metadata
     losses: dict[str, list[float]]
     plots: dict[str, bytes]
     folder: Path
@@ -50,7 +51,7 @@ class RunRecord:
     @property
     def version(self) -> str:
         """The model's version."""
-        return str(self.metadata["model_version"])
+        return self.metadata.model_version
 
 
 def keep(record: RunRecord, place: Path) -> Path:
@@ -98,7 +99,11 @@ def read_kept(folder: Path) -> RunRecord:
     if problems:
         raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", problems)
     plots = {path.name: path.read_bytes() for path in sorted((folder / PLOTS).glob("*.png"))}
-    record = RunRecord(json.loads((folder / METADATA_FILE).read_bytes()), losses, plots, folder, example)
+    try:
+        metadata = Metadata.model_validate_json((folder / METADATA_FILE).read_bytes())
+    except ValidationError as error:
+        raise UnfitRecordError(f"{folder} has no complete run.", describe_problems(error)) from None
+    record = RunRecord(metadata, losses, plots, folder, example)
     if not VERSION.fullmatch(record.version):
         raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", [f"{record.version[:40]!r} is no version"])
     return record

@@ -1,6 +1,5 @@
 """The registered MLflow model: closes (n, 60), float64, oldest first -> next closes (n,). MLflow runs this file when it loads it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from mlflow.types.type_hints import TypeFromExample
 
 from forecast.forecaster import Forecaster
+from forecast.metadata import FitMetadata
 from forecast.runtime import Network
 
 
@@ -19,7 +19,7 @@ class NextClose(PythonModel):  # type: ignore[misc]
     def load_context(self, context: PythonModelContext) -> None:
         """Load the two files that were logged with the model."""
         network = Network(Path(context.artifacts["network"]).read_bytes())
-        self.forecaster = Forecaster(network, json.loads(Path(context.artifacts["metadata"]).read_bytes()))
+        self.forecaster = Forecaster(network, FitMetadata.model_validate_json(Path(context.artifacts["metadata"]).read_bytes()))
 
     def predict(self, context: PythonModelContext, model_input: TypeFromExample, params: dict[str, Any] | None = None) -> Any:
         """Next closes (n,) of closes (n, 60), in their currency."""

@@ -27,6 +27,7 @@ import numpy as np
 from filelock import Timeout
 
 import cli
+from forecast.metadata import Metadata
 from models.publishing import record_run
 from models.store import METADATA_FILE, ONNX_FILE
 from settings import PROJECT_DIR, Settings
@@ -151,12 +152,12 @@ def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
     """Log parameters, metrics, tags and files of a run."""
     from mlflow.entities import Metric, Param, RunTag
 
-    metadata, verdict = record.metadata, record.metadata["promotion"]
-    params = {name: value for name, value in metadata.items() if not isinstance(value, dict)}
-    params |= {f"version_{name}": number for name, number in metadata["versions"].items()}
-    tags = {"promotion": "published" if verdict["publish"] else "refused", "promotion_reason": verdict["reason"]}
+    verdict = record.metadata.promotion
+    params = {name: value for name, value in record.metadata.as_dict().items() if not isinstance(value, dict)}
+    params |= {f"version_{name}": number for name, number in record.metadata.versions.items()}
+    tags = {"promotion": "published" if verdict.publish else "refused", "promotion_reason": verdict.reason} if verdict else {}
     now = time.time_ns() // 1_000_000
-    metrics = [Metric(name, value, now, 0) for name, value in _figures(metadata).items()]
+    metrics = [Metric(name, value, now, 0) for name, value in _figures(record.metadata).items()]
     metrics += [Metric(name, value, now, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]
     client.log_batch(
         run_id,
@@ -173,14 +174,15 @@ def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
         client.log_artifacts(run_id, folder, PLOTS)
 
 
-def _figures(metadata: dict[str, Any]) -> dict[str, float]:
+def _figures(metadata: Metadata) -> dict[str, float]:
     """Return the metrics of a model by their names in MLflow."""
-    figures = {name: value for name, value in metadata["metrics"].items() if value is not None}
-    for group, parts in metadata["coverage"].items():
+    figures = {name: value for name, value in metadata.metrics.model_dump().items() if value is not None}
+    for group, parts in metadata.coverage.items():
         for name, values in parts.items():
             figures |= {f"{measure}_{group}_{name}": value for measure, value in values.items() if measure != "n_days"}
-    for model in ("new", "published"):
-        figures |= {f"gate_{model}_{name}": value for name, value in (metadata["promotion"][model] or {}).items()}
+    if metadata.promotion:
+        for model, scores in (("new", metadata.promotion.new), ("published", metadata.promotion.published)):
+            figures |= {f"gate_{model}_{name}": value for name, value in (scores or {}).items()}
     return figures
 
 

@@ -112,6 +112,21 @@ def test_request_without_headers_is_answered_and_logged(service):
         while received := connection.recv(65536):
             answer += received
     assert answer.startswith(b"HTTP/1.1 4")
+    request_id = answer.lower().partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
+    wait_until(lambda: request_id in service.said(), 10, "the line of the access log")
+
+
+def test_invalid_http_is_answered_with_json_and_not_quoted(service):
+    with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(b"GET /ready HTTP/1.1\r\nX-API-Key: sec ret\x00\r\n\r\n")
+        answer = b""
+        while received := connection.recv(65536):
+            answer += received
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert set(json.loads(body)) == {"error", "details"}
+    assert b"sec ret" not in answer
+    assert "sec ret" not in service.said()
 
 
 def test_reload_and_stop_are_clean(service):

@@ -65,7 +65,7 @@ def test_result_is_worded_as_its_ratio_says(ratio, verdict, tmp_path, monkeypatc
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
     app = create_app()
-    app.extensions[STATE].service.models.current().metadata["metrics"]["rmse_ratio"] = ratio
+    app.extensions[STATE].service.models.current().metadata.metrics.__dict__["rmse_ratio"] = ratio
     text = " ".join(app.test_client().get("/").text.split())
     assert f"was {ratio:.4f} times that of repeating the last close, {verdict}" in text
 

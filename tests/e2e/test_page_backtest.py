@@ -175,7 +175,7 @@ def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeyp
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
     app = create_app()
-    app.extensions[STATE].service.models.current().metadata["metrics"].update(changed)
+    app.extensions[STATE].service.models.current().metadata.metrics.__dict__.update(changed)
     text = app.test_client().get("/").text.replace("</p>", " ").replace("<p>", " ").replace("&lt;", "<")
     assert words in " ".join(text.split())
 

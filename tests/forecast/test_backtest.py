@@ -18,8 +18,8 @@ from forecast.scores import (
     coverage_by_horizon,
     diebold_mariano,
     directional_accuracy,
-    metrics,
     point_metrics,
+    score,
     summary,
     winkler,
 )
@@ -112,7 +112,7 @@ def test_coverage_by_year_and_volatility_counts_each_day_once(closes, forecaster
     for group in parts.values():
         assert sum(part["n_days"] for part in group.values()) == len(result)
         held = sum(part["n_days"] * part["coverage_80"] for part in group.values()) / len(result)
-        assert held == pytest.approx(metrics(result)["coverage_80"])
+        assert held == pytest.approx(score(result)["coverage_80"])
     in_2022 = [
         low <= actual <= high
         for day, actual, low, high in zip(result.dates, result.actual, *result.bounds[95], strict=True)
@@ -132,7 +132,7 @@ def test_coverage_by_horizon_compares_paths_with_the_actual_closes(closes, forec
             held.append(low[0, step - 1] <= closes.prices[day + step - 1] <= high[0, step - 1])
         assert given[str(step)]["n_days"] == len(held)
         assert given[str(step)]["coverage_80"] == pytest.approx(np.mean(held))
-    assert given["1"]["coverage_80"] == pytest.approx(metrics(backtest(forecaster, closes, first="2022-07-01"))["coverage_80"])
+    assert given["1"]["coverage_80"] == pytest.approx(score(backtest(forecaster, closes, first="2022-07-01"))["coverage_80"])
 
 
 def test_backtest_forecasts_each_day_from_the_60_closes_before_it(closes, forecaster):
@@ -155,12 +155,12 @@ def test_backtest_does_not_see_the_close_that_it_forecasts(closes, forecaster):
     np.testing.assert_array_equal(before.predicted, after.predicted)
     for level in (80, 95):
         np.testing.assert_array_equal(before.bounds[level], after.bounds[level])
-    assert metrics(before) != metrics(after)
+    assert score(before) != score(after)
 
 
 def test_metrics_include_those_of_persistence(closes, forecaster):
     result = backtest(forecaster, closes)
-    values = metrics(result)
+    values = score(result)
     errors = result.actual - result.last_close
     assert values["naive_rmse"] == pytest.approx(float(np.sqrt(np.mean(errors**2))))
     assert values["rmse_ratio"] == pytest.approx(values["rmse"] / values["naive_rmse"])

@@ -127,7 +127,7 @@ def test_window_unlike_the_training_is_warned_of_and_only_that(forecaster, windo
 
 def test_a_split_is_named_even_by_a_model_that_has_seen_closes_that_far_apart(forecaster, windows):
     wide = {"relative_close_range": [0.01, 100.0], "volatility_range": [0.0, 1.0]}
-    other = Forecaster(forecaster._network, forecaster.metadata | {"training": forecaster.metadata["training"] | wide})
+    other = Forecaster(forecaster._network, forecaster.metadata.changed(training=forecaster.metadata.training.model_copy(update=wide)))
     window = windows[0].copy()
     window[:30] *= 2
     (warning,) = other.forecast(window[None]).warnings[0]

@@ -1,7 +1,5 @@
 """Splits, the network and its fit: what it may see, and that it says the same twice."""
 
-import argparse
-
 import numpy as np
 import pytest
 
@@ -9,13 +7,11 @@ from closes.series import Closes
 from closes.snapshot import read_snapshot
 from errors import InvalidClosesError
 from forecast.backtest import backtest
-from forecast.network import SHRINKAGE, build_network, fit
-from forecast.scores import metrics
-from forecast.split import Split, split_in_time, walk_forward_splits
-from modelTrain import train
+from forecast.network import SHRINKAGE, FitOptions, build_network, fit
+from forecast.scores import score
+from forecast.split import Dataset, Split, split_in_time, walk_forward_splits
+from models.training import train
 from processData import WINDOW, fit_scaler, make_windows, relative_to_last
-
-OPTIONS = argparse.Namespace(epochs=1, batch_size=32, seed=0)
 
 
 def test_split_in_time_fits_on_60_percent_calibrates_on_20_and_keeps_20_unseen():
@@ -83,9 +79,9 @@ def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(cl
     import keras
 
     split = Split(calibration=200, test=260, n=260)
-    ours = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    ours = fit(closes.prices[: split.n + WINDOW], split, FitOptions(epochs=2), progress=False)
     monkeypatch.setattr("forecast.lstm.BlockLSTM", keras.layers.LSTM)
-    theirs = fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0, progress=False)
+    theirs = fit(closes.prices[: split.n + WINDOW], split, FitOptions(epochs=2), progress=False)
     assert [type(layer) for layer in ours.model.layers] == [type(layer) for layer in theirs.model.layers]
     assert type(ours.model.layers[0]) is keras.layers.LSTM
     for name in ("loss", "val_loss"):
@@ -99,7 +95,7 @@ def test_ctrl_c_that_got_lost_in_a_library_ends_the_fit_with_its_epoch(closes, m
     split = Split(calibration=200, test=260, n=260)
     monkeypatch.setattr("cli.interruption._happened", True)
     with pytest.raises(KeyboardInterrupt):
-        fit(closes.prices[: split.n + WINDOW], split, epochs=2, batch_size=32, seed=0)
+        fit(closes.prices[: split.n + WINDOW], split, FitOptions(epochs=2))
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +106,14 @@ def closes():
 def artefacts(closes, split, folder):
     """Everything that a forecast depends on: weights, scaler and metadata, and the forecasts of the test days."""
     folder.mkdir()
-    forecaster, fitted = train(closes, split, folder, OPTIONS, progress=False)
-    metadata = {name: value for name, value in forecaster.metadata.items() if name != "model_version"}
+    forecaster, fitted = train(Dataset(closes, split), FitOptions(epochs=1), folder, progress=False)
+    metadata = forecaster.metadata.model_dump(exclude={"model_version"})
     weights = np.concatenate([array.ravel() for array in fitted.model.get_weights()])
-    return weights, fitted.scaler, metadata, backtest(forecaster, closes, first=metadata["tested_from"])
+    return weights, fitted.scaler, metadata, backtest(forecaster, closes, first=str(metadata["tested_from"]))
 
 
 @pytest.mark.slow
-def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives_the_same_metrics(closes, tmp_path):
+def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives_the_same_score(closes, tmp_path):
     split = split_in_time(len(closes))
     day = split.test + WINDOW  # the first test day
     altered = closes.prices.copy()
@@ -125,8 +121,8 @@ def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives
     before = artefacts(closes, split, tmp_path / "before")
     again = artefacts(closes, split, tmp_path / "again")
     after = artefacts(Closes("MSFT", "csv", closes.dates, altered), split, tmp_path / "after")
-    assert metrics(before[3]) == metrics(again[3])
-    assert metrics(before[3]) != metrics(after[3])
+    assert score(before[3]) == score(again[3])
+    assert score(before[3]) != score(after[3])
     np.testing.assert_array_equal(before[0], after[0])
     for name in ("scale_", "min_", "data_min_", "data_max_"):
         np.testing.assert_array_equal(getattr(before[1], name), getattr(after[1], name))
@@ -144,7 +140,7 @@ def test_another_seed_gives_another_network(closes):
     prices = closes.prices[: split.n + WINDOW]
 
     def weights(seed):
-        fitted = fit(prices, split, epochs=1, batch_size=32, seed=seed, progress=False)
+        fitted = fit(prices, split, FitOptions(epochs=1, seed=seed), progress=False)
         return np.concatenate([array.ravel() for array in fitted.model.get_weights()])
 
     assert not np.array_equal(weights(0), weights(1))
@@ -156,8 +152,7 @@ def test_a_target_shifted_by_a_day_is_caught(tmp_path):
     returns = np.where(np.arange(700) % 2 == 0, 0.02, -0.02) + np.random.default_rng(0).normal(0, 0.002, 700)
     dates = np.datetime64("2020-01-01") + np.arange(700)
     series = Closes("TEST", "csv", dates, 100 * np.exp(np.cumsum(returns)))
-    options = argparse.Namespace(epochs=10, batch_size=32, seed=0)
-    forecaster, _ = train(series, split_in_time(700), tmp_path, options, progress=False)
-    result = backtest(forecaster, series, first=forecaster.metadata["tested_from"])
-    assert metrics(result)["rmse_ratio"] < 1 - SHRINKAGE / 2
-    assert metrics(result)["directional_accuracy"] > 0.9
+    forecaster, _ = train(Dataset(series, split_in_time(700)), FitOptions(epochs=10), tmp_path, progress=False)
+    result = backtest(forecaster, series, first=str(forecaster.metadata.tested_from))
+    assert score(result)["rmse_ratio"] < 1 - SHRINKAGE / 2
+    assert score(result)["directional_accuracy"] > 0.9

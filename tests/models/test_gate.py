@@ -19,7 +19,7 @@ def closes():
 @pytest.fixture
 def unseen(closes, model_dir):
     forecaster = load_forecaster(model_dir)
-    return backtest(forecaster, closes, first=forecaster.metadata["tested_from"])
+    return backtest(forecaster, closes, first=str(forecaster.metadata.tested_from))
 
 
 def worse(result):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from closes.snapshot import read_snapshot
-from monitoring.drift import NEEDED, drift, effective_number, ks_distance
+from monitoring.drift import NEEDED, detect_drift, effective_number, ks_distance
 from settings import PROJECT_DIR
 
 TRAINED = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())["training"]["daily_return_quantiles"]
@@ -43,10 +43,10 @@ def test_dependent_returns_count_for_less():
 
 
 def test_too_few_returns_have_no_figures():
-    result = drift([0.01] * (NEEDED - 1), TRAINED)
+    result = detect_drift([0.01] * (NEEDED - 1), TRAINED)
     assert result.pop("verdict") == "Not enough data: 19 of 20 closes."
     assert result == {"n": 19, "needed": 20, "ks_distance": None, "threshold": None, "volatility_ratio": None}
-    assert drift([0.01] * NEEDED, TRAINED)["ks_distance"] > 0
+    assert detect_drift([0.01] * NEEDED, TRAINED)["ks_distance"] > 0
 
 
 @pytest.mark.parametrize(
@@ -59,19 +59,19 @@ def test_too_few_returns_have_no_figures():
     ],
 )
 def test_verdict_says_what_has_changed(change, said):
-    result = drift(change(daily_returns()[-500:]).tolist(), TRAINED)
+    result = detect_drift(change(daily_returns()[-500:]).tolist(), TRAINED)
     assert said in result["verdict"]
     assert (result["ks_distance"] > result["threshold"]) == ("look like" not in result["verdict"])
 
 
 def test_sketch_tells_the_mean_size_of_the_returns_within_five_percent():
-    assert drift(daily_returns().tolist(), TRAINED)["volatility_ratio"] == pytest.approx(1, abs=0.05)
+    assert detect_drift(daily_returns().tolist(), TRAINED)["volatility_ratio"] == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize("returns", [[0.0] * 30, [1e-300] * 30, [13.0, -13.0] * 15])
 def test_degenerate_returns_have_figures(returns):
     for trained in (TRAINED, [0.0] * 101):
-        assert 0 <= drift(returns, trained)["ks_distance"] <= 1
+        assert 0 <= detect_drift(returns, trained)["ks_distance"] <= 1
 
 
 def rate_of_drift(n, scale, symbols=("MSFT", "KO", "XOM", "JPM", "AMD")):
@@ -81,7 +81,7 @@ def rate_of_drift(n, scale, symbols=("MSFT", "KO", "XOM", "JPM", "AMD")):
         returns = daily_returns(symbol)
         quantiles = np.quantile(returns, LEVELS).tolist()
         for start in range(0, len(returns) - n, n // 4):
-            result = drift((scale * returns[start : start + n]).tolist(), quantiles)
+            result = detect_drift((scale * returns[start : start + n]).tolist(), quantiles)
             found.append(result["ks_distance"] > result["threshold"])
     return np.mean(found)
 

@@ -69,7 +69,7 @@ def test_invented_methods_and_addresses_make_no_new_series(client):
 def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
     metadata = client.application.extensions[STATE].service.models.current().metadata
     found = samples(client.get("/metrics").text)
-    labels = [("last_date", metadata["last_date"]), ("symbol", "MSFT"), ("version", metadata["model_version"])]
+    labels = [("last_date", str(metadata.last_date)), ("symbol", "MSFT"), ("version", metadata.model_version)]
     assert found["forecast_model_info", *labels] == 1
     assert found["forecast_model_age_seconds",] > 0
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forecast.metadata import Metadata
 from models.store import current_version
 from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordError, keep, read_kept
 
@@ -18,7 +19,7 @@ from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordEr
 @pytest.fixture
 def record(model_dir: Path) -> RunRecord:
     """The run of the model in git, as far as it is known."""
-    metadata = json.loads((model_dir / "metadata.json").read_text())
+    metadata = Metadata.model_validate_json((model_dir / "metadata.json").read_bytes())
     folder = model_dir / "versions" / current_version(model_dir)
     plots = {"backtest.png": b"\x89PNG 1", "losses.png": b"\x89PNG 2"}
     return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, float("nan")]}, plots, folder, np.linspace(99, 101, 60)[None])
@@ -105,7 +106,7 @@ def test_a_folder_without_a_kept_run_is_refused_in_one_sentence(record, tmp_path
 def test_a_run_whose_version_leads_elsewhere_is_refused(record, tmp_path):
     kept = keep(record, tmp_path)
     other = RunRecord(record.metadata, record.losses, record.plots, kept, record.example)
-    (kept / "metadata.json").write_text(json.dumps(record.metadata | {"model_version": "../../elsewhere"}))
+    (kept / "metadata.json").write_text(json.dumps(record.metadata.changed(model_version="../../elsewhere").as_dict()))
     with pytest.raises(UnfitRecordError, match="is not as it was kept"):
         read_kept(keep(other, tmp_path / "again"))
 

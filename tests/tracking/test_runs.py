@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from closes.snapshot import read_snapshot
+from forecast.metadata import Metadata
 from models.loading import load_forecaster
 from models.publishing import publish, record_run, staging_folder
 from models.store import current_version, read_published
@@ -54,7 +55,9 @@ def record(model_dir):
     metadata = {name: value for name, value in metadata.items() if name not in ("mlflow_run_id", "files", "previous_version")}
     folder = model_dir / "versions" / current_version(model_dir)
     example = read_snapshot("MSFT").prices[None, -60:]
-    return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}, {"losses.png": b"\x89PNG"}, folder, example)
+    return RunRecord(
+        Metadata.model_validate(metadata), {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}, {"losses.png": b"\x89PNG"}, folder, example
+    )
 
 
 @pytest.fixture
@@ -116,10 +119,10 @@ def test_a_kept_run_is_logged_later_noted_in_both_metadata_and_served_as_champio
     mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
     client = mlflow.MlflowClient()
     logged = client.get_run(run_id)
-    assert logged.data.metrics["rmse"] == record.metadata["metrics"]["rmse"]
-    assert logged.data.metrics["coverage_80_volatility_calm"] == record.metadata["coverage"]["volatility"]["calm"]["coverage_80"]
+    assert logged.data.metrics["rmse"] == record.metadata.metrics.rmse
+    assert logged.data.metrics["coverage_80_volatility_calm"] == record.metadata.coverage["volatility"]["calm"]["coverage_80"]
     assert [metric.value for metric in client.get_metric_history(run_id, "val_loss")] == [0.75, 0.5]
-    assert logged.data.params["data_sha256"] == record.metadata["data_sha256"]
+    assert logged.data.params["data_sha256"] == record.metadata.data_sha256
     assert logged.data.tags["mlflow.source.name"].endswith("tracking/runs.py")
     assert [file.path for file in client.list_artifacts(run_id, "plots")] == ["plots/losses.png"]
     assert len(client.list_artifacts(run_id, "modelFiles")) == 5
@@ -132,11 +135,11 @@ def test_a_run_that_does_not_serve_leaves_the_alias_and_what_is_published(settin
     record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
     set_champion(settings.MODEL_DIR, settings)
     before = (settings.MODEL_DIR / "metadata.json").read_bytes()
-    refused = RunRecord(record.metadata | {"model_version": "refused"}, record.losses, record.plots, record.folder, record.example)
+    refused = RunRecord(record.metadata.changed(model_version="refused"), record.losses, record.plots, record.folder, record.example)
     (tmp_path / "files").mkdir()
     for path in record.folder.iterdir():
         shutil.copy(path, tmp_path / "files")
-    (tmp_path / "files" / "metadata.json").write_text(json.dumps(refused.metadata))
+    (tmp_path / "files" / "metadata.json").write_text(json.dumps(refused.metadata.as_dict()))
     refused = RunRecord(refused.metadata, record.losses, record.plots, tmp_path / "files", record.example)
     main([str(keep(refused, tmp_path / "unlogged"))])
     assert [(status, name) for _, status, name in runs(settings)] == [("FINISHED", record.version), ("FINISHED", "refused")]
@@ -303,8 +306,8 @@ def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, re
         with staging_folder(settings.MODEL_DIR) as staged:
             for name in MODEL_FILES:
                 shutil.copy(record.folder / name, staged)
-            other = RunRecord(record.metadata | {"model_version": "other"}, record.losses, record.plots, staged, record.example)
-            publish(settings.MODEL_DIR, other.metadata | {"mlflow_run_id": log_run(other, settings)}, staged)
+            other = RunRecord(record.metadata.changed(model_version="other"), record.losses, record.plots, staged, record.example)
+            publish(settings.MODEL_DIR, other.metadata.changed(mlflow_run_id=log_run(other, settings)).as_dict(), staged)
         return connect(*arguments)
 
     monkeypatch.setattr(champion, "connect", publish_another)

@@ -10,7 +10,6 @@
  */
 
 const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
-const SOURCE = / These closes are from the \w+ and end on [\d-]+\.$/; // the end of a source_fallback warning, which the origin says too
 const DAY = 86_400_000; // milliseconds
 
 /**
@@ -23,9 +22,7 @@ export function originOf({ symbol, as_of, source, warnings }) {
   return {
     origin: `${symbol} data ends on ${as_of}${isOld ? daysAgo(as_of) : ""}, from ${SOURCES[source] ?? source}.`,
     isOld,
-    warnings: warnings
-      .filter((warning) => warning.code !== "old_data")
-      .map((warning) => (warning.code === "source_fallback" ? { ...warning, text: warning.text.replace(SOURCE, "") } : warning)),
+    warnings: warnings.filter((warning) => warning.code !== "old_data"),
   };
 }
 

@@ -1,0 +1,65 @@
+"""Trains a model: fits the network, compiles it and calibrates its intervals, on the days before the test."""
+
+import io
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from closes.series import Floats
+from forecast.forecaster import Forecaster
+from forecast.intervals import calibrate, window_volatility
+from forecast.metadata import N_RETURN_QUANTILES, FitMetadata, Training
+from forecast.network import FitOptions, Fitted, fit
+from forecast.runtime import Network
+from forecast.split import Dataset
+from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE
+from processData import make_windows, relative_to_last
+
+
+def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = True) -> tuple[Forecaster, Fitted]:
+    """Fit, compile and calibrate a model. Write my_model.keras, scaler.pkl and my_model.onnx to `folder`.
+
+    Args:
+        data: the closes; those of the test are not used.
+        options: how to fit.
+        folder: an empty folder.
+        progress: whether to log one line per epoch.
+
+    Returns:
+        The forecaster and the fitted network.
+    """
+    import joblib
+
+    from models.compiled import compile_files
+
+    fitted = fit(data.closes.prices, data.split, options, progress)
+    fitted.model.save(folder / KERAS_FILE)
+    joblib.dump(fitted.scaler, scaler_file := io.BytesIO())
+    compiled = compile_files((folder / KERAS_FILE).read_bytes(), scaler_file.getvalue())
+    (folder / SCALER_FILE).write_bytes(scaler_file.getvalue())
+    (folder / ONNX_FILE).write_bytes(compiled)
+    network = Network(compiled)
+    long_run = float(np.median(window_volatility(make_windows(data.fit_prices)[0])))
+    windows, actual = make_windows(data.calibration_prices)
+    calibration = calibrate(windows, network.path(windows)[:, 0], actual[:, 0], data.prices_before_test, long_run)
+    metadata = FitMetadata(
+        model_version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        fitted_until=data.fitted_until,
+        tested_from=data.tested_from,
+        calibration=calibration,
+        training=describe_training(data.fit_prices),
+    )
+    return Forecaster(network, metadata), fitted
+
+
+def describe_training(prices: Floats) -> Training:
+    """Describe the closes (n_days,) that the network was fitted on: ranges for warnings, returns for drift."""
+    windows, _ = make_windows(prices)
+    relative, volatility = relative_to_last(windows), window_volatility(windows)
+    return Training(
+        relative_close_range=(float(relative.min()), float(relative.max())),
+        volatility_range=(float(volatility.min()), float(volatility.max())),
+        daily_return_quantiles=np.quantile(np.diff(np.log(prices)), np.linspace(0, 1, N_RETURN_QUANTILES)).tolist(),
+    )
