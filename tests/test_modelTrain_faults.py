@@ -50,7 +50,7 @@ def log_it_later(said):
     """Run the command that a training has said, to the letter, from a shell without settings."""
     bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
     bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
-    given = re.search(r"Log it later: (.*)", said)[1]
+    given = re.findall(r"Log it later: (.*)", said)[0]
     done = subprocess.run(given, shell=True, cwd=PROJECT_DIR, env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

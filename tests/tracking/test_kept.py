@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.store import current_version
+from models.store import read_published
 from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordError, keep, read_kept
 
 
@@ -19,7 +19,7 @@ from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordEr
 def record(model_dir: Path) -> RunRecord:
     """The run of the model in git, as far as it is known."""
     metadata = json.loads((model_dir / "metadata.json").read_text())
-    folder = model_dir / "versions" / current_version(model_dir)
+    folder = read_published(model_dir).folder
     plots = {"backtest.png": b"\x89PNG 1", "losses.png": b"\x89PNG 2"}
     return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, float("nan")]}, plots, folder, np.linspace(99, 101, 60)[None])
 
