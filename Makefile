@@ -54,7 +54,7 @@ test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or
 coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs
 	@$(BIN)/python -m coverage run -m pytest -q -m "not slow" --ignore=tests/e2e && $(BIN)/python -m coverage report
 
-lint: $(VENV)/requirements-dev  ## ruff, mypy, and the direction of imports
+lint: $(VENV)/requirements-dev  ## ruff, mypy (code, tests and benchmarks), the direction of imports, and the types of static/js
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/tach check && $(MAKE) --no-print-directory lint-js
 
 lint-js: node_modules/.package-lock.json  ## types of static/js, by TypeScript

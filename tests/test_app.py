@@ -45,7 +45,7 @@ def test_monitor_tells_live_accuracy_and_drift_across_the_cut(settings):
         for _ in range(2):
             assert client.post("/predict", json={"predict": prices[end - 60 : end].tolist(), "horizon": 2}).status_code == 200
     assert settings.REQUEST_LOG.with_name("log.csv.2").exists()
-    body = client.get("/monitor?limit=80").json
+    body = client.get("/monitor?limit=80").get_json()
     assert len(body["RESPONSES"]) == 80
     live, drift = body["SUMMARY"]["live_accuracy"], body["SUMMARY"]["drift"]
     assert (live["n"], drift["n"], live["caught_up"]) == (39, 40, True)
@@ -55,7 +55,7 @@ def test_monitor_tells_live_accuracy_and_drift_across_the_cut(settings):
 
 def test_drift_without_a_model_says_so(settings, tmp_path):
     client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
-    assert "No model" in client.get("/monitor").json["SUMMARY"]["drift"]["verdict"]
+    assert "No model" in client.get("/monitor").get_json()["SUMMARY"]["drift"]["verdict"]
     assert client.get("/metrics").status_code == 200
 
 
@@ -77,8 +77,8 @@ def test_page_says_why_there_is_no_model_as_ready_does(settings, model_dir, dama
     refusal = client.get("/ready")
     assert refusal.status_code == 503
     page = unescape(client.get("/").text)
-    assert f"No forecast can be made: {refusal.json['error']}" in page
-    assert f"There is no backtest: {refusal.json['error']}" in page
+    assert f"No forecast can be made: {refusal.get_json()['error']}" in page
+    assert f"There is no backtest: {refusal.get_json()['error']}" in page
     assert ("No model is published yet" in page) == (damage == "none")
 
 
@@ -127,7 +127,7 @@ def test_an_api_key_is_asked_for_where_one_is_set(settings):
     for headers in ({}, {"X-API-Key": "key-2"}, {"X-API-Key": ""}, {"X-API-Key": "schlüssel"}):
         answer = client.post("/predict", json={"predict": CLOSES}, headers=headers)
         assert answer.status_code == 401
-        assert "X-API-Key" in answer.json["error"]
+        assert "X-API-Key" in answer.get_json()["error"]
         assert client.get("/monitor", headers=headers).status_code == client.get("/forecast/MSFT", headers=headers).status_code == 401
     assert client.post("/predict", json={"predict": CLOSES}, headers={"X-API-Key": "key-1"}).status_code == 200
     assert client.get("/monitor", headers={"X-API-Key": "key-1"}).status_code == 200
@@ -148,7 +148,7 @@ def test_without_a_model_the_service_lives_and_says_what_to_do(settings, tmp_pat
     client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
     for answer in (client.post("/predict", json={"predict": CLOSES}), client.get("/ready")):
         assert answer.status_code == 503
-        assert "python modelTrain.py" in answer.json["error"]
+        assert "python modelTrain.py" in answer.get_json()["error"]
     assert client.get("/health").status_code == 200
     assert client.get("/").status_code == 200
 
@@ -160,7 +160,7 @@ def test_a_corrupt_model_is_refused(settings, tmp_path):
     client = create_app(settings.model_copy(update={"MODEL_DIR": folder})).test_client()
     answer = client.get("/ready")
     assert answer.status_code == 503
-    assert "my_model.onnx" in answer.json["details"][0]
+    assert "my_model.onnx" in answer.get_json()["details"][0]
 
 
 def test_apidocs_needs_no_other_host(client):
@@ -206,11 +206,11 @@ def test_backtest_is_refused_where_there_is_none(settings, model_dir):
     (model_dir / published_backtest().relative_to(PROJECT_DIR / "modelFiles")).unlink()
     without_file = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
     assert without_file.status_code == 404
-    assert "has no backtest" in without_file.json["error"]
-    assert "python modelTrain.py" in without_file.json["error"]
+    assert "has no backtest" in without_file.get_json()["error"]
+    assert "python modelTrain.py" in without_file.get_json()["error"]
     without_model = create_app(settings.model_copy(update={"MODEL_DIR": model_dir / "none"})).test_client().get("/backtest")
     assert without_model.status_code == 503
-    assert "python modelTrain.py" in without_model.json["error"]
+    assert "python modelTrain.py" in without_model.get_json()["error"]
 
 
 def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole(client):
@@ -228,7 +228,7 @@ def test_a_backtest_that_is_not_as_published_is_not_served(settings, model_dir):
     backtest.write_text(backtest.read_text().replace("2020-06-12", "2020-06-11"))
     answer = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
     assert answer.status_code == 503
-    assert "has changed since its publication" in answer.json["error"]
+    assert "has changed since its publication" in answer.get_json()["error"]
 
 
 def test_405_says_what_is_allowed_and_a_last_slash_does_no_harm(client):

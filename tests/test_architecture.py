@@ -18,7 +18,7 @@ PICTURE = ARCHITECTURE[ARCHITECTURE.index("flowchart TD") : ARCHITECTURE.index("
 
 def drawn_modules():
     """The layer of each module in the picture."""
-    layers = {}
+    layers: dict[str, str] = {}
     for layer, content in re.findall(r'subgraph layer_\w+ \["(\w+)"\]\n(.*?)\n    end', PICTURE, flags=re.S):
         layers |= dict.fromkeys(re.findall(r'^ +(\w+)\["', content, flags=re.M), layer)
     return layers

@@ -273,6 +273,7 @@ def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_pa
         command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background job ignores it
     )  # fmt: skip
+    assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch"):
             break

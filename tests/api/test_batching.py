@@ -102,14 +102,15 @@ def test_who_was_answered_with_a_batch_that_another_filled_leaves_the_next_one_t
     batcher, later = Batcher(models), []
 
     def fill_and_send_another():
-        later.append(batcher.forecast(WINDOWS[1]))
+        row = batcher.forecast(WINDOWS[1])
         later.append(gevent.spawn(batcher.forecast, WINDOWS[3]))
+        return row
 
     first = gevent.spawn(batcher.forecast, WINDOWS[0])
     filling = gevent.spawn(fill_and_send_another)
     third = gevent.spawn(batcher.forecast, WINDOWS[2])
     gevent.joinall([first, filling, third], timeout=10)
-    rows = [first.get(), later[0], third.get(), later[1].get(timeout=10)]
+    rows = [first.get(), filling.get(), third.get(), later[0].get(timeout=10)]
     assert sizes == [2, 2]
     assert [row.forecast.last_closes[row.row] for row in rows] == WINDOWS[:4, -1].tolist()
 

@@ -87,7 +87,7 @@ def test_forecast_without_a_model_downloads_nothing(settings, yahoo, tmp_path):
     app = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none", "YAHOO_URL": yahoo.url}))
     answer = app.test_client().get("/forecast/ACME")
     assert answer.status_code == 503
-    assert "No model is published yet" in answer.json["error"]
+    assert "No model is published yet" in answer.get_json()["error"]
     assert yahoo.paths == []
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,11 @@ def forecaster():
     return load_forecaster(PROJECT_DIR / "modelFiles")
 
 
-def opening_of(client) -> dict:
+def opening_of(client) -> dict[str, Any]:
     """What the page has to open with."""
-    return json.loads(re.search(r'<script type="application/json" id="opening">(.*?)</script>', client.get("/").text)[1])
+    (content,) = re.findall(r'<script type="application/json" id="opening">(.*?)</script>', client.get("/").text)
+    opening: dict[str, Any] = json.loads(content)
+    return opening
 
 
 def test_opening_is_what_forecast_answers_for_the_snapshot(client):
@@ -61,12 +64,12 @@ def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch)
 
     class Tomorrow(datetime):
         @classmethod
-        def now(cls, zone):
-            return datetime.now(zone) + timedelta(days=1)
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(days=1)
 
     monkeypatch.setattr(newest_module, "datetime", Tomorrow)
     after = opening.by(forecaster)["warnings"]
-    days = [int(re.search(r", ([\d,]+) days ago", warnings[0]["text"])[1].replace(",", "")) for warnings in (before, after)]
+    days = [int(re.findall(r", ([\d,]+) days ago", warnings[0]["text"])[0].replace(",", "")) for warnings in (before, after)]
     assert days[1] == days[0] + 1
     assert len(before) == len(after) == 1
 

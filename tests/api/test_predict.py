@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from log_rows import logged
 
-from app import MAX_BODY_BYTES, STATE
+from api.errors import MAX_BODY_BYTES
+from app import STATE
 from closes.snapshot import read_snapshot
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()

@@ -7,6 +7,7 @@ import pytest
 
 import benchPage
 from benchPage import Opening, report
+from load import BenchError
 
 
 def test_table_has_medians_and_largest_values_and_judges_by_the_largest():
@@ -33,7 +34,7 @@ def test_page_without_a_chart_ends_it(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/chromium")
 
     def fail(openings, chromium):
-        raise benchPage.BenchError("The page drew no chart: Timeout")
+        raise BenchError("The page drew no chart: Timeout")
 
     monkeypatch.setattr(benchPage, "measure", fail)
     assert benchPage.main(["--openings", "1"]) == 1
@@ -47,7 +48,7 @@ def test_opening_is_measured(monkeypatch, capsys):
     assert benchPage.main(["--openings", "1"]) == 0
     printed = capsys.readouterr().out
     kilobytes, requests = (
-        int(re.search(rf"\| {name} \| (\d+)", printed)[1]) for name in ("kB transferred until the first chart", "requests until then")
+        int(re.findall(rf"\| {name} \| (\d+)", printed)[0]) for name in ("kB transferred until the first chart", "requests until then")
     )
     assert 10 < kilobytes < 150
     assert requests > 20

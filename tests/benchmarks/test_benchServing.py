@@ -10,6 +10,7 @@ import load
 import servers
 import servingReport
 from load import BenchError, Load
+from monitoring.requestlog import RequestLog
 
 WRK = """Running 3s test @ http://127.0.0.1:18123/predict
   1 threads and 8 connections
@@ -195,7 +196,7 @@ def test_plot_is_the_same_for_the_same_figures(tmp_path):
 def test_written_log_is_one_that_the_service_reads(tmp_path):
     path = benchServing.write_log(tmp_path / "log.csv", 3000)
     assert path.read_text().count("\n") == 3001
-    rows = benchServing.RequestLog(path).tail(10_000)
+    rows = RequestLog(path).tail(10_000)
     assert len(rows) == 3000
     assert all(row["status"] == 200 and row["closes_1_59"] for row in rows)
 

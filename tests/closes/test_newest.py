@@ -208,6 +208,7 @@ def other_worker(settings):
     file = settings.DATA_CACHE_DIR / f".lock-{zlib.crc32(b'MSFT') % newest_module.LOCK_FILES}"
     code = f"import filelock, sys; lock = filelock.FileLock({str(file)!r}); lock.acquire(); print('locked', flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         assert process.stdout.readline() == "locked\n"
         yield process
         process.kill()

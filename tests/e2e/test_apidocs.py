@@ -27,7 +27,7 @@ def test_a_forecast_can_be_tried_out(start):
         shown = call.locator(".live-responses-table tr.response").first.locator("pre").first
         shown.wait_for()
         assert call.locator(".live-responses-table tr.response .response-col_status").first.inner_text().strip() == "200"
-        answer = json.loads(shown.text_content())
+        answer = json.loads(shown.text_content() or "")
         browser.close()
     assert [step["step"] for step in answer["path"]] == [1, 2, 3, 4, 5]
     assert problems == []

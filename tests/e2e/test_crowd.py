@@ -76,6 +76,8 @@ def test_others_are_answered_while_500_clients_send_a_byte_a_second(start):
     service = start()
     command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "slowClients.py"), str(service.port), "500"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as slow:
+        assert slow.stdin is not None
+        assert slow.stdout is not None
         try:
             assert slow.stdout.readline() == "all connected\n"
             end = time.monotonic() + 3
@@ -114,7 +116,8 @@ class Overload:
     """Send batches of 1,024 windows at a fixed rate, without waiting for earlier answers."""
 
     def __init__(self, port):
-        self.port, self.statuses, self.retry_after, self.asked = port, collections.Counter(), set(), 0
+        self.port, self.retry_after, self.asked = port, set(), 0
+        self.statuses: collections.Counter[int | str] = collections.Counter()
 
     async def _ask(self):
         try:

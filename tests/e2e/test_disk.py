@@ -36,7 +36,7 @@ def predict(service):
 
 def lost(service):
     text = requests.get(f"{service.url}/metrics", timeout=30).text
-    return float(re.search(r"^request_log_lost_lines_total (\S+)", text, flags=re.M)[1])
+    return float(re.findall(r"^request_log_lost_lines_total (\S+)", text, flags=re.M)[0])
 
 
 def rows(log):

@@ -290,7 +290,7 @@ def test_a_header_cannot_be_written_into_the_redirect_to_mlflow(service):
 
 def held(service, port):
     """Whether the service still has the connection that comes from this port."""
-    ends = [(end.laddr.port, end.raddr.port if end.raddr else 0, end.status) for end in psutil.net_connections("tcp")]
+    ends = [(end.laddr.port if end.laddr else 0, end.raddr.port if end.raddr else 0, end.status) for end in psutil.net_connections("tcp")]
     return (service.port, port, psutil.CONN_ESTABLISHED) in ends
 
 

@@ -223,8 +223,8 @@ def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_t
     wait_until(lambda: answers(f"{service.url}/ready"), 30, "an answer")
     keys.write_text("two\n")
     service.process.send_signal(signal.SIGHUP)
-    asked = {"X-API-Key": "two"}
-    wait_until(lambda: requests.get(f"{service.url}/monitor", headers=asked, timeout=30).ok, 30, "the new key")
+    new_key = {"X-API-Key": "two"}
+    wait_until(lambda: requests.get(f"{service.url}/monitor", headers=new_key, timeout=30).ok, 30, "the new key")
     assert service.stop() == 0
 
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+from functools import partial
 
 import pytest
 import requests
@@ -40,13 +41,18 @@ def versions(service):
     return {answer.json()["model_version"] for answer in answers}
 
 
+def serve_only(service, version):
+    """Whether all workers have this version."""
+    return versions(service) == {version}
+
+
 def living(service):
     return requests.get(f"{service.url}/monitor?limit=0", timeout=30).json()["SUMMARY"]["workers"]
 
 
 def state(service):
     """What /ready says is wrong, and what /metrics says of it."""
-    refused = re.search(r"^forecast_model_refused (\S+)", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M)[1]
+    refused = re.findall(r"^forecast_model_refused (\S+)", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M)[0]
     ready = requests.get(f"{service.url}/ready", timeout=30)
     return ready.status_code, ready.json().get("problem"), float(refused)
 
@@ -96,7 +102,7 @@ def test_twenty_publications_under_load_fail_no_request_and_reach_all_workers(st
             version = f"version-{number:02}"
             publish_again(model_dir, version)
             started = time.monotonic()
-            wait_until(lambda version=version: versions(service) == {version}, FOLLOW_SECONDS, f"{version} in all workers")
+            wait_until(partial(serve_only, service, version), FOLLOW_SECONDS, f"{version} in all workers")
             slowest = max(slowest, time.monotonic() - started)
     print(f"{readers.answered} answers, loaded within {slowest:.1f} s")
     assert readers.failed == []

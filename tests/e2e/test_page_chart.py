@@ -2,6 +2,7 @@
 
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from browsing import KEEP_LABELS, MARKS, forecast, forecast_symbol, point_at, redrawn
@@ -16,14 +17,14 @@ pytestmark = MARKS
 
 
 @pytest.fixture
-def page(page) -> Page:
+def page(page: Page) -> Page:
     """The page, whose canvases keep what is written on them."""
     page.add_init_script(KEEP_LABELS)
     page.reload()
     return page
 
 
-def labels(page: Page, align: str) -> list[dict]:
+def labels(page: Page, align: str) -> list[dict[str, Any]]:
     """The labels of an axis of the chart, without its title: x is centred, y is right-aligned."""
     every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
     return [label for label in every if label["align"] == align and "trading days" not in label["text"]]
@@ -39,7 +40,7 @@ def prices(page: Page) -> list[float]:
 
 def title(page: Page) -> str:
     every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
-    return next(label["text"] for label in every if "trading days" in label["text"])
+    return str(next(label["text"] for label in every if "trading days" in label["text"]))
 
 
 def press(page: Page, name: str) -> None:
@@ -146,9 +147,9 @@ def test_finger_taps_on_a_day_and_a_period(browser, server):
     context.close()
 
 
-def lines_of(page: Page) -> list[list[dict]]:
+def lines_of(page: Page) -> list[list[dict[str, Any]]]:
     """The labels of the x axis by their lines, in which none may touch another."""
-    lines: dict[int, list[dict]] = {}
+    lines: dict[int, list[dict[str, Any]]] = {}
     for label in labels(page, "center"):
         lines.setdefault(label["y"], []).append(label)
     for line in lines.values():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,7 +20,7 @@ from browsing import (
     shown,
 )
 from matplotlib.image import imread
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 pytestmark = MARKS
 
@@ -102,12 +103,13 @@ def dated(closes: list[float]) -> list[tuple[str, float]]:
     return [(f"2022-{1 + day // 28:02}-{1 + day % 28:02}", close) for day, close in enumerate(closes)]
 
 
-def paste(page: Page, text: str) -> dict:
+def paste(page: Page, text: str) -> dict[str, Any]:
     """What is sent of a pasted text."""
     with page.expect_request("**/predict") as sent:
         page.get_by_label("60 closes, oldest first").fill(text)
         page.get_by_role("button", name="Forecast", exact=True).click()
-    return sent.value.post_data_json
+    content: dict[str, Any] = json.loads(sent.value.post_data or "")
+    return content
 
 
 HUNDRED = [100.5 + day for day in range(100)]
@@ -220,7 +222,7 @@ def test_the_message_at_the_field_disappears_when_the_input_is_fixed(page):
     expect(page.get_by_label("60 closes, oldest first")).not_to_have_attribute("aria-invalid", "true")
 
 
-def csv_file(closes: list[float]) -> dict:
+def csv_file(closes: list[float]) -> FilePayload:
     rows = [f"{date},{close}" for date, close in dated(closes)]
     return {"name": "prices.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close", *rows]).encode()}
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 import requests
@@ -26,13 +27,13 @@ NONE = "\N{EN DASH}"
 NOW = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 
 
-def logged(second: float, **fields) -> dict:
+def logged(second: float, **fields) -> dict[str, Any]:
     """A row of the log, `seconds` before NOW."""
     row = {"timestamp": (NOW - timedelta(seconds=second)).isoformat(), "response_time": 0.0012, "memory_usage": 5.0, "status": 200}
     return row | {"windows": 1, "last_close": 100.0, "predicted_price": 100.5, "low_80": 98.0, "high_80": 103.0} | fields
 
 
-def state(rows: list[dict], **summary) -> dict:
+def state(rows: list[dict[str, Any]], **summary) -> dict[str, Any]:
     """An answer of /monitor."""
     none = dict.fromkeys(("rmse", "naive_rmse", "coverage_80", "coverage_95", "mean_width_80", "mean_width_95"))
     usual = {
@@ -45,7 +46,7 @@ def state(rows: list[dict], **summary) -> dict:
     return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}
 
 
-def answer_with(page: Page, content: dict) -> None:
+def answer_with(page: Page, content: dict[str, Any]) -> None:
     headers = {"Date": format_datetime(NOW, usegmt=True), "Content-Type": "application/json"}
     page.route("**/monitor?limit=100", lambda route: route.fulfill(json=content, headers=headers))
 

@@ -101,6 +101,7 @@ def test_a_tracking_server_that_is_gone_during_the_training_loses_nothing(server
     process = subprocess.Popen(
         training("--promote", "always"), cwd=PROJECT_DIR, env=environment(server, model_dir), stderr=subprocess.PIPE, text=True
     )
+    assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch"):
             break
@@ -111,6 +112,7 @@ def test_a_tracking_server_that_is_gone_during_the_training_loses_nothing(server
     assert time.monotonic() - gone < seconds
     assert "Traceback" not in said
     found = re.search(rf"^MLflow at {server.url} did not accept the run: .*{why}\. The run is saved\. Log it later: (.*)$", said, re.M)
+    assert found, said
     assert json.loads((model_dir / "metadata.json").read_text())["mlflow_run_id"] is None
     assert load_forecaster(model_dir)
     if number == signal.SIGKILL:

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import socket
+from functools import partial
 
 import psutil
 import pytest
@@ -33,6 +34,11 @@ def workers(service):
     return found
 
 
+def is_replaced(service, killed):
+    """Whether there are two workers again, without the killed one."""
+    return len(workers(service)) == 2 and killed.pid not in [worker.pid for worker in workers(service)]
+
+
 def connect(service):
     return socket.create_connection(("127.0.0.1", service.port), timeout=30)
 
@@ -41,7 +47,7 @@ def answer(connection):
     """One whole answer, and whether it came in one piece."""
     received = connection.recv(65536)
     pieces = 1
-    while b"\r\n\r\n" not in received or len(received.partition(b"\r\n\r\n")[2]) < int(re.search(rb"Content-Length: (\d+)", received)[1]):
+    while b"\r\n\r\n" not in received or len(received.partition(b"\r\n\r\n")[2]) < int(re.findall(rb"Content-Length: (\d+)", received)[0]):
         received += connection.recv(65536)
         pieces += 1
     assert received.startswith(b"HTTP/1.1 200")
@@ -133,7 +139,7 @@ def test_usual_and_other_requests_take_turns_on_one_connection(service):
 def test_every_request_is_a_line_on_stderr_with_the_id_of_its_answer(service):
     with connect(service) as connection:
         connection.sendall(REQUEST)
-        fast = re.search(rb"X-Request-ID: (\S+)", answer(connection)[0])[1].decode()
+        fast = re.findall(rb"X-Request-ID: (\S+)", answer(connection)[0])[0].decode()
     flask = requests.post(f"{service.url}/predict", json={"predict": []}, timeout=30)
     lines = [json.loads(line) for line in service.said().splitlines() if line.startswith("{")]
     told = [(line["id"], line["client"], line["method"], line["path"], line["status"]) for line in lines if line["path"] == "/predict"]
@@ -162,15 +168,13 @@ def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service
 
     def counted():
         text = requests.get(f"{service.url}/metrics", timeout=30).text
-        return float(re.search(r'http_requests_total\{method="POST",route="/predict",status="200"\} (\S+)', text)[1])
+        return float(re.findall(r'http_requests_total\{method="POST",route="/predict",status="200"\} (\S+)', text)[0])
 
     ask(20)
     for _ in range(2):
         killed = workers(service)[0]
         killed.send_signal(signal.SIGKILL)
-        wait_until(
-            lambda killed=killed: len(workers(service)) == 2 and killed.pid not in [w.pid for w in workers(service)], 30, "a new worker"
-        )
+        wait_until(partial(is_replaced, service, killed), 30, "a new worker")
         ask(20)
     assert [counted() for _ in range(4)] == [60] * 4
     wait_until(lambda: spread(service, 8)[0] >= 3, 10, "a share of the connections for the new worker")

@@ -29,7 +29,8 @@ LONG_RUN = 0.013
 def wandering_windows(n: int, seed: int = 0, volatility: Floats | float = 0.02) -> Floats:
     """Windows (n, 60) of a random walk; `volatility` one for all or (n, 1)."""
     moves = np.random.default_rng(seed).normal(0, 1, (n, WINDOW)) * volatility
-    return 100 * np.exp(moves.cumsum(axis=1))
+    windows: Floats = 100 * np.exp(moves.cumsum(axis=1))
+    return windows
 
 
 @pytest.fixture
@@ -100,7 +101,8 @@ def smallest_with_enough(scores: list[float], level: int) -> float:
 @pytest.fixture(scope="module")
 def history() -> Floats:
     """Closes (1000,) of a random walk."""
-    return 50 * np.exp(np.random.default_rng(7).normal(0, 0.015, 1000).cumsum())
+    closes: Floats = 50 * np.exp(np.random.default_rng(7).normal(0, 0.015, 1000).cumsum())
+    return closes
 
 
 @pytest.mark.parametrize("n", [40, 99, 100, 495])

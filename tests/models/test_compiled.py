@@ -37,7 +37,8 @@ def keras() -> ModuleType:
     with warnings.catch_warnings(action="ignore"):  # what TensorFlow's own imports warn of
         import keras
         import tensorflow  # noqa: F401
-    return keras
+    module: ModuleType = keras
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +108,12 @@ def compile_published(model_dir: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("lost", ["missing", "damaged", "cannot be loaded"])
 def test_command_repairs_a_model_whose_compiled_form_cannot_serve(model_dir, lost):
+    version = read_published(model_dir).version
     content = remove_compiled(model_dir)
     if lost == "damaged":
-        (model_dir / "versions" / current_version(model_dir) / ONNX_FILE).write_bytes(content[:-1])
+        (model_dir / "versions" / version / ONNX_FILE).write_bytes(content[:-1])
     if lost == "cannot be loaded":
-        replace_file(model_dir, current_version(model_dir), ONNX_FILE, content[:-1])
+        replace_file(model_dir, version, ONNX_FILE, content[:-1])
     with pytest.raises(ModelUnavailableError, match=r"python -m models.compiled"):
         load_forecaster(model_dir)
     done = compile_published(model_dir)
@@ -225,8 +227,9 @@ def test_a_file_that_is_swapped_after_a_check_does_not_run(keras, model_dir, tmp
 
 
 def test_a_network_with_code_of_its_own_is_refused_even_where_its_sum_is_right(keras, model_dir, tmp_path, marker):
+    version = read_published(model_dir).version
     remove_compiled(model_dir)
-    replace_file(model_dir, current_version(model_dir), KERAS_FILE, malicious_network(keras, tmp_path, marker))
+    replace_file(model_dir, version, KERAS_FILE, malicious_network(keras, tmp_path, marker))
     done = compile_published(model_dir)
     assert done.returncode == 1
     said = done.stderr.splitlines()[-1]

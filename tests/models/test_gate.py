@@ -40,7 +40,7 @@ def test_an_equal_model_is_published_and_the_figures_are_of_the_same_days(unseen
     verdict = judge(unseen, closes, model_dir, "if-better")
     assert verdict.publish
     assert verdict.new == verdict.published
-    assert (verdict.n_days, verdict.days_from) == (len(unseen), str(unseen.dates[0]))
+    assert (verdict.n_days, str(verdict.days_from)) == (len(unseen), str(unseen.dates[0]))
 
 
 @pytest.mark.parametrize(("spoil", "named"), [(worse, "worse in rmse"), (wider, "worse in winkler_80")])
@@ -48,6 +48,8 @@ def test_a_worse_model_is_not_published_and_both_figures_are_said(unseen, closes
     verdict = judge(spoil(unseen), closes, model_dir, "if-better")
     assert not verdict.publish
     assert named in verdict.reason
+    assert verdict.new is not None
+    assert verdict.published is not None
     for name in ("rmse", "winkler_80", "winkler_95"):
         assert f"{verdict.new[name]:.5g} against {verdict.published[name]:.5g}" in verdict.reason
 
@@ -64,6 +66,7 @@ def test_a_better_model_is_published_and_judged_only_on_days_that_both_have_not_
     late = unseen.after("2022-01-01")
     verdict = judge(replace(late, predicted=late.actual), closes, model_dir, "if-better")
     assert verdict.publish
+    assert verdict.new is not None
     assert verdict.new["rmse"] == 0
     assert verdict.days_from == str(late.dates[0]) > str(unseen.dates[0])
 

@@ -10,6 +10,7 @@ from api.threads import every
 from errors import ModelUnavailableError
 from models import holder as holder_module
 from models.holder import ModelHolder
+from models.loading import load_forecaster
 from models.publishing import publish, staging_folder
 from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 
@@ -49,12 +50,11 @@ def test_new_publication_is_loaded_by_refresh_and_not_by_a_request(model_dir):
 def test_request_during_a_slow_load_is_answered_by_the_old_model(model_dir, monkeypatch):
     holder = ModelHolder(model_dir)
     before, loading, go_on = holder.current(), threading.Event(), threading.Event()
-    load = holder_module.load_forecaster
 
     def load_slowly(*arguments, **options):
         loading.set()
         assert go_on.wait(10)
-        return load(*arguments, **options)
+        return load_forecaster(*arguments, **options)
 
     monkeypatch.setattr(holder_module, "load_forecaster", load_slowly)
     publish_again(model_dir, "newer")
@@ -69,8 +69,13 @@ def test_request_during_a_slow_load_is_answered_by_the_old_model(model_dir, monk
 
 def test_idle_worker_follows_a_publication_without_any_request(model_dir, monkeypatch):
     holder, loaded = ModelHolder(model_dir), threading.Event()
-    load = holder_module.load_forecaster
-    monkeypatch.setattr(holder_module, "load_forecaster", lambda *arguments, **options: (load(*arguments, **options), loaded.set())[0])
+
+    def load_and_tell(*arguments, **options):
+        forecaster = load_forecaster(*arguments, **options)
+        loaded.set()
+        return forecaster
+
+    monkeypatch.setattr(holder_module, "load_forecaster", load_and_tell)
     every(0.01, holder.refresh)
     publish_again(model_dir, "newer")
     assert loaded.wait(10)
@@ -131,6 +136,7 @@ def test_worker_that_starts_while_the_new_model_is_damaged_serves_the_previous_o
     (damaged / ONNX_FILE).write_bytes(b"broken")
     holder = ModelHolder(model_dir)
     assert holder.current().version == before.name
+    assert holder.problem is not None
     assert "damaged" in holder.problem
     assert "Serving the previous model, whole." in caplog.text
     (before / SCALER_FILE).write_bytes(b"broken")

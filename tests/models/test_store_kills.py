@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from storage import locked
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
-def start(work: Callable[[], None]) -> int:
+def start(work: Callable[[], object]) -> int:
     """Do something in a process of its own; its id."""
     process = os.fork()
     if process == 0:
@@ -42,7 +43,7 @@ def publish_many(model_dir: Path, name: str, count: int) -> None:
 @forks
 def test_two_processes_that_publish_at_once_leave_a_whole_set_at_every_moment(tmp_path):
     publish_version(tmp_path, "a")
-    running = {start(lambda name=name: publish_many(tmp_path, name, 15)) for name in ("b", "c")}
+    running = {start(partial(publish_many, tmp_path, name, 15)) for name in ("b", "c")}
     seen, endings = [], {}
     while running:
         try:
@@ -99,6 +100,10 @@ def check_whole(model_dir: Path) -> str:
     return published.version
 
 
+def is_replaced(model_dir: Path, old: str) -> bool:
+    return check_whole(model_dir) != old
+
+
 KILLS, SIZE = 200, 200_000
 
 
@@ -109,7 +114,7 @@ def test_200_kills_during_publications_each_leave_the_old_or_the_new_version_who
     killer = Killer()
     for kill in range(KILLS):
         before, new = check_whole(tmp_path), f"b{kill:03}"
-        killer.kill(lambda new=new: publish_version(tmp_path, new, SIZE), lambda old=before: check_whole(tmp_path) != old)
+        killer.kill(partial(publish_version, tmp_path, new, SIZE), partial(is_replaced, tmp_path, before))
         assert check_whole(tmp_path) in (before, new)
     killer.check()
     before = check_whole(tmp_path)
@@ -140,7 +145,7 @@ def test_200_kills_while_a_run_is_recorded_each_leave_the_version_whole(tmp_path
     def is_new() -> bool:
         assert is_whole(tmp_path, read_published(tmp_path))
         assert json.loads((tmp_path / "versions" / "v1" / METADATA_FILE).read_text())["mlflow_run_id"] in ("old", "new")
-        return read_published(tmp_path).metadata["mlflow_run_id"] == "new"
+        return bool(read_published(tmp_path).metadata["mlflow_run_id"] == "new")
 
     for _ in range(KILLS):
         record_run(tmp_path, "v1", "old")
@@ -164,7 +169,7 @@ def test_200_kills_while_a_lost_file_is_put_back_each_leave_it_lost_or_whole(tmp
     for kill in range(KILLS):
         lost.unlink()
         content = f"v1 {ONNX_FILE} {kill} ".encode() + b"x" * SIZE  # another one each time
-        killer.kill(lambda content=content: replace_file(tmp_path, "v1", ONNX_FILE, content), is_back)
+        killer.kill(partial(replace_file, tmp_path, "v1", ONNX_FILE, content), is_back)
         replace_file(tmp_path, "v1", ONNX_FILE, content)
         assert is_back()
     killer.check()
@@ -194,12 +199,13 @@ def until(calls: int, work: Callable[[], object]) -> None:
     ("work", "new"), [(lambda model_dir: publish_version(model_dir, "v3"), "v3"), (rollback, "v1")], ids=["publish", "rollback"]
 )
 def test_end_before_each_single_change_of_the_disk_leaves_old_or_new(tmp_path, work, new):
-    outcomes, ended = [], 9
+    outcomes: list[str] = []
+    ended = 9
     while ended == 9:
         model_dir = tmp_path / str(len(outcomes))
         for version in ("v1", "v2"):
             publish_version(model_dir, version)
-        process = start(lambda model_dir=model_dir: until(len(outcomes), lambda: work(model_dir)))
+        process = start(partial(until, len(outcomes), partial(work, model_dir)))
         ended = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         published = read_published(model_dir)
         assert is_whole(model_dir, published)

@@ -138,6 +138,7 @@ def test_a_failure_inside_names_its_request_in_answer_and_log(asked, tmp_path, m
 
 def test_lines_can_be_turned_off(settings, capfd):
     quiet, told = create_app(settings.model_copy(update={"ACCESS_LOG": "off"})), create_app(settings)
+    assert sys.__stderr__ is not None
     told.extensions[STATE].service.access_log = AccessLog(True, sys.__stderr__.fileno())
     quiet.test_client().get("/health")
     assert '"path":"/health"' not in capfd.readouterr().err

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from closes.series import Floats
 from closes.snapshot import read_snapshot
 from monitoring.overlap import MAX_TOLERANCE, UNIT, KeyIndex, is_key, window_keys
 
@@ -10,8 +11,9 @@ OLD_KEY = "0123456789ab"  # a hash of an earlier version
 
 
 @pytest.fixture
-def closes() -> np.ndarray:
-    return np.exp(np.random.default_rng(0).normal(0, 0.02, 200).cumsum()) * 100
+def closes() -> Floats:
+    walk: Floats = np.exp(np.random.default_rng(0).normal(0, 0.02, 200).cumsum()) * 100
+    return walk
 
 
 def later(window):

@@ -2,6 +2,8 @@ import csv
 import os
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,11 +31,15 @@ def test_opening_again_writes_no_second_header(log, path):
     assert path.read_text().count("timestamp") == 1
 
 
+def open_and_append(path: Path, _: int) -> None:
+    RequestLog(path).append(ROW)
+
+
 @forks
 def test_header_is_written_once_by_several_processes_that_open_at_once(tmp_path):
     for i in range(20):
         path = tmp_path / f"{i}.csv"
-        at_once(lambda _, path=path: RequestLog(path).append(ROW), processes=4)
+        at_once(partial(open_and_append, path), processes=4)
         lines = path.read_text().splitlines()
         assert (lines[0], len(lines), len(set(lines))) == (HEADER, 5, 2)
 

@@ -35,33 +35,38 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-def listen(slots, clock):
-    """Servers of several workers at one port, by slot; and the port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        servers = []
-
-        def make(slot):
-            shared = GeventSocket(listener.family, listener.type, listener.proto, fileno=socket.dup(listener.fileno()))
-            servers.append(Server(shared, handle=lambda *_: None, spawn=Pool()))
-            servers[-1].init_socket()
-            servers[-1].slot = slot
-            slots.accepted(slot)
-            return servers[-1]
-
-        make.port = listener.getsockname()[1]
-        yield make
-        for server in servers:
-            server.close()
+def listener():
+    """The socket that the servers share."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
 
 
 @pytest.fixture
-def client(listen):
+def listen(listener, slots, clock):
+    """Servers of several workers at one port, by slot."""
+    servers = []
+
+    def make(slot):
+        shared = GeventSocket(listener.family, listener.type, listener.proto, fileno=socket.dup(listener.fileno()))
+        servers.append(Server(shared, handle=lambda *_: None, spawn=Pool()))
+        servers[-1].init_socket()
+        servers[-1].slot = slot
+        slots.accepted(slot)
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def client(listener):
     """Opens connections to the port."""
     clients = []
 
     def connect(number=1):
         for _ in range(number):
-            clients.append(socket.create_connection(("127.0.0.1", listen.port), timeout=10))
+            clients.append(socket.create_connection(listener.getsockname(), timeout=10))
 
     yield connect
     for connection in clients:
@@ -171,7 +176,12 @@ def test_unix_socket_is_served(slots, tmp_path):
 
 def test_crowd_is_accepted_several_at_a_time_whatever_gunicorn_sets(listen, client):
     server, rounds = listen(0), []
-    server.do_handle = lambda connection, _: rounds.append(gevent.get_hub().loop.now()) or connection.close()
+
+    def note_and_close(connection, _):
+        rounds.append(gevent.get_hub().loop.now())
+        connection.close()
+
+    server.do_handle = note_and_close
     client(2 * MAX_SHARE)
     server.max_accept = 1
     server.start()

@@ -10,7 +10,7 @@ from server.slots import ALIVE_SECONDS, SignOfLife, Slots, free_slot
 def clock(monkeypatch):
     """The time of time.monotonic(), in seconds."""
     now = [1000.0]
-    monkeypatch.setattr(slots.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -104,7 +105,8 @@ class Watch:
 
 
 def example_closes(page: Page) -> list[float]:
-    return json.loads(page.locator("#example").text_content() or "")["closes"]
+    closes: list[float] = json.loads(page.locator("#example").text_content() or "")["closes"]
+    return closes
 
 
 @contextmanager
@@ -130,10 +132,11 @@ def forecast_symbol(page: Page, symbol: str) -> None:
     expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
 
 
-def ask(server: str, closes: list[float], horizon: int) -> dict:
+def ask(server: str, closes: list[float], horizon: int) -> dict[str, Any]:
     answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon}, timeout=30)
     answer.raise_for_status()
-    return answer.json()
+    content: dict[str, Any] = answer.json()
+    return content
 
 
 def point_at(page: Page, share: float, chart: str = "chart") -> str:
@@ -141,6 +144,7 @@ def point_at(page: Page, share: float, chart: str = "chart") -> str:
     over = page.locator(f"#{chart} .u-over")
     over.scroll_into_view_if_needed()
     box = over.bounding_box()
+    assert box is not None
     page.mouse.move(box["x"] + 1 + share * (box["width"] - 2), box["y"] + 40)
     return page.locator(f"#{chart.replace('chart', 'readout')}").inner_text()
 
@@ -156,8 +160,9 @@ def open_monitoring(page: Page) -> None:
     expect(page.locator('[data-monitor="refreshed"]')).to_contain_text("Refreshed at")
 
 
-def metadata() -> dict:
-    return json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+def metadata() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())
+    return content
 
 
 def shown(price: float) -> str:

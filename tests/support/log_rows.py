@@ -3,13 +3,15 @@
 import csv
 import os
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from monitoring.logreader import COLUMNS
+from settings import Settings
 
 HEADER = ",".join(COLUMNS)
-ROW = {
+ROW: dict[str, Any] = {
     "timestamp": "2026-01-02T03:04:05.678901+00:00",
     "response_time": 0.00123,
     "memory_usage": 4.5,
@@ -32,7 +34,7 @@ ROW = {
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
-def at_once(work: Callable[[int], None], processes: int) -> None:
+def at_once(work: Callable[[int], object], processes: int) -> None:
     """Do something in several processes at once."""
     children = []
     for number in range(processes):
@@ -47,7 +49,7 @@ def at_once(work: Callable[[int], None], processes: int) -> None:
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
 
 
-def logged(settings):
+def logged(settings: Settings) -> list[dict[str, str]]:
     """The rows of a service's log."""
     with settings.REQUEST_LOG.open() as file:
         return list(csv.DictReader(file))

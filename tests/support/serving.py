@@ -6,6 +6,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,12 +17,12 @@ import requests
 from settings import PROJECT_DIR
 
 
-def free_port():
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        return int(server.getsockname()[1])
 
 
-def wait_until(condition, seconds, what):
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -28,7 +31,7 @@ def wait_until(condition, seconds, what):
     pytest.fail(f"{what} not within {seconds} s")
 
 
-def answers(url):
+def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).status_code == 200
     except requests.RequestException:
@@ -38,7 +41,9 @@ def answers(url):
 class Service:
     """`python app.py` in a process group of its own."""
 
-    def __init__(self, folder, command=(sys.executable, "app.py"), stderr=None, **environment):
+    def __init__(
+        self, folder: Path, command: Sequence[str] = (sys.executable, "app.py"), stderr: int | None = None, **environment: str
+    ) -> None:
         self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
@@ -52,26 +57,26 @@ class Service:
             start_new_session=True,
         )
 
-    def wait(self):
+    def wait(self) -> None:
         wait_until(lambda: answers(f"{self.url}/health"), 60, "an answer")
 
-    def children(self):
+    def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)
 
-    def said(self):
+    def said(self) -> str:
         self.stderr.seek(0)
         return self.stderr.read()
 
 
-def starting(folder):
+def starting(folder: Path) -> Iterator[Callable[..., Service]]:
     """Yield a function that starts services in a folder; afterwards, kill those that still run."""
-    services = []
+    services: list[Service] = []
 
-    def start_service(**environment):
+    def start_service(**environment: Any) -> Service:
         services.append(Service(folder, **environment))
         services[-1].wait()
         return services[-1]

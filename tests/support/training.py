@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -24,12 +25,12 @@ EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid
 MIGRATE = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(sys.argv[1], sys.argv[2])"
 
 
-def environment(folder):
+def environment(folder: Path) -> dict[str, str]:
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MODEL_DIR": str(folder / "modelFiles"), "YAHOO_RETRIES": "0"}
     return os.environ | own
 
 
-def copy_empty_database(folder):
+def copy_empty_database(folder: Path) -> None:
     """Give a folder an MLflow database with tables and no runs: a copy takes a millisecond, MLflow's migrations take seconds."""
     with FileLock(f"{EMPTY_DATABASE}.lock"):
         if not EMPTY_DATABASE.exists():
@@ -42,13 +43,13 @@ def copy_empty_database(folder):
         shutil.copyfile(EMPTY_DATABASE, folder / "mlflow.db")
 
 
-def train(folder, *options, check=True, **own):
+def train(folder: Path, *options: str, check: bool = True, **own: Any) -> subprocess.CompletedProcess[str]:
     """Run a training to its end, as a command in a process of its own."""
     copy_empty_database(folder)
     return subprocess.run(command(folder, *options), check=check, **(how(folder) | own))
 
 
-def train_here(folder, *options, check=True):
+def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a training to its end in this process, which has TensorFlow and MLflow already: seconds less than a command.
 
     Returns:
@@ -80,22 +81,23 @@ def train_here(folder, *options, check=True):
     return done
 
 
-def begin(folder, *options, **own):
+def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
     """Start a training; `process.stderr` gives its output line by line."""
     copy_empty_database(folder)
     return subprocess.Popen(command(folder, *options), **(how(folder) | own))
 
 
-def command(folder, *options):
+def command(folder: Path, *options: str) -> list[str]:
     return [sys.executable, "-u", "modelTrain.py", "--model-dir", str(folder / "modelFiles"), *options]
 
 
-def how(folder):
+def how(folder: Path) -> dict[str, Any]:
     return {"cwd": PROJECT_DIR, "env": environment(folder), "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
 
 
-def after(process, beginning):
+def after(process: subprocess.Popen[str], beginning: str) -> str:
     """Read until a line of a training begins with `beginning`; return everything read."""
+    assert process.stderr is not None
     said = []
     for line in process.stderr:
         said.append(line)

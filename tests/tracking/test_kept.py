@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from forecast.metadata import Metadata
-from models.store import current_version
+from models.store import read_published
 from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordError, keep, read_kept
 
 
@@ -20,7 +20,7 @@ from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordEr
 def record(model_dir: Path) -> RunRecord:
     """The run of the model in git, as far as it is known."""
     metadata = Metadata.model_validate_json((model_dir / "metadata.json").read_bytes())
-    folder = model_dir / "versions" / current_version(model_dir)
+    folder = read_published(model_dir).folder
     plots = {"backtest.png": b"\x89PNG 1", "losses.png": b"\x89PNG 2"}
     return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, float("nan")]}, plots, folder, np.linspace(99, 101, 60)[None])
 

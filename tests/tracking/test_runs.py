@@ -217,7 +217,12 @@ def test_a_run_that_another_process_is_logging_is_left_to_it(settings, kept):
 def test_a_run_is_kept_while_it_is_logged_and_gone_once_it_is(settings, record, monkeypatch, tmp_path):
     place, seen = tmp_path / "mlruns" / "unlogged", []
     register = runs_module._register
-    monkeypatch.setattr(runs_module, "_register", lambda *arguments: (seen.extend(place.iterdir()), register(*arguments)))
+
+    def look_and_register(*arguments):
+        seen.extend(place.iterdir())
+        register(*arguments)
+
+    monkeypatch.setattr(runs_module, "_register", look_and_register)
     assert log_or_keep(record, settings.MODEL_DIR, settings)
     assert [path.name for path in seen] == [record.version]
     assert list(place.iterdir()) == []
@@ -297,7 +302,6 @@ def test_an_alias_of_a_model_that_is_not_in_mlflow_stays_and_it_is_said_why(sett
 def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, record, monkeypatch, tmp_path):
     """Another training has set the alias before this one, which knows only of its own model, sets it."""
     record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
-    connect = champion.connect
 
     def publish_another(*arguments):
         monkeypatch.undo()
@@ -308,7 +312,7 @@ def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, re
                 shutil.copy(record.folder / name, staged)
             other = RunRecord(record.metadata.changed(model_version="other"), record.losses, record.plots, staged, record.example)
             publish(settings.MODEL_DIR, other.metadata.changed(mlflow_run_id=log_run(other, settings)).as_dict(), staged)
-        return connect(*arguments)
+        return connection.connect(*arguments)
 
     monkeypatch.setattr(champion, "connect", publish_another)
     assert set_champion(settings.MODEL_DIR, settings) == "other"
