@@ -117,7 +117,8 @@ def test_a_model_that_is_refused_while_the_database_is_locked_is_kept_too(traine
     assert "Traceback" not in said
     (kept,) = (tmp_path / "unlogged").iterdir()
     record = read_kept(kept)
-    assert record.metadata.promotion is not None and not record.metadata.promotion.publish
+    assert record.metadata.promotion is not None
+    assert not record.metadata.promotion.publish
     assert len(record.plots) == 4
     assert published_whole(tmp_path) == before
     log_it_later(said)
