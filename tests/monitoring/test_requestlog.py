@@ -11,11 +11,7 @@ from monitoring.logreader import BLOCK_BYTES, COLUMNS, summarise
 from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR
 
-
-@pytest.fixture(autouse=True)
-def _every_line_looks(monkeypatch):
-    """These tests write quicker than requests come."""
-    monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
 def test_new_log_has_the_promised_header(log, path):

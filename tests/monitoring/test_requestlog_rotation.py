@@ -9,11 +9,7 @@ from log_rows import HEADER, ROW, at_once, forks
 from monitoring.logreader import COLUMNS, open_parts
 from monitoring.requestlog import RequestLog
 
-
-@pytest.fixture(autouse=True)
-def _every_line_looks(monkeypatch):
-    """These tests write quicker than requests come."""
-    monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
 def part_files(path: Path) -> list[Path]:
