@@ -65,13 +65,13 @@ def small_tree(tmp_path):
     return tmp_path
 
 
-def test_tach_accepts_an_import_that_runs_down(small_tree):
+def test_tach_accepts_an_import_of_a_lower_layer(small_tree):
     (small_tree / "api" / "__init__.py").write_text("import models\nimport closes\n")
     assert tach_check(small_tree).returncode == 0
 
 
 @pytest.mark.parametrize(("lower", "higher"), [("closes", "forecast"), ("forecast", "models"), ("models", "api"), ("server", "errors")])
-def test_tach_rejects_an_import_that_runs_back(small_tree, lower, higher):
+def test_tach_rejects_an_import_of_a_higher_layer(small_tree, lower, higher):
     (small_tree / lower / "__init__.py").write_text(f"import {higher}\n")
     checked = tach_check(small_tree)
     assert checked.returncode == 1

@@ -17,7 +17,7 @@ def csv_of(tmp_path: Path, days: list[str], prices: list[float]) -> Path:
     return path
 
 
-def test_a_csv_counts_to_its_last_row_and_says_what_the_start_leaves_out(caplog, tmp_path):
+def test_csv_is_used_up_to_its_last_row(caplog, tmp_path):
     caplog.set_level(logging.INFO, "processData")
     closes = load_closes("acme", csv_path=csv_of(tmp_path, ["2009-12-31", "2010-01-01", "2099-01-01"], [1.0, 2.0, 3.0]))
     assert closes.last_date == "2099-01-01"
@@ -37,7 +37,7 @@ def test_source_csv_without_a_file_is_an_error():
         load_closes(source="csv")
 
 
-def test_load_logs_what_it_used(caplog):
+def test_load_logs_range_and_source(caplog):
     caplog.set_level(logging.INFO, "processData")
     load_closes("KO", "2022-01-01", source="snapshot", settings=Settings())
     assert caplog.messages == ["KO: 249 closes, 2022-01-03 to 2022-12-28, from snapshot."]
@@ -58,19 +58,19 @@ def test_flat_series_is_accepted_without_warning(caplog, tmp_path):
 
 
 @pytest.mark.parametrize(("start", "warned"), [("1990-01-01", True), ("2010-01-01", False), ("2010-01-08", False)])
-def test_series_that_begins_later_than_requested_is_warned_of(caplog, start, warned):
+def test_late_start_is_warned_of(caplog, start, warned):
     load_closes("MSFT", start, source="snapshot")
     assert (f"the snapshot begins on 2010-01-04, later than the requested start, {start}" in caplog.text) == warned
 
 
 @pytest.mark.parametrize(("n", "horizon", "count"), [(61, 1, 1), (100, 1, 40), (80, 20, 1), (100, 5, 36)])
-def test_windows_have_their_shapes(n, horizon, count):
+def test_windows_and_targets_have_the_documented_shapes(n, horizon, count):
     windows, targets = make_windows(np.arange(1.0, n + 1), horizon)
     assert (windows.shape, targets.shape) == ((count, WINDOW), (count, horizon))
 
 
 @pytest.mark.parametrize("horizon", [1, 3])
-def test_target_of_a_window_is_the_close_after_it(horizon):
+def test_targets_are_the_closes_after_each_window(horizon):
     prices = np.arange(1.0, 101)
     windows, targets = make_windows(prices, horizon)
     for i, (window, target) in enumerate(zip(windows, targets, strict=True)):
@@ -86,19 +86,19 @@ def test_windows_are_copies():
 
 
 @pytest.mark.parametrize(("n", "horizon", "needed"), [(60, 1, 61), (0, 1, 61), (79, 20, 80)])
-def test_too_few_closes_for_a_window_are_refused_naming_how_many_it_takes(n, horizon, needed):
+def test_too_few_closes_are_rejected_naming_the_minimum(n, horizon, needed):
     with pytest.raises(InvalidClosesError, match=f"{n} closes are too few.* need {needed}"):
         make_windows(np.ones(n), horizon)
 
 
-def test_relative_windows_end_in_one_in_any_currency():
+def test_relative_windows_end_in_1_in_any_currency():
     windows = np.random.default_rng(0).uniform(1, 2, (5, WINDOW))
     relative = relative_to_last(windows)
     assert relative[:, -1].tolist() == [1.0] * 5
     np.testing.assert_allclose(relative_to_last(windows * 1000), relative, rtol=1e-14)
 
 
-def test_scaler_maps_the_training_windows_to_zero_and_one():
+def test_scaler_maps_the_training_windows_to_0_and_1():
     relative = np.random.default_rng(0).uniform(0.5, 1.5, (20, WINDOW))
     scaled = fit_scaler(relative).transform(relative.reshape(-1, 1))
     assert (scaled.min(), scaled.max()) == (pytest.approx(0), pytest.approx(1))

@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
     ],
     ids=["plain", "Yahoo", "upper", "adjusted last", "adjusted first", "BOM", "quoted", "CRLF", "spaces", "time", "blank lines"],
 )
-def test_csv_gives_dates_and_adjusted_closes(file, content):
+def test_csv_has_dates_and_adjusted_closes(file, content):
     file.write_bytes(content)
     closes = read_csv(file)
     assert closes.dates.astype(str).tolist() == TWO_DAYS
@@ -60,7 +60,7 @@ def test_csv_gives_dates_and_adjusted_closes(file, content):
     ids=["semicolon", "decimal comma", "comma at the end", "names", "empty", "header only", "binary", "NUL", "gzip", "UTF-16", "quote"],
 )
 @pytest.mark.parametrize("ending", [".csv", ".gz", ".zip"])
-def test_an_invalid_csv_file_is_rejected_in_one_printable_line(file, content, named, ending):
+def test_invalid_csv_file_is_rejected_in_one_printable_line(file, content, named, ending):
     file = file.with_suffix(ending)
     file.write_bytes(content)
     with pytest.raises(InvalidClosesError) as caught:
@@ -90,14 +90,14 @@ def test_an_invalid_csv_file_is_rejected_in_one_printable_line(file, content, na
         ("2020-01-02,1\n\n2020-01-01,1", ["line 4: 2020-01-01 comes after 2020-01-02; sort the rows by date, oldest first"]),
     ],
 )
-def test_wrong_row_is_refused_naming_it(file, content, details):
+def test_invalid_row_is_rejected_naming_it(file, content, details):
     file.write_text(f"date,close\n{content}\n")
     with pytest.raises(InvalidClosesError) as caught:
         read_csv(file)
     assert caught.value.details == details
 
 
-def test_of_many_wrong_rows_five_are_named_and_all_counted(file):
+def test_many_invalid_rows_are_counted_and_five_named(file):
     file.write_text("date,close\n" + "2020-01-01,x\n" * 100)
     with pytest.raises(InvalidClosesError, match="100 rows") as caught:
         read_csv(file)
@@ -105,7 +105,7 @@ def test_of_many_wrong_rows_five_are_named_and_all_counted(file):
 
 
 @pytest.mark.parametrize(("name", "why"), [("none.csv", "No such file or directory"), (".", "Is a directory")])
-def test_file_that_cannot_be_read_is_refused_naming_it(tmp_path, name, why):
+def test_unreadable_file_is_rejected_naming_it(tmp_path, name, why):
     with pytest.raises(DataUnavailableError) as caught:
         read_csv(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {why}."

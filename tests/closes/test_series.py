@@ -21,7 +21,7 @@ def test_prices_at_the_limits_are_accepted(price):
 
 
 @pytest.mark.parametrize("price", [np.nan, np.inf, -np.inf, 0.0, -1.0, MIN_CLOSE / 10, MAX_CLOSE * 10])
-def test_price_that_is_none_is_refused(price):
+def test_invalid_price_is_rejected(price):
     with pytest.raises(InvalidClosesError) as caught:
         series([1.0, price])
     assert caught.value.details[0].startswith("1970-01-02 has the close ")
@@ -32,7 +32,7 @@ def test_between_includes_both_ends():
     assert part.dates.astype(str).tolist() == ["1970-01-03", "1970-01-04", "1970-01-05"]
 
 
-def test_between_without_closes_names_the_range_there_is():
+def test_between_without_closes_names_the_available_range():
     with pytest.raises(DataUnavailableError, match="X has no closes from 1980-01-01 to 1980-12-31; the file has 1970-01-01 to 1970-01-10"):
         series([1.0] * 10).between("1980-01-01", "1980-12-31")
 
@@ -47,7 +47,7 @@ def test_jump_like_a_split_is_warned_of_once(caplog, ratio, warned):
 
 
 @pytest.mark.parametrize(("second", "warned"), [("2020-01-08", False), ("2020-01-09", True), ("2021-01-01", True)])
-def test_a_gap_is_warned_of(caplog, second, warned):
+def test_gap_is_warned_of(caplog, second, warned):
     warn_suspicious(series([1.0, 1.0], ["2020-01-01", second]))
     assert (f"no closes between 2020-01-01 and {second}" in caplog.text) == warned
 
@@ -60,7 +60,7 @@ def test_a_gap_is_warned_of(caplog, second, warned):
         ("America/Los_Angeles", "2026-11-24T00:00:01", "2026-11-23"),  # the 23rd there, and New York has closed
     ],
 )
-def test_the_last_final_day_does_not_depend_on_the_servers_clock(monkeypatch, zone, now, last):
+def test_last_final_day_does_not_depend_on_the_time_zone(monkeypatch, zone, now, last):
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
 
     class Clock(datetime):

@@ -20,11 +20,11 @@ def test_snapshot_has_every_day_of_each_symbol(symbol):
     assert (closes.first_date, closes.last_date) == ("2010-01-04", "2022-12-28")
 
 
-def test_snapshot_begins_with_the_known_close_of_msft():
+def test_snapshot_starts_with_the_known_close_of_msft():
     assert read_snapshot("MSFT").prices[0] == 23.572
 
 
-def test_symbol_that_the_snapshot_has_not_is_refused_naming_those_it_has():
+def test_unknown_symbol_is_rejected_naming_the_available_ones():
     with pytest.raises(DataUnavailableError, match="NOPE is not in the embedded snapshot") as caught:
         read_snapshot("NOPE")
     assert ", ".join(SYMBOLS) in str(caught.value)

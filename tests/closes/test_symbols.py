@@ -14,7 +14,7 @@ def test_symbol_is_accepted(symbol):
 
 
 @pytest.mark.parametrize("symbol", ["", ".", "..", "../x", "/etc/passwd", "BRK/B", "A" * 16, "A B", "A\n", "A\0", "é", "²", "A;B", "A%2f"])
-def test_symbol_that_is_none_is_refused_naming_it(symbol):
+def test_invalid_symbol_is_rejected_naming_it(symbol):
     with pytest.raises(InvalidSymbolError) as caught:
         check_symbol(symbol)
     assert repr(symbol) in str(caught.value)
@@ -23,5 +23,5 @@ def test_symbol_that_is_none_is_refused_naming_it(symbol):
 @pytest.mark.parametrize(
     ("name", "symbol"), [("msft.csv", "MSFT"), ("BRK-B.csv", "BRK-B"), ("my closes.csv", "CSV"), ("prices_2024_final.csv", "CSV")]
 )
-def test_a_csv_file_is_called_by_its_name_where_that_can_be_a_symbol(name, symbol):
+def test_symbol_of_a_csv_file_is_its_name_if_valid(name, symbol):
     assert symbol_of(Path("some") / name) == symbol

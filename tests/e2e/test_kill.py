@@ -1,4 +1,4 @@
-"""Workers and masters that are killed, and ends that are asked for, under load: what is lost, and what stays behind."""
+"""Killed workers, a killed master and shutdowns under load: what is lost, and what is left behind."""
 
 import collections
 import csv
@@ -94,7 +94,7 @@ def logged(service):
     return collections.Counter(float(row[6]) for row in rows)
 
 
-def test_twenty_killed_workers_lose_no_line_of_an_answered_request_and_only_what_they_were_at(start):
+def test_killed_workers_lose_only_requests_in_flight(start):
     service = start()
     chance = random.Random(0)
     with Load(service) as load:
@@ -112,7 +112,7 @@ def test_twenty_killed_workers_lose_no_line_of_an_answered_request_and_only_what
     assert service.stop() == 0
 
 
-def test_a_killed_master_leaves_no_orphan_that_keeps_the_port_and_the_next_start_is_clean(start, tmp_path):
+def test_killed_master_leaves_no_orphan_and_a_clean_next_start(start, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
     service = start(TMPDIR=str(folder))
@@ -134,7 +134,7 @@ def test_a_killed_master_leaves_no_orphan_that_keeps_the_port_and_the_next_start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_end_under_load_answers_every_request_that_was_accepted(start, number):
+def test_shutdown_under_load_answers_every_accepted_request(start, number):
     service = start()
     with Load(service) as load:
         time.sleep(1)
@@ -153,7 +153,7 @@ MONITOR = b"GET /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("request_", [PREDICT % (len(BODY), BODY), MONITOR], ids=["direct path", "Flask"])
-def test_connections_that_wait_at_a_shutdown_are_served(start, request_):
+def test_waiting_connections_are_answered_at_shutdown(start, request_):
     """The worker finds the signal and 400 connections at once: it answers them all before it ends."""
     service = start(WEB_CONCURRENCY="1")
     (worker,) = workers(service)
@@ -178,7 +178,7 @@ def test_connections_that_wait_at_a_shutdown_are_served(start, request_):
     assert service.stop() == 0
 
 
-def test_new_connections_are_served_to_the_end(start):
+def test_new_connections_are_answered_until_shutdown(start):
     """Clients that open a connection for each request: every accepted connection gets an answer, and the others are refused."""
     service, answered, broken = start(), [], []
     body = json.dumps({"predict": CLOSES.tolist()}).encode()
@@ -207,7 +207,7 @@ def test_new_connections_are_served_to_the_end(start):
     assert len(broken) <= 1, broken  # between the last look for connections and the end of the port
 
 
-def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_the_start(start, tmp_path):
+def test_replacement_worker_keeps_the_keys_of_the_start(start, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("one\n")
     service = start(API_KEY_FILE=str(keys))
@@ -228,7 +228,7 @@ def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_t
     assert service.stop() == 0
 
 
-def test_a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_path):
+def test_unread_stderr_delays_neither_requests_nor_shutdown(tmp_path):
     reader, writer = os.pipe()
     service = Service(tmp_path, stderr=writer)
     try:
@@ -245,7 +245,7 @@ def test_a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_pa
         os.close(writer)
 
 
-def test_idle_connections_do_not_hold_up_the_end(start):
+def test_idle_connections_do_not_delay_shutdown(start):
     service = start()
     sessions = [requests.Session() for _ in range(4)]
     for session in sessions[:2]:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
 @pytest.mark.parametrize("max_bytes", [0, 1000, 5000])
-def test_is_what_a_join_over_the_whole_log_gives(path, max_bytes):
+def test_live_accuracy_equals_a_join_over_the_whole_log(path, max_bytes):
     log = RequestLog(path, max_bytes, parts=100)
     one, two = LiveAccuracy(log), LiveAccuracy(log)
     for number, row in enumerate(trade(range(40))):
@@ -29,7 +29,7 @@ def test_is_what_a_join_over_the_whole_log_gives(path, max_bytes):
     log.close()
 
 
-def test_two_workers_append_and_each_reads_what_the_other_wrote(path):
+def test_workers_read_the_lines_of_each_other(path):
     logs = [RequestLog(path, 3000, parts=100) for _ in range(2)]
     lives = [LiveAccuracy(log) for log in logs]
     for number, row in enumerate(trade(range(30), seed=1)):
@@ -50,7 +50,7 @@ def test_too_few_closes_have_no_figures(log):
     assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "caught_up": True}
 
 
-def test_window_asked_again_counts_once_for_each_version(log):
+def test_repeated_window_counts_once_per_version(log):
     live = LiveAccuracy(log)
     for version in ("v1", "v2", "v1"):
         for day in range(30):
@@ -60,7 +60,7 @@ def test_window_asked_again_counts_once_for_each_version(log):
     assert (live.accuracy["n"], len(live.returns)) == (58, 30)
 
 
-def test_series_that_never_moves_is_not_its_own_next_day(log):
+def test_flat_window_is_not_its_own_next_day(log):
     live = LiveAccuracy(log)
     for _ in range(100):
         log.append(row_of(np.full(60, 100.0)))
@@ -68,7 +68,7 @@ def test_series_that_never_moves_is_not_its_own_next_day(log):
     assert (live.accuracy["n"], live.returns) == (0, [0.0])
 
 
-def test_memory_is_bounded_and_the_newest_are_kept(log, monkeypatch):
+def test_memory_is_bounded_to_the_newest_forecasts(log, monkeypatch):
     monkeypatch.setattr(accuracy, "KEPT_FORECASTS", 50)
     monkeypatch.setattr(accuracy, "KEPT_RETURNS", 30)
     monkeypatch.setattr(accuracy, "KEPT_POSITIONS", 3)

@@ -12,7 +12,7 @@ from monitoring.requestlog import RequestLog
 pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
-def test_restart_goes_on_from_the_checkpoint_though_old_parts_are_gone(path, monkeypatch):
+def test_restart_continues_from_the_checkpoint_without_old_parts(path, monkeypatch):
     monkeypatch.setattr(accuracy, "SAVE_SECONDS", 0)
     log = RequestLog(path, 3000, parts=100)
     live = LiveAccuracy(log)
@@ -35,7 +35,7 @@ def test_restart_goes_on_from_the_checkpoint_though_old_parts_are_gone(path, mon
     log.close()
 
 
-def test_restart_reads_only_what_is_new(path, log, monkeypatch):
+def test_restart_reads_only_new_rows(path, log, monkeypatch):
     monkeypatch.setattr(accuracy, "SAVE_SECONDS", 0)
     for row in trade(range(20)):
         log.append(row)
@@ -74,7 +74,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_an_invalid_checkpoint_means_reading_the_log_again(path, log, monkeypatch, damage):
+def test_invalid_checkpoint_is_ignored_and_the_log_read_again(path, log, monkeypatch, damage):
     monkeypatch.setattr(accuracy, "SAVE_SECONDS", 0)
     for row in trade(range(20)):
         log.append(row)
@@ -88,7 +88,7 @@ def test_an_invalid_checkpoint_means_reading_the_log_again(path, log, monkeypatc
     check(live, path)
 
 
-def test_worker_that_lags_goes_on_from_another_s_checkpoint(path, monkeypatch):
+def test_lagging_worker_continues_from_another_workers_checkpoint(path, monkeypatch):
     monkeypatch.setattr(accuracy, "BLOCK_BYTES", 1000)
     monkeypatch.setattr("monitoring.logreader.BLOCK_BYTES", 1000)
     log = RequestLog(path)
@@ -104,7 +104,7 @@ def test_worker_that_lags_goes_on_from_another_s_checkpoint(path, monkeypatch):
     log.close()
 
 
-def test_disk_that_takes_no_checkpoint_does_no_harm(log, path):
+def test_failed_checkpoint_is_ignored(log, path):
     path.with_name("log.csv.state").mkdir()
     live = LiveAccuracy(log)
     for row in trade(range(20)):

@@ -11,7 +11,7 @@ from monitoring.requestlog import RequestLog
 pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
-def test_line_written_late_to_a_part_that_was_rotated_away_is_read(path):
+def test_late_line_in_a_rotated_part_is_read(path):
     log = RequestLog(path)
     rows = [row_of(window_of("MSFT", day)) for day in range(30)]
     for row in rows[:29]:
@@ -29,7 +29,7 @@ def test_line_written_late_to_a_part_that_was_rotated_away_is_read(path):
     log.close()
 
 
-def test_new_log_in_the_old_one_s_place_is_read_from_its_start(path, log):
+def test_emptied_log_is_read_from_its_start(path, log):
     live = LiveAccuracy(log)
     for row in trade(range(10)):
         log.append(row)
@@ -43,7 +43,7 @@ def test_new_log_in_the_old_one_s_place_is_read_from_its_start(path, log):
 
 
 @pytest.mark.parametrize("max_bytes", [0, 4000])
-def test_call_reads_a_limited_part_and_says_so(path, monkeypatch, max_bytes):
+def test_call_reads_a_limited_part_and_is_not_caught_up(path, monkeypatch, max_bytes):
     monkeypatch.setattr(accuracy, "BLOCK_BYTES", 1000)
     monkeypatch.setattr("monitoring.logreader.BLOCK_BYTES", 1000)
     monkeypatch.setattr(accuracy, "SECONDS_A_CALL", 0)
@@ -70,7 +70,7 @@ LINES += [",".join((SOUND | {name: value}).values()) for name, value in WRONG]
 
 
 @pytest.mark.parametrize("line", LINES)
-def test_an_invalid_line_is_skipped(path, log, line):
+def test_invalid_line_is_skipped(path, log, line):
     rows = list(trade(range(20)))
     for row in rows[: len(rows) // 2]:
         log.append(row)
@@ -90,7 +90,7 @@ def test_an_invalid_line_is_skipped(path, log, line):
         check(one, path)
 
 
-def test_line_being_written_waits_for_its_end(path, log):
+def test_unfinished_line_is_read_once_it_is_complete(path, log):
     rows = [row_of(window_of("MSFT", day)) for day in range(21)]
     for row in rows[:20]:
         log.append(row)
@@ -106,7 +106,7 @@ def test_line_being_written_waits_for_its_end(path, log):
     check(live, path, n=20)
 
 
-def test_log_of_an_older_version_is_passed_over(path):
+def test_log_of_an_older_version_is_skipped(path):
     path.parent.mkdir()
     path.write_text("timestamp,response_time,memory_usage\n2024-10-01 12:00:00.123456,0.25,61.5\n")
     log = RequestLog(path)

@@ -22,14 +22,14 @@ def earlier(window):
     return window_keys(window)[1]
 
 
-def test_later_key_of_today_is_the_earlier_key_of_tomorrow(closes):
+def test_todays_later_key_is_tomorrows_earlier_key(closes):
     for i in range(100):
         assert later(closes[i : i + 60]) == earlier(closes[i + 1 : i + 61])
 
 
 @pytest.mark.parametrize("decimals", [2, 3, 4, None])
 @pytest.mark.parametrize("adjustment", [0.9, 0.995, 0.99937])
-def test_next_window_is_found_after_a_dividend_adjustment_that_is_rounded(decimals, adjustment):
+def test_next_window_is_found_after_a_rounded_dividend_adjustment(decimals, adjustment):
     """None: float32, as many programs keep prices."""
 
     def rounded(prices):
@@ -51,7 +51,7 @@ def test_other_windows_are_not_found():
             assert keys.find(other) == other
 
 
-def test_close_that_moved_by_more_than_the_tolerance_makes_another_window(closes):
+def test_close_beyond_the_tolerance_makes_another_window(closes):
     for factor, same in ((1 + TOLERANCE * UNIT * 0.9, True), (1 + TOLERANCE * UNIT * 1.2, False)):
         changed = closes[:60].copy()
         changed[59] *= factor
@@ -59,7 +59,7 @@ def test_close_that_moved_by_more_than_the_tolerance_makes_another_window(closes
 
 
 @pytest.mark.parametrize("shift", [-TOLERANCE, -1, 0, 1, TOLERANCE])
-def test_equal_key_is_found_in_a_neighbouring_cell(shift):
+def test_matching_key_is_found_in_a_neighbouring_cell(shift):
     for first in range(-300, 300, 7):
         key = "r" + ".".join(map(str, [first, -first, 5, 5, 5, 5, 5, 5, 5]))
         near = "r" + ".".join(map(str, [first + shift, -first - shift, 5, 5, 5, 5, 5, 5, 5]))
