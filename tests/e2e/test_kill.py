@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 CLOSES = read_snapshot("MSFT").prices[-60:]
 CONNECTIONS = 8
+PATIENT = "--graceful-timeout 200 --keep-alive 200"  # seconds: a shutdown that needed one of these would not end before stop() gives up
 
 
 class Load:
@@ -41,6 +42,11 @@ class Load:
 
     def __exit__(self, *_):
         self.stop()
+
+    def wait_for_answers(self, count):
+        """Wait for this number of further answers."""
+        wanted = len(self.answered) + count
+        wait_until(lambda: len(self.answered) >= wanted, 60, f"{count} answers")
 
     def stop(self):
         self._stop.set()
@@ -100,11 +106,11 @@ def test_killed_workers_lose_only_requests_in_flight(start):
     with Load(service) as load:
         for _ in range(20):
             wait_until(lambda: len(workers(service)) == 2, 30, "two workers")
-            time.sleep(chance.uniform(0.2, 0.5))
+            load.wait_for_answers(30)
+            time.sleep(chance.uniform(0, 0.2))
             chance.choice(workers(service)).send_signal(signal.SIGKILL)
-        time.sleep(0.5)
+        load.wait_for_answers(30)
     lines = logged(service)
-    assert len(load.answered) > 500
     assert {last for last in load.answered if lines[last] != 1} == set()
     assert set(lines) <= {*load.answered, *load.broken}
     assert 0 < len(load.broken) <= 20 * CONNECTIONS  # of each worker, at most one question a connection
@@ -117,11 +123,11 @@ def test_killed_master_leaves_no_orphan_and_a_clean_next_start(start, tmp_path):
     folder.mkdir()
     service = start(TMPDIR=str(folder))
     children = service.children()
-    with Load(service):
-        time.sleep(0.5)
+    with Load(service) as load:
+        load.wait_for_answers(30)
         service.process.kill()
         service.process.wait()
-        wait_until(lambda: not any(child.is_running() for child in children), 10, "the end of the workers")
+        wait_until(lambda: not any(child.is_running() for child in children), 60, "the end of the workers")
     with socket.create_server(("127.0.0.1", service.port)):
         pass  # nobody listens there
     assert len(list(folder.glob("stock-forecast-*"))) == 1
@@ -135,15 +141,11 @@ def test_killed_master_leaves_no_orphan_and_a_clean_next_start(start, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_shutdown_under_load_answers_every_accepted_request(start, number):
-    service = start()
+    service = start(GUNICORN_CMD_ARGS=PATIENT)
     with Load(service) as load:
-        time.sleep(1)
-        started = time.monotonic()
+        load.wait_for_answers(100)
         assert service.stop(number) == 0
-        seconds = time.monotonic() - started
-    assert len(load.answered) > 100
     assert set(logged(service)) == set(load.answered)
-    assert seconds < 8
     assert not answers(f"{service.url}/health")
 
 
@@ -155,7 +157,7 @@ MONITOR = b"GET /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 @pytest.mark.parametrize("request_", [PREDICT % (len(BODY), BODY), MONITOR], ids=["direct path", "Flask"])
 def test_waiting_connections_are_answered_at_shutdown(start, request_):
     """The worker finds the signal and 400 connections at once: it answers them all before it ends."""
-    service = start(WEB_CONCURRENCY="1")
+    service = start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS=PATIENT)
     (worker,) = workers(service)
     worker.suspend()
     connections = []
@@ -180,7 +182,7 @@ def test_waiting_connections_are_answered_at_shutdown(start, request_):
 
 def test_new_connections_are_answered_until_shutdown(start):
     """Clients that open a connection for each request: every accepted connection gets an answer, and the others are refused."""
-    service, answered, broken = start(), [], []
+    service, answered, broken = start(GUNICORN_CMD_ARGS=PATIENT), [], []
     body = json.dumps({"predict": CLOSES.tolist()}).encode()
     request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -200,9 +202,8 @@ def test_new_connections_are_answered_until_shutdown(start):
     with ThreadPoolExecutor(12) as pool:
         for _ in range(12):
             pool.submit(ask_on)
-        time.sleep(1)
+        wait_until(lambda: len(answered) >= 200, 60, "200 answers")
         assert service.stop() == 0
-    assert len(answered) > 200
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answered)
     assert len(broken) <= 1, broken  # between the last look for connections and the end of the port
 
@@ -246,7 +247,7 @@ def test_unread_stderr_delays_neither_requests_nor_shutdown(tmp_path):
 
 
 def test_idle_connections_do_not_delay_shutdown(start):
-    service = start()
+    service = start(GUNICORN_CMD_ARGS=PATIENT)
     sessions = [requests.Session() for _ in range(4)]
     for session in sessions[:2]:
         session.get(f"{service.url}/health", timeout=30)
@@ -254,6 +255,4 @@ def test_idle_connections_do_not_delay_shutdown(start):
         session.post(f"{service.url}/predict", json={"predict": CLOSES.tolist()}, timeout=30)
         session.post(f"{service.url}/predict", data=b"x" * 100_000, timeout=30)  # refused unread
     with socket.create_connection(("127.0.0.1", service.port)):
-        started = time.monotonic()
         assert service.stop() == 0
-    assert time.monotonic() - started < 6
