@@ -39,7 +39,7 @@ def test_monitor_is_valid_before_the_first_request(client):
     assert summary["drift"]["verdict"] == "Not enough data: 0 of 20 closes."
 
 
-def test_monitor_tells_live_accuracy_and_drift_across_the_cut(settings):
+def test_monitor_has_live_accuracy_and_drift_across_rotation(settings):
     client = create_app(settings.model_copy(update={"REQUEST_LOG_MAX_BYTES": 6000})).test_client()
     prices = read_snapshot("MSFT").prices
     for end in range(60, 100):
@@ -61,14 +61,14 @@ def test_drift_without_a_model_says_so(settings, tmp_path):
 
 
 @pytest.mark.parametrize("limit", ["-1", "x", "10001", "1e3", "", "9" * 5000, "٣"])
-def test_monitor_refuses_an_absurd_limit(client, limit):
+def test_monitor_rejects_an_invalid_limit(client, limit):
     answer = client.get("/monitor", query_string={"limit": limit})
     assert answer.status_code == 422
     assert "limit" in answer.json["error"]
 
 
 @pytest.mark.parametrize("damage", ["none", "a byte", "a file"])
-def test_page_says_why_there_is_no_model_as_ready_does(settings, model_dir, damage):
+def test_page_gives_the_reason_of_ready_for_a_missing_model(settings, model_dir, damage):
     for version in (model_dir / "versions").iterdir():
         for file in version.glob("*.onnx") if damage != "none" else ():
             file.write_bytes(file.read_bytes()[:-1]) if damage == "a byte" else file.unlink()
@@ -83,7 +83,7 @@ def test_page_says_why_there_is_no_model_as_ready_does(settings, model_dir, dama
     assert ("No model is published yet" in page) == (damage == "none")
 
 
-def test_mlflow_says_how_to_start_the_ui_where_none_runs(client):
+def test_mlflow_says_how_to_start_a_missing_ui(client):
     answer = client.get("/mlflow")
     assert answer.status_code == 503
     assert "does not answer" in answer.json["error"]
@@ -96,7 +96,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 @pytest.mark.parametrize(
     ("accept", "kind"), [(None, "json"), ("*/*", "json"), ("application/json", "json"), (BROWSER, "html"), ("text/html", "html")]
 )
-def test_mlflow_is_refused_as_a_page_to_a_browser_alone(client, accept, kind):
+def test_mlflow_error_is_html_only_for_browsers(client, accept, kind):
     answer = client.get("/mlflow", headers={"Accept": accept} if accept else {})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert answer.content_type == {"json": "application/json", "html": "text/html; charset=utf-8"}[kind]
@@ -108,7 +108,7 @@ def test_mlflow_is_refused_as_a_page_to_a_browser_alone(client, accept, kind):
 
 
 @pytest.mark.parametrize("name", ["MLFLOW_UI_URL", "MLFLOW_TRACKING_URI"])
-def test_mlflow_redirects_to_the_set_url_or_to_the_tracking_servers_own_ui(settings, name):
+def test_mlflow_redirects_to_the_configured_ui(settings, name):
     own = settings.model_copy(update={name: "https://mlflow.example.org/ui"})
     assert ui.start(own) is None
     client = create_app(own).test_client()
@@ -123,7 +123,7 @@ def test_mlflow_redirects_to_the_requesters_own_host(settings, host, unused_list
     assert answer.location == f"http://{re.sub(':8010$', '', host)}:{unused_listener}/"
 
 
-def test_an_api_key_is_asked_for_where_one_is_set(settings):
+def test_api_key_is_required_if_set(settings):
     client = create_app(settings.model_copy(update={"API_KEY": SecretStr("key-1")})).test_client()
     for headers in ({}, {"X-API-Key": "key-2"}, {"X-API-Key": ""}, {"X-API-Key": "schlüssel"}):
         answer = client.post("/predict", json={"predict": CLOSES}, headers=headers)
@@ -145,7 +145,7 @@ def test_health_and_ready(client):
     assert ready == {"status": "ready", "model_version": version, "problem": None}
 
 
-def test_without_a_model_the_service_lives_and_says_what_to_do(settings, tmp_path):
+def test_service_without_a_model_says_what_to_do(settings, tmp_path):
     client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
     for answer in (client.post("/predict", json={"predict": CLOSES}), client.get("/ready")):
         assert answer.status_code == 503
@@ -154,7 +154,7 @@ def test_without_a_model_the_service_lives_and_says_what_to_do(settings, tmp_pat
     assert client.get("/").status_code == 200
 
 
-def test_a_corrupt_model_is_refused(settings, tmp_path):
+def test_corrupt_model_is_rejected(settings, tmp_path):
     folder = shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
     (onnx_file,) = folder.glob("versions/*/my_model.onnx")
     onnx_file.write_bytes(onnx_file.read_bytes()[:-1])
@@ -174,7 +174,7 @@ def test_apidocs_needs_no_other_host(client):
             assert answer.status_code == 200
 
 
-def test_answers_are_compressed_for_clients_that_ask(client):
+def test_answers_are_compressed_for_clients_that_accept_it(client):
     answer = client.get("/apispec_1.json", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["Content-Encoding"] == "gzip"
 
@@ -184,7 +184,7 @@ def published_backtest():
     return PROJECT_DIR / "modelFiles" / "versions" / version / "backtest.csv"
 
 
-def test_backtest_answers_the_file_of_the_model_that_serves(client):
+def test_backtest_is_the_file_of_the_serving_model(client):
     answer = client.get("/backtest")
     assert (answer.status_code, answer.mimetype) == (200, "text/csv")
     assert answer.data == published_backtest().read_bytes()
@@ -193,7 +193,7 @@ def test_backtest_answers_the_file_of_the_model_that_serves(client):
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "identity"])
-def test_backtest_is_compressed_and_sent_once(client, encoding):
+def test_backtest_is_compressed_and_cached_by_the_client(client, encoding):
     headers = {"Accept-Encoding": encoding}
     answer = client.get("/backtest", headers=headers)
     assert answer.headers.get("Content-Encoding", "identity") == encoding
@@ -203,7 +203,7 @@ def test_backtest_is_compressed_and_sent_once(client, encoding):
     assert client.get("/backtest", headers=headers | {"If-None-Match": '"of another model"'}).status_code == 200
 
 
-def test_backtest_is_refused_where_there_is_none(settings, model_dir):
+def test_missing_backtest_is_an_error(settings, model_dir):
     (model_dir / published_backtest().relative_to(PROJECT_DIR / "modelFiles")).unlink()
     without_file = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
     assert without_file.status_code == 404
@@ -226,7 +226,7 @@ def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole
     assert 'id="coverage"' not in page.text
 
 
-def test_a_backtest_that_is_not_as_published_is_not_served(settings, model_dir):
+def test_changed_backtest_is_not_served(settings, model_dir):
     (backtest,) = model_dir.glob("versions/*/backtest.csv")
     backtest.write_text(backtest.read_text().replace("2020-06-12", "2020-06-11"))
     answer = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")
@@ -234,11 +234,11 @@ def test_a_backtest_that_is_not_as_published_is_not_served(settings, model_dir):
     assert "has changed since its publication" in answer.get_json()["error"]
 
 
-def test_405_says_what_is_allowed_and_a_last_slash_does_no_harm(client):
+def test_405_names_allowed_methods_and_a_trailing_slash_is_accepted(client):
     assert "POST" in client.delete("/predict").headers["Allow"]
     assert client.get("/apidocs/").status_code == client.get("/monitor/").status_code == 200
 
 
 @pytest.mark.parametrize("horizon", [True, 1.0, "1", 2])
-def test_a_batch_is_as_strict_about_its_horizon_as_a_window(client, horizon):
+def test_batch_rejects_an_invalid_horizon(client, horizon):
     assert client.post("/predict", json={"predict": [CLOSES], "horizon": horizon}).status_code == 422

@@ -1,4 +1,4 @@
-"""Imports run one way, and docs/architecture.md shows the packages that exist."""
+"""Imports run one way, serving imports nothing heavy, and docs/architecture.md shows the packages that exist."""
 
 import re
 import shutil
@@ -65,14 +65,22 @@ def small_tree(tmp_path):
     return tmp_path
 
 
-def test_tach_accepts_an_import_that_runs_down(small_tree):
+def test_tach_accepts_an_import_of_a_lower_layer(small_tree):
     (small_tree / "api" / "__init__.py").write_text("import models\nimport closes\n")
     assert tach_check(small_tree).returncode == 0
 
 
 @pytest.mark.parametrize(("lower", "higher"), [("closes", "forecast"), ("forecast", "models"), ("models", "api"), ("server", "errors")])
-def test_tach_rejects_an_import_that_runs_back(small_tree, lower, higher):
+def test_tach_rejects_an_import_of_a_higher_layer(small_tree, lower, higher):
     (small_tree / lower / "__init__.py").write_text(f"import {higher}\n")
     checked = tach_check(small_tree)
     assert checked.returncode == 1
     assert f"Cannot use '{higher}'" in checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize("module", ["processData", "modelPredict", "models.holder", "app"])
+def test_serving_modules_import_nothing_heavy(module):
+    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.split()
+    assert "numpy" in loaded
+    assert not {"pandas", "sklearn", "tensorflow", "keras", "yfinance", "mlflow", "onnx", "joblib", "scipy", "matplotlib"} & set(loaded)

@@ -46,13 +46,13 @@ def test_swagger_names_every_route(app):
     assert {re.sub(r"<(\w+)>", r"{\1}", rule) for rule in served} == set(SWAGGER["paths"])
 
 
-def test_swagger_is_what_the_server_shows(app):
+def test_server_shows_the_swagger_file(app):
     shown = app.test_client().get("/apispec_1.json").json
     assert shown["paths"].keys() == SWAGGER["paths"].keys()
     assert shown["components"] == SWAGGER["components"]
 
 
-def test_swaggers_example_is_the_snapshots_last_window_and_works(app):
+def test_swagger_example_is_the_snapshots_last_window(app):
     example = SWAGGER["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["window"]["value"]
     assert example["predict"] == read_snapshot("MSFT").prices[-60:].tolist()
     assert app.test_client().post("/predict", json=example).status_code == 200
@@ -93,7 +93,7 @@ def test_readme_quotes_the_benchmarks_mean():
         assert row in README
 
 
-def test_readme_quotes_the_serving_benchmark_and_every_goal_that_it_missed():
+def test_readme_quotes_the_serving_benchmark_and_its_missed_goals():
     report = (PROJECT_DIR / "benchmarks" / "serving.md").read_text()
     rows = re.findall(r"^\|  \| requests/s, 8 connections.*?(?=\n\n)", report, flags=re.S | re.M)[0]
     assert rows in README
@@ -118,7 +118,7 @@ def numbers(step):
     return [price, *step["intervals"]["80"], *step["intervals"]["95"]]
 
 
-def test_readmes_commands_exist():
+def test_commands_in_the_readme_exist():
     makefile = (PROJECT_DIR / "Makefile").read_text()
     for target in set(re.findall(r"`make ([a-z]+)`", README)) | {"run", "test"}:
         assert f"\n{target}:" in makefile
@@ -127,18 +127,18 @@ def test_readmes_commands_exist():
 
 
 @pytest.mark.parametrize("script", ["modelTrain.py", "-m tracking.runs", "modelEvaluate.py", "modelPredict.py", "-m models.compiled"])
-def test_readmes_options_are_the_commands_options(script):
+def test_options_in_the_readme_are_those_of_the_commands(script):
     given = subprocess.run([sys.executable, *script.split(), "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
     for line in re.findall(rf"python {script}(.*)", README):
         for option in re.findall(r"--[a-z-]+", line):
             assert option in given
 
 
-def test_readmes_layout_names_every_module():
+def test_readme_layout_names_every_module():
     layout = README[README.index("## Layout") :]
     assert set(re.findall(r"`([\w.]+\.py)`", layout)) == {path.name for path in PROJECT_DIR.glob("*.py")}
 
 
-def test_readmes_links_lead_somewhere():
+def test_links_in_the_readme_exist():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (PROJECT_DIR / target).exists(), target

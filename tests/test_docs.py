@@ -16,7 +16,7 @@ MADE_BY_RUNNING = ("mlruns/", "data/cache", "cache/", "modelFiles/versions/", "m
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_lead_somewhere(document):
+def test_linked_files_exist(document):
     path = PROJECT_DIR / document
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text()):
         assert (path.parent / target).exists(), target

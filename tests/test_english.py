@@ -113,7 +113,7 @@ def text_files():
 
 
 @pytest.mark.parametrize(("pattern", "better", "bad", "good"), RULES, ids=[rule[1] for rule in RULES])
-def test_a_rule_finds_its_fault_and_accepts_plain_english(pattern, better, bad, good):
+def test_rule_finds_its_fault_and_accepts_plain_english(pattern, better, bad, good):
     assert compiled(pattern).search(bad)
     assert not compiled(pattern).search(good)
 

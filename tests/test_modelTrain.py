@@ -1,4 +1,4 @@
-"""Training as its users run it: the command, what it publishes and what MLflow keeps."""
+"""The training command: its output, its publication and its MLflow run."""
 
 import json
 import shlex
@@ -36,7 +36,7 @@ def metadata(trained):
 
 
 @pytest.mark.slow
-def test_training_publishes_what_the_contract_says(trained, metadata):
+def test_training_publishes_the_documented_files(trained, metadata):
     folder, _ = trained
     published = folder / "modelFiles"
     for field in (
@@ -58,7 +58,7 @@ def test_training_publishes_what_the_contract_says(trained, metadata):
 
 
 @pytest.mark.slow
-def test_training_says_what_it_does(trained):
+def test_training_reports_its_steps(trained):
     _, done = trained
     repeat = done.stderr.partition("Repeat it: python modelTrain.py ")[2].splitlines()[0]
     assert repeat.startswith("--symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1")
@@ -69,7 +69,7 @@ def test_training_says_what_it_does(trained):
 
 
 @pytest.mark.slow
-def test_the_network_is_the_promised_one(trained):
+def test_network_is_the_documented_one(trained):
     import joblib
     import keras
 
@@ -116,7 +116,7 @@ def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, meta
 
 
 @pytest.mark.slow
-def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
+def test_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
     shutil.copy(folder / "mlflow.db", tmp_path)
@@ -140,7 +140,7 @@ def test_a_second_training_can_be_rolled_back(trained, metadata, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metadata, tmp_path):
+def test_worse_model_exits_with_code_3_and_stays_in_mlflow(trained, metadata, tmp_path):
     import mlflow
 
     folder, _ = trained
@@ -161,7 +161,7 @@ def test_a_worse_model_is_refused_with_code_3_and_stays_in_mlflow(trained, metad
 
 
 @pytest.mark.slow
-def test_never_logs_and_ends_with_code_0_without_publishing(tmp_path):
+def test_promote_never_logs_without_publishing(tmp_path):
     done = train_here(tmp_path, *SHORT, "--promote", "never")
     assert "MLflow run" in done.stderr
     assert done.stderr.splitlines()[-1] == "Not published (--promote never)."
@@ -170,7 +170,7 @@ def test_never_logs_and_ends_with_code_0_without_publishing(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_tracking_server_that_does_not_answer_ends_the_run_before_the_training(tmp_path):
+def test_silent_tracking_server_ends_the_run_before_training(tmp_path):
     command = [sys.executable, "modelTrain.py", *SHORT]
     own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     done = subprocess.run(command, cwd=PROJECT_DIR, env=own, capture_output=True, text=True, timeout=200, check=False)
@@ -181,7 +181,7 @@ def test_a_tracking_server_that_does_not_answer_ends_the_run_before_the_training
 
 
 @pytest.mark.slow
-def test_walk_forward_prints_a_row_a_fold_and_publishes_nothing(tmp_path):
+def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
     done = train_here(tmp_path, *SHORT, "--walk-forward", "2")
     rows = [line for line in done.stderr.splitlines() if line[:2] == "20"]
     assert len(rows) == 2
@@ -191,7 +191,7 @@ def test_walk_forward_prints_a_row_a_fold_and_publishes_nothing(tmp_path):
 @pytest.mark.parametrize(
     "options", [["--epochs", "0"], ["--start", "yesterday"], ["--source", "moon"], ["--source", "csv"], ["--csv", "x", "--source", "yahoo"]]
 )
-def test_wrong_usage_ends_with_code_2(options, capsys):
+def test_wrong_usage_exits_with_code_2(options, capsys):
     with pytest.raises(SystemExit) as end:
         parse(Settings(), options)
     assert end.value.code == 2
@@ -209,7 +209,7 @@ def test_wrong_usage_ends_with_code_2(options, capsys):
         (["--rollback"], "No model is published yet"),
     ],
 )
-def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
+def test_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
     done = train_here(tmp_path, *options, check=False)
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
@@ -222,7 +222,7 @@ def test_a_failure_is_one_line_and_publishes_nothing(tmp_path, options, said):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["modelTrain.py"], ["-m", "models.compiled"]], ids=lambda command: command[-1])
 @pytest.mark.parametrize("backend", ["jax", "nonsense"])
-def test_another_backend_of_keras_is_refused_in_one_line(tmp_path, command, backend):
+def test_other_keras_backend_is_rejected_in_one_line(tmp_path, command, backend):
     options = SHORT
     if command[0] == "-m":  # which needs no Keras where a compiled form is there
         folder = Path(shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles"))
@@ -238,7 +238,7 @@ def test_another_backend_of_keras_is_refused_in_one_line(tmp_path, command, back
 
 
 @pytest.mark.slow
-def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp_path):
+def test_keras_configuration_of_the_user_is_ignored(tmp_path):
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
     own = environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
@@ -256,7 +256,7 @@ def test_the_backend_that_keras_is_set_to_for_other_projects_does_not_matter(tmp
         (np.linspace(-1, 11, 500), 1, "must be a positive"),
     ],
 )
-def test_closes_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, prices, order, said):
+def test_unsuitable_closes_are_rejected_in_one_line(tmp_path, prices, order, said):
     dates = (np.datetime64("2020-01-01") + np.arange(len(prices)))[::order]
     (tmp_path / "closes.csv").write_text("date,close\n" + "".join(f"{day},{price}\n" for day, price in zip(dates, prices, strict=True)))
     done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), check=False)
@@ -267,7 +267,7 @@ def test_closes_that_cannot_be_trained_on_are_refused_in_one_line(tmp_path, pric
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_ends_with_code_130_and_publishes_nothing(tmp_path):
+def test_interrupted_training_exits_with_code_130_and_publishes_nothing(tmp_path):
     command = [sys.executable, "-u", "modelTrain.py", "--model-dir", str(tmp_path / "modelFiles"), "--source", "snapshot"]
     process = subprocess.Popen(
         command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True,

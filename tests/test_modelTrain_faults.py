@@ -1,4 +1,4 @@
-"""Trainings while something fails or runs at the same time: no trained model is lost, and no model is published in part."""
+"""Trainings during faults and other trainings: no trained model is lost, and none is published in part."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def tags(folder, name):
         return dict(connection.execute(query, [name]).fetchall())
 
 
-def test_a_database_that_is_locked_from_the_fit_to_the_end_loses_nothing(tmp_path):
+def test_database_locked_during_the_run_loses_nothing(tmp_path):
     training = begin(tmp_path, *SHORT, "--promote", "always")
     after(training, "epoch")
     with locked_database(tmp_path):
@@ -102,7 +102,7 @@ def test_a_database_that_is_locked_from_the_fit_to_the_end_loses_nothing(tmp_pat
     assert list((tmp_path / "unlogged").iterdir()) == []
 
 
-def test_a_model_that_is_refused_while_the_database_is_locked_is_kept_too(trained, tmp_path):
+def test_rejected_model_is_kept_while_the_database_is_locked(trained, tmp_path):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     before = published_whole(tmp_path)
     closes = read_snapshot("MSFT").between("2019-06-01", "2022-12-28")
@@ -127,7 +127,7 @@ def test_a_model_that_is_refused_while_the_database_is_locked_is_kept_too(traine
     assert champion(tmp_path) == before["mlflow_run_id"]
 
 
-def test_matplotlib_that_fails_costs_the_plots_alone(tmp_path):
+def test_failing_matplotlib_loses_only_the_plots(tmp_path):
     (tmp_path / "matplotlibrc").write_text("savefig.dpi: 10000000\n")
     done = train(tmp_path, *SHORT, env=environment(tmp_path) | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     assert "There are no plots of this run: matplotlib failed (Image size of " in done.stderr
@@ -144,7 +144,7 @@ def own_mounts():
     not shutil.which("unshare") or not own_mounts(), reason="a small disk of its own takes a mount, which is not allowed here"
 )
 @pytest.mark.parametrize("promote", ["always", "never"])
-def test_a_disk_that_fills_up_under_mlflow_loses_nothing(tmp_path, promote):
+def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
     disk, go = tmp_path / "disk", tmp_path / "go"
     disk.mkdir()
     fill = f"(while [ ! -e {go} ]; do sleep 0.1; done; head -c 100m /dev/zero > {disk}/full) 2>/dev/null &"
@@ -171,7 +171,7 @@ def test_a_disk_that_fills_up_under_mlflow_loses_nothing(tmp_path, promote):
 
 
 @pytest.mark.parametrize("promote", ["always", "if-better"])
-def test_two_trainings_at_once_leave_one_whole_model_and_both_runs(tmp_path, promote):
+def test_concurrent_trainings_leave_one_complete_model_and_both_runs(tmp_path, promote):
     trainings = [begin(tmp_path, *SHORT, "--promote", promote, "--seed", str(seed)) for seed in (1, 2)]
     endings = [(training.communicate(timeout=200)[1], training.returncode) for training in trainings]
     for said, code in endings:

@@ -1,3 +1,5 @@
+"""The settings: defaults, values of the environment, and errors for invalid ones."""
+
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,12 @@ PROMISED = {
 
 
 @pytest.mark.parametrize(("name", "value"), PROMISED.items())
-def test_default_is_the_promised_one(name, value):
+def test_default_is_the_documented_one(name, value):
     assert getattr(Settings.from_environment(), name) == value
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 2), (64, 4), (None, 1)])
-def test_there_is_one_worker_a_core_and_four_at_most(monkeypatch, cores, workers):
+def test_default_is_one_worker_per_core_and_four_at_most(monkeypatch, cores, workers):
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert workers == Settings.from_environment().WEB_CONCURRENCY
 
@@ -68,7 +70,7 @@ def test_there_is_one_worker_a_core_and_four_at_most(monkeypatch, cores, workers
         ("DATA_CACHE_DIR", "~/cache", Path.home() / "cache"),
     ],
 )
-def test_value_is_taken_from_the_environment(monkeypatch, name, text, value):
+def test_value_is_read_from_the_environment(monkeypatch, name, text, value):
     monkeypatch.setenv(name, text)
     assert getattr(Settings.from_environment(), name) == value
 
@@ -81,7 +83,7 @@ def test_relative_path_does_not_depend_on_the_working_folder(monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize(("name", "value"), PROMISED.items())
-def test_empty_variable_counts_as_not_set(monkeypatch, name, value):
+def test_empty_variable_counts_as_unset(monkeypatch, name, value):
     monkeypatch.setenv(name, "")
     assert getattr(Settings.from_environment(), name) == value
 
@@ -127,7 +129,7 @@ def test_empty_variable_counts_as_not_set(monkeypatch, name, value):
         ("FORECAST_TTL", "86401"),
     ],
 )
-def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, name, text):
+def test_invalid_value_is_rejected_naming_variable_and_value(monkeypatch, name, text):
     monkeypatch.setenv(name, text)
     with pytest.raises(SettingError) as caught:
         Settings.from_environment()
@@ -135,7 +137,7 @@ def test_wrong_value_is_refused_naming_the_variable_and_the_value(monkeypatch, n
     assert "\n" not in str(caught.value)
 
 
-def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path):
+def test_api_keys_are_read_from_variable_and_file(monkeypatch, tmp_path):
     assert Settings.from_environment().api_keys == []
     monkeypatch.setenv("API_KEY", " one,two ,")
     assert Settings.from_environment().api_keys == ["one", "two"]
@@ -150,7 +152,7 @@ def test_api_keys_come_from_the_variable_and_from_the_file(monkeypatch, tmp_path
     ("content", "message"),
     [(None, "No such file or directory"), (b" \n", "it has no key"), (b"\xff\xfe", "not a text file"), (b"a b\n", "without spaces")],
 )
-def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, content, message):
+def test_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, content, message):
     if content is not None:
         (tmp_path / "keys").write_bytes(content)
     monkeypatch.setenv("API_KEY_FILE", str(tmp_path / "keys"))
@@ -160,7 +162,7 @@ def test_a_file_without_usable_keys_stops_the_start(monkeypatch, tmp_path, conte
 
 
 @pytest.mark.parametrize("text", [",", " , "])
-def test_keys_of_which_none_is_left_do_not_open_the_service_to_everyone(monkeypatch, text):
+def test_blank_keys_are_rejected(monkeypatch, text):
     monkeypatch.setenv("API_KEY", text)
     with pytest.raises(SettingError, match=r"API_KEY: it has no key"):
         Settings.from_environment()
@@ -175,14 +177,14 @@ def test_keys_of_which_none_is_left_do_not_open_the_service_to_everyone(monkeypa
         ("sqlite:////tmp/a@b/mlflow.db", "sqlite:////tmp/a@b/mlflow.db"),
     ],
 )
-def test_a_password_of_the_tracking_server_is_not_shown(uri, shown):
+def test_password_of_the_tracking_server_is_not_shown(uri, shown):
     settings = Settings(MLFLOW_TRACKING_URI=uri)
     assert settings.mlflow_shown == shown
     assert settings.mlflow_ui_url == (shown if shown.startswith("http") else "")
 
 
 @pytest.mark.parametrize("key", ["sécret-key", "secret key", "secret\tkey"])
-def test_a_key_that_no_header_can_hold_is_refused_and_not_told(monkeypatch, key):
+def test_key_unusable_in_a_header_is_rejected_and_not_shown(monkeypatch, key):
     monkeypatch.setenv("API_KEY", key)
     with pytest.raises(SettingError, match="API_KEY") as caught:
         Settings.from_environment()
@@ -194,7 +196,7 @@ def test_keys_are_not_shown_with_the_settings():
     assert "secret-key" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 
-def test_every_wrong_value_is_named_at_once(monkeypatch):
+def test_all_invalid_values_are_named_together(monkeypatch):
     for name in ("PORT", "YAHOO_RETRIES"):
         monkeypatch.setenv(name, "x")
     with pytest.raises(SettingError, match=r"PORT='x': .*; YAHOO_RETRIES='x': "):
@@ -206,12 +208,12 @@ def test_settings_are_frozen():
         Settings().PORT = 1  # type: ignore[misc]  # the test writes to a frozen field
 
 
-def test_unknown_setting_is_refused():
+def test_unknown_setting_is_rejected():
     with pytest.raises(ValidationError, match="PROT"):
         Settings(PROT=1)  # type: ignore[call-arg]  # the test misspells a setting
 
 
-def test_every_setting_says_what_it_is():
+def test_every_setting_has_a_description():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
@@ -223,7 +225,7 @@ def test_every_setting_says_what_it_is():
         ("CORS_ORIGINS", "x", "is neither an origin"),
     ],
 )
-def test_what_is_wrong_is_said_in_plain_words(monkeypatch, name, value, said):
+def test_errors_are_in_plain_words(monkeypatch, name, value, said):
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingError, match=said) as caught:
         Settings.from_environment()
@@ -239,7 +241,7 @@ def test_what_is_wrong_is_said_in_plain_words(monkeypatch, name, value, said):
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )
-def test_relative_sqlite_file_is_in_the_projects_folder(given, expected, monkeypatch, tmp_path):
+def test_relative_sqlite_file_is_in_the_project_folder(given, expected, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     assert expected == Settings.from_environment().MLFLOW_TRACKING_URI

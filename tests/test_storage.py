@@ -41,7 +41,7 @@ def test_json_without_nan_is_written(tmp_path):
     assert not (tmp_path / "b.json").exists()
 
 
-def test_checksum_of_a_file_is_that_of_its_content(tmp_path):
+def test_checksum_of_a_file_equals_that_of_its_content(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256(tmp_path / "file") == sha256_of(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 

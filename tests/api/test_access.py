@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""API keys, rate limits, proxies and cross-origin calls."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def client(settings, **changes):
     return create_app(settings.model_copy(update=changes)).test_client()
 
 
-def test_without_keys_and_limit_everybody_may_ask():
+def test_any_client_is_admitted_without_keys_and_rate_limit():
     gate = Gatekeeper(Settings())
     assert gate.admits("")
     assert gate.admits("anything")
@@ -30,7 +30,7 @@ def test_without_keys_and_limit_everybody_may_ask():
     ("key", "admitted"),
     [("new-key", True), ("old-key", True), ("", False), ("new-ke", False), ("new-keys", False), ("new-key,old-key", False)],
 )
-def test_each_of_several_keys_is_taken_and_no_other(key, admitted):
+def test_only_configured_keys_are_admitted(key, admitted):
     assert Gatekeeper(Settings(API_KEY=SecretStr("new-key,old-key"))).admits(key) == admitted
 
 
@@ -46,11 +46,11 @@ def test_each_of_several_keys_is_taken_and_no_other(key, admitted):
         ("GET", "/metrics", 200),
     ],
 )
-def test_a_key_is_asked_for_where_the_contract_says_so(settings, method, path, status):
+def test_key_is_required_where_the_contract_says_so(settings, method, path, status):
     assert client(settings, API_KEY=SecretStr("key")).open(path, method=method).status_code == status
 
 
-def test_a_client_over_the_limit_gets_the_time_to_retry(settings):
+def test_client_over_the_rate_limit_gets_retry_after(settings):
     asked = client(settings, RATE_LIMIT="3/minute")
     answers = [asked.post("/predict", json={"predict": CLOSES}) for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
@@ -64,14 +64,14 @@ def test_a_client_over_the_limit_gets_the_time_to_retry(settings):
     assert other.status_code == 200
 
 
-def test_after_the_while_a_client_may_ask_again(settings):
+def test_client_is_admitted_again_after_the_window(settings):
     asked = client(settings, RATE_LIMIT="1/second")
     assert [asked.get("/monitor?limit=0").status_code for _ in range(2)] == [200, 429]
     time.sleep(1.1)
     assert asked.get("/monitor?limit=0").status_code == 200
 
 
-def test_wrong_keys_count_too_so_that_they_cannot_be_tried_quickly(settings):
+def test_wrong_keys_count_towards_the_rate_limit(settings):
     asked = client(settings, RATE_LIMIT="3/minute", API_KEY=SecretStr("key"))
     statuses = [asked.get("/monitor", headers={"X-API-Key": f"guess-{guess}"}).status_code for guess in range(4)]
     assert statuses == [401, 401, 401, 429]
@@ -92,7 +92,7 @@ def test_direct_path_and_flask_count_together(settings):
 
 
 @pytest.mark.parametrize("storage", ["nonsense://x", "memcached", "redis://127.0.0.1:1"])
-def test_unknown_storage_of_the_rate_limit_is_refused_naming_the_setting(storage):
+def test_unknown_storage_of_the_rate_limit_is_rejected(storage):
     with pytest.raises(SettingError, match=re.escape(f"RATE_LIMIT_STORAGE={storage!r}")):
         Gatekeeper(Settings(RATE_LIMIT="3/minute", RATE_LIMIT_STORAGE=storage))
 
@@ -106,7 +106,7 @@ def test_unknown_storage_of_the_rate_limit_is_refused_naming_the_setting(storage
         (2, "6.6.6.6, 1.2.3.4, 5.6.7.8", "1.2.3.4"),
     ],
 )
-def test_a_proxy_is_believed_by_setting_only(settings, proxies, forwarded, client_address):
+def test_forwarded_client_is_trusted_only_behind_configured_proxies(settings, proxies, forwarded, client_address):
     asked = client(settings, RATE_LIMIT="1/minute", TRUSTED_PROXIES=proxies)
     headers = {"X-Forwarded-For": forwarded}
     assert asked.get("/monitor?limit=0", headers=headers).status_code == 200
@@ -115,14 +115,14 @@ def test_a_proxy_is_believed_by_setting_only(settings, proxies, forwarded, clien
 
 
 @pytest.mark.parametrize(("proxies", "location"), [(0, "http://localhost:8020/"), (1, "https://stocks.example:8020/")])
-def test_a_forwarded_host_is_believed_by_setting_only(settings, unused_listener, proxies, location):
+def test_forwarded_host_is_trusted_only_behind_configured_proxies(settings, unused_listener, proxies, location):
     settings = settings.model_copy(update={"MLFLOW_UI_PORT": unused_listener})
     headers = {"X-Forwarded-Host": "stocks.example", "X-Forwarded-Proto": "https"}
     answer = client(settings, TRUSTED_PROXIES=proxies).get("/mlflow", headers=headers)
     assert answer.headers["Location"] == location.replace("8020", str(unused_listener))
 
 
-def test_other_pages_are_let_in_by_setting_only(settings):
+def test_cross_origin_calls_need_the_setting(settings):
     origin = {
         "Origin": "https://a.example",
         "Access-Control-Request-Method": "POST",
@@ -145,7 +145,7 @@ def test_other_pages_are_let_in_by_setting_only(settings):
     assert "Access-Control-Allow-Origin" not in open_.get("/ready", headers={"Origin": "https://evil.example"}).headers
 
 
-def test_an_origin_is_taken_to_the_letter(settings):
+def test_origin_must_match_exactly(settings):
     open_ = client(settings, CORS_ORIGINS="http://[::1]:3000,https://a.example")
     for origin, admitted in (
         ("http://[::1]:3000", True),

@@ -1,4 +1,4 @@
-"""Requests that arrive together: each gets its own answer, whatever happens to the others."""
+"""Concurrent requests share a run of the network: each gets its own answer, even if others fail."""
 
 import gevent
 import numpy as np
@@ -48,27 +48,27 @@ def answers(batcher, windows):
     return [greenlet.get(timeout=10) for greenlet in [gevent.spawn(ask, window) for window in windows]]
 
 
-def test_requests_at_once_share_one_run_and_each_gets_its_own_answer_to_the_last_digit(models, sizes):
+def test_concurrent_requests_share_a_run_and_get_exact_answers(models, sizes):
     given = answers(Batcher(models), WINDOWS[:5])
     assert sizes == [5]
     assert given == [models.current().forecast(window[None]).as_dict(0) for window in WINDOWS[:5]]
 
 
-def test_a_lonely_request_is_answered(models, sizes):
+def test_single_request_is_answered(models, sizes):
     row = Batcher(models).forecast(WINDOWS[0])
     assert row.forecaster is models.current()
     assert row.forecast.last_closes[row.row] == WINDOWS[0, -1]
     assert sizes == [1]
 
 
-def test_a_crowd_is_answered_in_batches_of_bounded_size(models, sizes, monkeypatch):
+def test_many_requests_are_answered_in_bounded_batches(models, sizes, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", 16)
     given = answers(Batcher(models), WINDOWS)
     assert sizes == [16, 16, 16, 2]
     assert [answer["last_close"] for answer in given] == WINDOWS[:, -1].tolist()
 
 
-def test_a_wrong_window_spoils_only_its_own_answer(models):
+def test_invalid_window_fails_only_its_own_request(models):
     wrong = np.ones(60)
     wrong[7] = np.nan
     first, second, third = answers(Batcher(models), [WINDOWS[0], wrong, WINDOWS[1]])
@@ -76,7 +76,7 @@ def test_a_wrong_window_spoils_only_its_own_answer(models):
     assert [first["last_close"], third["last_close"]] == WINDOWS[:2, -1].tolist()
 
 
-def test_without_a_model_every_request_of_a_batch_fails_and_the_next_one_too(tmp_path):
+def test_every_request_of_a_batch_fails_without_a_model(tmp_path):
     batcher = Batcher(ModelHolder(tmp_path))
     assert [type(answer) for answer in answers(batcher, WINDOWS[:3])] == [ModelUnavailableError] * 3
     assert [type(answer) for answer in answers(batcher, WINDOWS[:1])] == [ModelUnavailableError]
@@ -88,7 +88,7 @@ def end_in_time(greenlet):
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_requests_go_on_when_one_of_them_is_given_up(models, sizes, killed):
+def test_killed_request_does_not_affect_the_others(models, sizes, killed):
     batcher = Batcher(models)
     greenlets = [gevent.spawn(batcher.forecast, window) for window in WINDOWS[:3]]
     end_in_time(greenlets.pop(killed))  # all three wait by then, the first is to run the batch
@@ -97,7 +97,7 @@ def test_requests_go_on_when_one_of_them_is_given_up(models, sizes, killed):
     assert left == [close for number, close in enumerate(WINDOWS[:3, -1].tolist()) if number != killed]
 
 
-def test_who_was_answered_with_a_batch_that_another_filled_leaves_the_next_one_to_its_own(models, sizes, monkeypatch):
+def test_next_batch_is_run_by_its_own_first_request(models, sizes, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", 2)
     batcher, later = Batcher(models), []
 
@@ -116,7 +116,7 @@ def test_who_was_answered_with_a_batch_that_another_filled_leaves_the_next_one_t
 
 
 @pytest.mark.parametrize("size", [2, 16, batching.MAX_BATCH])
-def test_a_full_batch_answers_as_each_window_alone(models, sizes, size, monkeypatch):
+def test_full_batch_gives_the_answers_of_single_windows(models, sizes, size, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", size)
     given = answers(Batcher(models), WINDOWS[:size])
     assert sizes == [size]

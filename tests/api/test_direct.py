@@ -65,7 +65,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("body", "status"), BODIES)
-def test_direct_path_and_flask_answer_and_log_the_same(app, settings, body, status):
+def test_direct_path_answers_and_logs_as_flask_does(app, settings, body, status):
     line, headers, content = ask(app, body)
     flask = app.test_client().post("/predict", data=body, content_type="application/json")
     assert line.startswith(f"HTTP/1.1 {status} ")
@@ -88,7 +88,7 @@ def test_direct_path_counts_its_requests(app):
     assert 'http_requests_total{method="POST",route="/predict",status="400"} 1.0' in text
 
 
-def test_last_answer_of_a_connection_closes_it(app):
+def test_last_answer_closes_the_connection(app):
     assert ask(app, is_last=True)[1]["Connection"] == "close"
 
 
@@ -119,7 +119,7 @@ def test_unexpected_failure_is_500_and_logged(app, monkeypatch, caplog):
     assert caplog.text.count("RuntimeError: inside") == 1
 
 
-def test_what_is_not_valid_http_is_refused_counted_and_not_in_the_request_log(app, settings):
+def test_invalid_http_is_rejected_and_counted_but_not_logged(app, settings):
     answer = app.extensions["direct"].refuse(400, "127.0.0.1")
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"\r\nConnection: close\r\n" in answer

@@ -1,4 +1,4 @@
-"""GET /forecast/<symbol>: the newest closes of a symbol, and what becomes of it where there are none."""
+"""GET /forecast/<symbol>: forecasts of a symbol's newest closes, fallbacks and errors."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ def with_yahoo(settings, yahoo):
     return create_app(settings.model_copy(update={"YAHOO_URL": yahoo.url, "YAHOO_TIMEOUT": 1.0})).test_client()
 
 
-def test_forecast_answers_as_predict_does_on_the_newest_closes(with_yahoo, yahoo, settings):
+def test_forecast_equals_predict_on_the_newest_closes(with_yahoo, yahoo, settings):
     answer = with_yahoo.get("/forecast/acme?horizon=3")
     assert answer.status_code == 200
     body = answer.json
@@ -31,7 +31,7 @@ def test_forecast_answers_as_predict_does_on_the_newest_closes(with_yahoo, yahoo
     assert len(logged(settings)) == 1  # the log is of /predict
 
 
-def test_forecast_has_a_path_and_closes_only_where_they_are_asked_for(with_yahoo, yahoo):
+def test_forecast_has_path_and_closes_only_on_request(with_yahoo, yahoo):
     plain = with_yahoo.get("/forecast/ACME").json
     assert not {"path", "dates", "closes"} & set(plain)
     assert len(with_yahoo.get("/forecast/ACME?horizon=1").json["path"]) == 1
@@ -42,7 +42,7 @@ def test_forecast_has_a_path_and_closes_only_where_they_are_asked_for(with_yahoo
     assert yahoo.calls == 1
 
 
-def test_forecast_says_what_it_uses_where_yahoo_fails(client):
+def test_forecast_names_its_fallback_source_when_yahoo_fails(client):
     answer = client.get("/forecast/MSFT")
     assert answer.status_code == 200
     assert (answer.json["source"], answer.json["as_of"], answer.json["last_close"]) == ("snapshot", "2022-12-28", CLOSES[-1])
@@ -55,7 +55,7 @@ def test_forecast_says_what_it_uses_where_yahoo_fails(client):
 
 
 @pytest.mark.parametrize("symbol", [".MSFT", "A" * 16, "MS FT", "%00", "é", "A;B", "<b>"])
-def test_forecast_rejects_a_malformed_symbol_and_describes_a_valid_one(client, symbol):
+def test_forecast_rejects_a_malformed_symbol(client, symbol):
     answer = client.get(f"/forecast/{symbol}")
     assert answer.status_code == 422
     assert "1 to 15 letters, digits and . ^ = -" in answer.json["error"]
@@ -65,7 +65,7 @@ def test_forecast_rejects_a_malformed_symbol_and_describes_a_valid_one(client, s
     ("query", "named"),
     [*((f"horizon={wrong}", "horizon") for wrong in ("0", "21", "-1", "1.5", "x", "", "9" * 5000, "٣")), ("closes=1001", "closes")],
 )
-def test_forecast_refuses_a_wrong_query_before_anything_is_asked(with_yahoo, yahoo, query, named):
+def test_forecast_rejects_an_invalid_query_before_any_download(with_yahoo, yahoo, query, named):
     answer = with_yahoo.get(f"/forecast/MSFT?{query}")
     assert answer.status_code == 422
     assert named in answer.json["error"]
@@ -73,7 +73,7 @@ def test_forecast_refuses_a_wrong_query_before_anything_is_asked(with_yahoo, yah
 
 
 @pytest.mark.parametrize("factor", [0.5, 10.0])
-def test_forecast_names_the_day_of_a_split_that_yahoo_has_not_adjusted(with_yahoo, yahoo, factor):
+def test_forecast_warns_of_an_unadjusted_split(with_yahoo, yahoo, factor):
     """Two new shares for one, or one for ten."""
     yahoo.adjusted[-7:] = [factor * close for close in yahoo.adjusted[-7:]]
     (split,) = [warning for warning in with_yahoo.get("/forecast/ACME").json["warnings"] if warning["code"] == "possible_split"]
@@ -100,7 +100,7 @@ def test_forecast_of_an_unknown_symbol_is_404(with_yahoo, yahoo):
     assert with_yahoo.get("/forecast/BRK/B").status_code == 404
 
 
-def test_forecast_without_any_source_says_when_to_try_again(client):
+def test_forecast_without_any_source_has_retry_after(client):
     answer = client.get("/forecast/ACME")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert ["reached" in answer.json["details"][0], "cache" in answer.json["details"][1], "snapshot" in answer.json["details"][2]] == [
@@ -108,7 +108,7 @@ def test_forecast_without_any_source_says_when_to_try_again(client):
     ] * 3
 
 
-def test_forecast_of_a_symbol_with_too_few_closes_is_refused(with_yahoo, yahoo):
+def test_forecast_of_a_symbol_with_too_few_closes_is_rejected(with_yahoo, yahoo):
     yahoo.dates, yahoo.closes, yahoo.adjusted = yahoo.dates[-59:], yahoo.closes[-59:], yahoo.adjusted[-59:]
     answer = with_yahoo.get("/forecast/NEWCO")
     assert answer.status_code == 422

@@ -1,4 +1,4 @@
-"""What the page opens with: the example's forecast, made once for each model, logged and counted nowhere."""
+"""The page's opening: the example's forecast, computed once per model, neither logged nor counted."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def opening_of(client) -> dict[str, Any]:
     return opening
 
 
-def test_opening_is_what_forecast_answers_for_the_snapshot(client):
+def test_opening_equals_the_forecast_of_the_snapshot(client):
     opening = opening_of(client)
     assert opening.pop("key_needed") is False
     answer = client.get("/forecast/MSFT?horizon=20&closes=250").json
@@ -42,7 +42,7 @@ def test_opening_is_what_forecast_answers_for_the_snapshot(client):
     assert opening == answer
 
 
-def test_opening_is_made_once_for_each_version(forecaster, monkeypatch):
+def test_opening_is_computed_once_per_version(forecaster, monkeypatch):
     made = []
 
     def forecast(windows, horizon):
@@ -74,12 +74,12 @@ def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch)
     assert len(before) == len(after) == 1
 
 
-def test_closes_of_the_day_before_are_not_called_old():
+def test_closes_of_the_previous_day_are_not_called_old():
     yesterday = np.datetime64(datetime.now(UTC).date()) - np.arange(60)[::-1] - 1
     assert newest_module.age_warnings(Closes("ACME", "csv", yesterday, np.linspace(1, 2, 60))) == []
 
 
-def test_page_is_neither_logged_nor_counted_as_a_prediction(client, settings):
+def test_page_is_not_logged_or_counted_as_a_prediction(client, settings):
     for address in ("/", "/predict"):
         assert client.get(address).status_code == 200
     assert client.get("/monitor").json["SUMMARY"]["requests"] == 0
@@ -88,18 +88,18 @@ def test_page_is_neither_logged_nor_counted_as_a_prediction(client, settings):
     assert ("POST", "/predict") not in counted
 
 
-def test_page_without_a_model_has_nothing_to_open_with(settings, tmp_path):
+def test_page_without_a_model_has_no_opening(settings, tmp_path):
     client = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client()
     assert opening_of(client) is None
 
 
-def test_page_tells_whether_a_call_needs_a_key_but_not_which(settings):
+def test_page_reveals_that_a_key_is_needed_but_not_the_key(settings):
     client = create_app(settings.model_copy(update={"API_KEY": SecretStr("key-of-the-test")})).test_client()
     assert opening_of(client)["key_needed"] is True
     assert "key-of-the-test" not in client.get("/").text
 
 
-def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
+def test_comparison_is_omitted_without_its_metrics(client):
     assert 'id="comparison"' in client.get("/").text
     client.application.extensions[STATE].service.models.current().metadata.metrics.__pydantic_extra__.pop("naive_mape")
     answer = client.get("/")
@@ -107,7 +107,7 @@ def test_comparison_is_left_out_where_the_model_has_no_such_figures(client):
     assert 'id="comparison"' not in answer.text
 
 
-def test_every_module_of_the_page_is_fetched_at_once(client):
+def test_every_module_of_the_page_is_preloaded(client):
     page = client.get("/").text
     preloaded = re.findall(r'<link rel="modulepreload" href="/static/js/(.*?)">', page)
     assert preloaded == sorted(
@@ -115,5 +115,5 @@ def test_every_module_of_the_page_is_fetched_at_once(client):
     )
 
 
-def test_example_is_the_end_of_the_snapshot():
+def test_example_is_the_last_window_of_the_snapshot():
     assert embedded()["example"]["closes"] == read_snapshot(page.EXAMPLE_SYMBOL).prices[-60:].tolist()

@@ -1,4 +1,4 @@
-"""POST /predict: what it answers, what it refuses, and what the log keeps of it."""
+"""POST /predict: its answers, the requests that it rejects, and its log rows."""
 
 import json
 from datetime import datetime
@@ -29,7 +29,7 @@ def test_predict_answers_one_window(client):
     assert 0 < body["memory_usage_percent"] <= 100
 
 
-def test_predict_gives_a_path_whose_first_step_is_the_answer(client):
+def test_first_step_of_the_path_is_the_predicted_price(client):
     body = client.post("/predict", json={"predict": CLOSES, "horizon": 20}).json
     assert [step["step"] for step in body["path"]] == list(range(1, 21))
     assert body["path"][0] == {"step": 1, "price": body["predicted_price"], "intervals": body["intervals"]}
@@ -37,7 +37,7 @@ def test_predict_gives_a_path_whose_first_step_is_the_answer(client):
     assert widths[0] < widths[4] < widths[19]
 
 
-def test_predict_answers_a_batch_as_it_answers_its_windows(client):
+def test_predict_gives_a_batch_the_answers_of_its_windows(client):
     prices = read_snapshot("AAPL").prices
     windows = [prices[i : i + 60].tolist() for i in range(0, 3000, 10)]  # 300: more than the network takes at once
     batch = client.post("/predict", json={"predict": windows}).json
@@ -54,7 +54,7 @@ def test_predict_works_in_any_currency(client):
     np.testing.assert_allclose(cents["intervals"]["95"], np.multiply(100, dollars["intervals"]["95"]), rtol=1e-6)
 
 
-def test_predict_warns_of_a_window_unlike_those_it_was_trained_on(client):
+def test_predict_warns_of_a_window_unlike_the_training_data(client):
     wild = [100.0 if i % 2 else 40.0 for i in range(60)]
     warnings = client.post("/predict", json={"predict": wild}).json["warnings"]
     assert {"unlike_training_range", "possible_split"} <= {warning["code"] for warning in warnings}
@@ -95,7 +95,7 @@ def with_close(close):
         ({"predict": [CLOSES] * 1025}, "at most 1024"),
     ],
 )
-def test_predict_refuses_wrong_values_and_names_their_place(client, body, named):
+def test_predict_rejects_invalid_values_naming_their_place(client, body, named):
     answer = client.post("/predict", json=body)
     assert answer.status_code == 422
     assert set(answer.json) == {"error", "details"}
@@ -103,7 +103,7 @@ def test_predict_refuses_wrong_values_and_names_their_place(client, body, named)
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 4000])
-def test_predict_refuses_numbers_that_json_parsers_let_through(client, literal):
+def test_predict_rejects_numbers_that_json_parsers_accept(client, literal):
     text = json.dumps({"predict": with_close(123456.5)}).replace("123456.5", literal)
     answer = client.post("/predict", data=text, content_type="application/json")
     assert answer.status_code == 422
@@ -111,7 +111,7 @@ def test_predict_refuses_numbers_that_json_parsers_let_through(client, literal):
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"predict": [1, 2', "not json", "\xff", "[" * 100_000])
-def test_predict_refuses_what_is_not_json(client, text):
+def test_predict_rejects_invalid_json(client, text):
     answer = client.post("/predict", data=text.encode("latin-1"), content_type="application/json")
     assert answer.status_code == 400
     assert answer.json["error"] == "The body is not JSON."
@@ -122,13 +122,13 @@ def test_predict_rejects_json_that_is_not_an_object(client, text):
     assert client.post("/predict", data=text, content_type="application/json").status_code == 422
 
 
-def test_predict_without_content_type_is_refused_with_a_hint(client):
+def test_predict_without_content_type_is_rejected_with_a_hint(client):
     answer = client.post("/predict", data=json.dumps({"predict": CLOSES}), content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 415
     assert "-H 'Content-Type: application/json'" in answer.json["details"][0]
 
 
-def test_predict_refuses_a_body_over_2_mib(client):
+def test_predict_rejects_a_body_over_2_mib(client):
     answer = client.post("/predict", data=b" " * (MAX_BODY_BYTES + 1), content_type="application/json")
     assert answer.status_code == 413
     assert "2 MiB" in answer.json["error"]
@@ -141,14 +141,14 @@ def test_predict_limits_the_details_of_a_body_with_many_problems(client):
     assert len(answer.data) < 2000
 
 
-def test_errors_are_json_and_say_where_to_look(client):
+def test_errors_are_json_and_point_to_the_documentation(client):
     missing, method = client.get("/nothing"), client.delete("/predict")
     assert (missing.status_code, method.status_code) == (404, 405)
     assert "/apidocs" in missing.json["error"]
     assert "/apidocs" in method.json["error"]
 
 
-def test_an_unexpected_failure_reveals_no_internals(client, monkeypatch, caplog):
+def test_unexpected_failure_reveals_no_internals(client, monkeypatch, caplog):
     def fail(*arguments):
         raise ZeroDivisionError("secret path /srv/x")
 
@@ -159,7 +159,7 @@ def test_an_unexpected_failure_reveals_no_internals(client, monkeypatch, caplog)
     assert "secret" in caplog.text
 
 
-def test_every_predict_request_is_a_line_of_the_log(client, settings):
+def test_every_predict_request_is_logged(client, settings):
     good = client.post("/predict", json={"predict": CLOSES})
     client.post("/predict", json={"predict": CLOSES[:5]})
     client.post("/predict", data="x")
@@ -178,7 +178,7 @@ def test_every_predict_request_is_a_line_of_the_log(client, settings):
     assert rows[3]["windows"] == "2"
 
 
-def test_the_log_links_tomorrows_window_to_todays(client, settings):
+def test_log_links_tomorrows_window_to_todays(client, settings):
     prices = read_snapshot("MSFT").prices
     client.post("/predict", json={"predict": prices[-61:-1].tolist()})
     client.post("/predict", json={"predict": (prices[-60:] * 0.97).tolist()})  # as after a dividend

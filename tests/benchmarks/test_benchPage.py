@@ -1,4 +1,4 @@
-"""The page's benchmark: what it prints, and when it fails. Nothing here is timed."""
+"""The page benchmark: its output and its errors. Nothing here is timed."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from benchPage import Opening, report
 from load import BenchError
 
 
-def test_table_has_medians_and_largest_values_and_judges_by_the_largest():
+def test_table_has_medians_and_maxima_and_judges_by_maxima():
     openings = [Opening(76.4, 29, 300, -5), Opening(76.5, 29, 310, 20), Opening(80, 30, 900, 310.2)]
     lines = report(openings).splitlines()
     assert lines[0].startswith("| the page, 3 openings")
@@ -22,7 +22,7 @@ def test_table_has_medians_and_largest_values_and_judges_by_the_largest():
     ]
 
 
-def test_missing_chromium_ends_it(monkeypatch, capsys):
+def test_missing_chromium_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert benchPage.main([]) == 1
     said = capsys.readouterr()
@@ -30,7 +30,7 @@ def test_missing_chromium_ends_it(monkeypatch, capsys):
     assert said.err == "error: Chromium is missing: make chromium (Debian's package, needs root).\n"
 
 
-def test_page_without_a_chart_ends_it(monkeypatch, capsys):
+def test_page_without_a_chart_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/chromium")
 
     def fail(openings, chromium):
@@ -54,6 +54,6 @@ def test_opening_is_measured(monkeypatch, capsys):
     assert requests > 20
 
 
-def test_negative_number_of_openings_is_refused():
+def test_negative_number_of_openings_is_rejected():
     with pytest.raises(SystemExit):
         benchPage.main(["--openings", "0"])

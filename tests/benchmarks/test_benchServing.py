@@ -1,4 +1,4 @@
-"""The serving benchmark's own logic: what it reads, when it fails, how it judges. Nothing here is timed."""
+"""The logic of the serving benchmark: parsing, errors, goals and report. Nothing here is timed."""
 
 import sys
 from pathlib import Path
@@ -28,7 +28,7 @@ Transfer/sec:    250.05KB
 """
 
 
-def test_wrk_output_in_every_unit():
+def test_wrk_output_is_read_in_every_unit():
     assert load.parse(WRK) == Load(rate=555.5, p50=0.317, p75=74.19, p90=1020, p99=120_000)
 
 
@@ -45,14 +45,14 @@ def test_failed_requests_end_the_run(line):
         load.parse(WRK.replace("Requests/sec", f"{line}\nRequests/sec"))
 
 
-def test_output_without_answers():
+def test_output_without_answers_is_an_error():
     with pytest.raises(BenchError, match="no answers"):
         load.parse(WRK.replace("555.50", "0.00"))
     with pytest.raises(BenchError, match="no answers"):
         load.parse("unable to connect to 127.0.0.1:1 Connection refused")
 
 
-def test_median_is_taken_figure_by_figure():
+def test_median_is_taken_per_figure():
     assert load.median([Load(1, 5, 1, 1, 9), Load(2, 4, 1, 1, 7), Load(3, 6, 1, 1, 8)]) == Load(2, 5, 1, 1, 8)
 
 
@@ -74,37 +74,37 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
 """
 
 
-def test_server_that_answers_correctly_is_stopped_with_its_block(tmp_path):
+def test_server_is_stopped_at_the_end_of_its_block(tmp_path):
     with benchServing.running("peer", recipe(tmp_path, ANSWERS), tmp_path) as server:
         assert server.start_seconds > 0
         assert server.memory().all_processes > 1
     assert server.process.poll() is not None
 
 
-def test_server_that_ends_says_why(tmp_path):
+def test_error_quotes_the_output_of_a_server_that_exits(tmp_path):
     with pytest.raises(BenchError, match=r"(?s)a peer ended with code 1 .*No module named 'bentoml'"):
         servers.Server("peer", recipe(tmp_path, "raise ModuleNotFoundError(\"No module named 'bentoml'\")"), tmp_path)
 
 
-def test_server_that_is_not_installed(tmp_path):
+def test_missing_server_is_an_error_that_names_the_fix(tmp_path):
     missing = servers.Recipe("a peer", ["/nowhere/bentoml"], b"{}", lambda answer: None)
     with pytest.raises(BenchError, match=r"a peer cannot be started: .*make \.venv-bench/requirements"):
         servers.Server("peer", missing, tmp_path)
 
 
-def test_wrong_answer_is_refused(tmp_path):
+def test_wrong_answer_is_rejected(tmp_path):
     question = servers.Question()
     wrong = recipe(tmp_path, ANSWERS, lambda answer: question.check(0, answer["predicted_price"]))
     with pytest.raises(BenchError, match=r"a peer: .*wrong answer"):
         servers.Server("peer", wrong, tmp_path)
 
 
-def test_checks_that_a_peer_lacks_are_noticed(tmp_path):
+def test_peer_without_input_checks_is_rejected(tmp_path):
     with pytest.raises(BenchError, match="a body that is to be refused"):
         servers.Server("peer", recipe(tmp_path, ANSWERS, checks=True), tmp_path)
 
 
-def test_right_answer_is_that_of_the_forecaster():
+def test_answer_must_equal_the_forecaster():
     question = servers.Question(3)
     price, intervals = float(question.forecast.prices[2, 0]), question.forecast.intervals(2, 0)
     question.check(2, price * (1 + 9e-6), intervals)
@@ -147,11 +147,11 @@ def met(goals, part):
     return found
 
 
-def test_goals_at_their_limits_are_met():
+def test_goals_are_met_at_their_limits():
     assert all(goal.met is True for goal in servingReport.goals(results()))
 
 
-def test_goals_beyond_their_limits_are_not_met():
+def test_goals_are_missed_beyond_their_limits():
     good = results()
     slow = good.load | {"ours": {1: Load(1490, 1.36, 1, 1, 1), 8: Load(1490, 1, 1, 1, 4.1), 128: Load(1400, 1, 1, 1, 1)}}
     fewer = {1: Load(100, 1, 1, 1, 1), 8: Load(90, 1, 1, 1, 1)}
@@ -162,7 +162,7 @@ def test_goals_beyond_their_limits_are_not_met():
     assert all(goal.met is False for goal in servingReport.goals(bad))
 
 
-def test_what_was_left_out_is_neither_met_nor_missed():
+def test_skipped_measurements_are_neither_met_nor_missed():
     full = results()
     rest = results(
         load={name: load for name, load in full.load.items() if name != "bento"},
@@ -174,12 +174,12 @@ def test_what_was_left_out_is_neither_met_nor_missed():
     assert met(judged, "LitServe") is True
 
 
-def test_a_fall_shows_even_where_the_end_is_higher_than_the_start():
+def test_steadiness_shows_a_temporary_fall_of_the_rate():
     rates = {1: 100, 2: 200, 8: 150, 32: 190}
     assert servingReport.steadiness({n: Load(rate, 1, 1, 1, 1) for n, rate in rates.items()}) == pytest.approx(0.75)
 
 
-def test_report_has_every_goal_and_server_and_what_was_left_out():
+def test_report_names_every_goal_server_and_skipped_part():
     text = servingReport.report(results(skipped=["metrics"], training="| epoch | s |"))
     assert "Left out in this run: metrics." in text
     assert "| **ours** | 1,500 |" in text
@@ -187,13 +187,13 @@ def test_report_has_every_goal_and_server_and_what_was_left_out():
     assert "| a worker: at most 150 MB | 149 MB | yes |" in text
 
 
-def test_plot_is_the_same_for_the_same_figures(tmp_path):
+def test_plot_is_deterministic(tmp_path):
     for name in ("a.svg", "b.svg"):
         servingReport.plot(results(), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-def test_written_log_is_one_that_the_service_reads(tmp_path):
+def test_generated_log_is_readable_by_the_service(tmp_path):
     path = benchServing.write_log(tmp_path / "log.csv", 3000)
     assert path.read_text().count("\n") == 3001
     rows = RequestLog(path).tail(10_000)
@@ -201,6 +201,6 @@ def test_written_log_is_one_that_the_service_reads(tmp_path):
     assert all(row["status"] == 200 and row["closes_1_59"] for row in rows)
 
 
-def test_every_peer_is_a_small_file():
+def test_peers_have_at_most_50_lines():
     for path in Path(servers.PEERS).glob("*.py"):
         assert len(path.read_text().splitlines()) <= 50, path

@@ -1,3 +1,5 @@
+"""The newest closes of a symbol: memory, cache and download, fallbacks and waits."""
+
 import os
 import subprocess
 import sys
@@ -46,21 +48,21 @@ def cached(settings):
     return worker(settings)
 
 
-def test_the_newest_closes_end_yesterday_as_todays_is_not_final(newest, yahoo):
+def test_newest_closes_end_yesterday(newest, yahoo):
     found = newest.of("MSFT")
     assert (found.closes.symbol, found.closes.source, found.warnings) == ("MSFT", "yahoo", [])
     assert found.closes.dates.tolist() == yahoo.dates[:-1]
     assert found.closes.prices.tolist() == pytest.approx(yahoo.adjusted[:-1])
 
 
-def test_a_close_of_today_in_the_cache_is_not_used_either(cached, settings, yahoo):
+def test_todays_close_in_the_cache_is_not_used(cached, settings, yahoo):
     path = settings.DATA_CACHE_DIR / "MSFT.csv"
     path.write_text(path.read_text() + f"{TODAY},1.0\n")
     assert cached.of("MSFT").closes.last_date == yahoo.dates[-2].isoformat()
     assert yahoo.calls == 1
 
 
-def test_a_download_serves_until_its_time_is_over(settings, yahoo):
+def test_download_is_reused_until_it_expires(settings, yahoo):
     newest = worker(settings.model_copy(update={"FORECAST_TTL": 1.0}))
     assert newest.of("MSFT") is newest.of("msft")
     assert yahoo.calls == 1
@@ -69,7 +71,7 @@ def test_a_download_serves_until_its_time_is_over(settings, yahoo):
     assert yahoo.calls == 2
 
 
-def test_another_worker_takes_what_the_first_has_downloaded_and_no_longer(settings, yahoo):
+def test_workers_share_a_download_until_it_expires(settings, yahoo):
     first, second = worker(settings).of("MSFT"), worker(settings).of("MSFT")
     assert second.closes.source == "yahoo"
     assert second.closes.prices.tolist() == first.closes.prices.tolist()
@@ -79,7 +81,7 @@ def test_another_worker_takes_what_the_first_has_downloaded_and_no_longer(settin
     assert yahoo.calls == 2
 
 
-def test_a_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
+def test_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
     worker(settings).of("MSFT")
     later = time.time() + 1e6
     os.utime(settings.DATA_CACHE_DIR / "MSFT.csv", (later, later))
@@ -99,7 +101,7 @@ def test_a_cache_with_a_date_from_the_future_is_not_fresh(settings, yahoo):
         ("zero", "The closes are not a valid daily series."),
     ],
 )
-def test_where_yahoo_fails_the_last_download_answers_with_a_warning(cached, yahoo, behaviour, reason):
+def test_failure_of_yahoo_falls_back_to_the_last_download(cached, yahoo, behaviour, reason):
     yahoo.behave(behaviour)
     found = cached.of("MSFT")
     assert found.closes.source == "cache"
@@ -112,7 +114,7 @@ def test_where_yahoo_fails_the_last_download_answers_with_a_warning(cached, yaho
     assert len(yahoo.paths) == asked
 
 
-def test_yahoo_is_asked_again_after_a_while(cached, yahoo, monkeypatch):
+def test_yahoo_is_retried_after_a_pause(cached, yahoo, monkeypatch):
     monkeypatch.setattr(newest_module, "RETRY_SECONDS", 0.5)
     yahoo.behave("429")
     assert cached.of("MSFT").closes.source == "cache"
@@ -124,7 +126,7 @@ def test_yahoo_is_asked_again_after_a_while(cached, yahoo, monkeypatch):
 
 
 @pytest.mark.parametrize(("behaviour", "silent"), [("429", True), ("slow", True), ("html page", False), ("not found", False)])
-def test_a_yahoo_that_is_silent_is_not_asked_about_other_symbols_either(newest, yahoo, behaviour, silent):
+def test_silent_yahoo_is_not_asked_about_other_symbols(newest, yahoo, behaviour, silent):
     yahoo.behave(behaviour)
     newest.of("KO")
     yahoo.behave("normal")
@@ -133,20 +135,20 @@ def test_a_yahoo_that_is_silent_is_not_asked_about_other_symbols_either(newest, 
     assert found.closes.source == ("snapshot" if silent else "yahoo")
 
 
-def test_old_closes_are_said_to_be_old(newest, yahoo):
+def test_old_closes_have_a_warning(newest, yahoo):
     yahoo.behave("429")
     days = (TODAY - datetime(2022, 12, 28, tzinfo=UTC).date()).days
     assert newest.of("MSFT").warnings[1].text == f"The last close is from 2022-12-28, {days:,} days ago."
 
 
 @pytest.mark.parametrize(("days", "warned"), [(1, False), (5, False), (6, True)])
-def test_a_long_weekend_does_not_make_closes_old(newest, yahoo, days, warned):
+def test_closes_are_not_old_after_a_long_weekend(newest, yahoo, days, warned):
     yahoo.end_on(TODAY - timedelta(days=days))
     assert bool(newest.of("MSFT").warnings) == warned
 
 
 @pytest.mark.parametrize("behaviour", ["not found", "empty"])
-def test_an_unknown_symbol_is_remembered_for_a_while(newest, yahoo, monkeypatch, behaviour):
+def test_unknown_symbol_is_cached_for_a_while(newest, yahoo, monkeypatch, behaviour):
     monkeypatch.setattr(newest_module, "UNKNOWN_SECONDS", 0.5)
     yahoo.behave(behaviour)
     for _ in range(3):
@@ -158,7 +160,7 @@ def test_an_unknown_symbol_is_remembered_for_a_while(newest, yahoo, monkeypatch,
     assert newest.of("NOSUCH").closes.source == "yahoo"
 
 
-def test_without_any_source_the_error_names_each_and_yahoo_is_left_alone(newest, yahoo):
+def test_error_names_every_source_and_yahoo_is_not_retried(newest, yahoo):
     yahoo.behave("half")
     for _ in range(2):
         with pytest.raises(DataUnavailableError) as caught:
@@ -170,14 +172,14 @@ def test_without_any_source_the_error_names_each_and_yahoo_is_left_alone(newest,
 
 
 @pytest.mark.parametrize("symbol", ["", "../x", ".MSFT", "A" * 16, "A B", "é"])
-def test_a_malformed_symbol_is_rejected_before_any_call(newest, yahoo, settings, symbol):
+def test_malformed_symbol_is_rejected_before_any_call(newest, yahoo, settings, symbol):
     with pytest.raises(InvalidSymbolError):
         newest.of(symbol)
     assert yahoo.paths == []
     assert not settings.DATA_CACHE_DIR.exists()
 
 
-def test_a_server_without_pandas_and_yfinance_answers_from_cache_and_snapshot(settings):
+def test_server_without_pandas_uses_cache_and_snapshot(settings):
     worker(settings).of("MSFT")
     age_cache(settings)
     code = (
@@ -193,7 +195,7 @@ def test_a_server_without_pandas_and_yfinance_answers_from_cache_and_snapshot(se
         assert f"These closes are from the {source} and end on " in line
 
 
-def test_many_at_once_make_one_download(newest, yahoo):
+def test_concurrent_requests_make_one_download(newest, yahoo):
     yahoo.behave("late")
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(newest.of, ["MSFT"] * 20))
@@ -214,7 +216,7 @@ def other_worker(settings):
         process.kill()
 
 
-def test_request_waits_for_another_workers_download_and_uses_it(newest, yahoo, settings, other_worker):
+def test_request_uses_the_download_of_another_worker(newest, yahoo, settings, other_worker):
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(newest.of, "MSFT")
         with pytest.raises(TimeoutError):
@@ -225,7 +227,7 @@ def test_request_waits_for_another_workers_download_and_uses_it(newest, yahoo, s
     assert yahoo.paths == []
 
 
-def test_request_that_waits_too_long_falls_back_and_the_next_one_tries_again(newest, yahoo, monkeypatch, other_worker):
+def test_request_that_waits_too_long_for_a_worker_falls_back(newest, yahoo, monkeypatch, other_worker):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(newest_module, "YAHOO_SECONDS", 0.2)
     text = newest.of("MSFT").warnings[0].text
@@ -238,14 +240,14 @@ def test_request_that_waits_too_long_falls_back_and_the_next_one_tries_again(new
     assert newest.of("MSFT").closes.source == "yahoo"
 
 
-def test_request_that_waits_too_long_for_another_request_falls_back(newest, yahoo, monkeypatch):
+def test_request_that_waits_too_long_for_a_request_falls_back(newest, yahoo, monkeypatch):
     monkeypatch.setattr(newest_module, "ANSWER_SECONDS", 0.2)
     with newest._downloading:
         assert newest.of("MSFT").closes.source == "snapshot"
     assert yahoo.paths == []
 
 
-def test_fresh_cached_symbol_does_not_wait_for_another_symbols_download(cached, settings):
+def test_cached_symbol_does_not_wait_for_another_download(cached, settings):
     os.utime(settings.DATA_CACHE_DIR / "MSFT.csv")
     with cached._downloading:  # as while another symbol is downloaded
         before = time.monotonic()
@@ -253,7 +255,7 @@ def test_fresh_cached_symbol_does_not_wait_for_another_symbols_download(cached, 
     assert time.monotonic() - before < newest_module.ANSWER_SECONDS / 2
 
 
-def test_worker_keeps_a_number_of_symbols_and_the_last_closes_of_each(settings, monkeypatch):
+def test_memory_of_symbols_and_closes_is_bounded(settings, monkeypatch):
     monkeypatch.setattr(newest_module, "MAX_SYMBOLS", 2)
     monkeypatch.setattr(newest_module, "MAX_CLOSES", 70)
     newest = worker(settings)
@@ -262,14 +264,14 @@ def test_worker_keeps_a_number_of_symbols_and_the_last_closes_of_each(settings, 
     assert sorted(newest._lookups) == ["KO", "XOM"]
 
 
-def test_without_a_folder_for_the_cache_there_are_closes_all_the_same(settings, yahoo, tmp_path):
+def test_unwritable_cache_folder_does_not_lose_closes(settings, yahoo, tmp_path):
     (tmp_path / "file").touch()
     newest = worker(settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"}))
     assert newest.of("MSFT").closes.source == newest.of("MSFT").closes.source == "yahoo"
     assert yahoo.calls == 1
 
 
-def test_files_and_network_are_read_in_a_thread(settings, yahoo):
+def test_files_and_downloads_are_read_in_a_thread(settings, yahoo):
     works = []
 
     def run_in_thread(work, *arguments):

@@ -1,3 +1,5 @@
+"""Downloads from a stub of Yahoo Finance: closes, retries, errors, the cache and the fallback order."""
+
 import logging
 import os
 import sys
@@ -29,7 +31,7 @@ def download(settings: Settings, symbol: str = "MSFT", start: str = FIRST, end: 
     return load_closes(symbol, start, end, source="yahoo", settings=settings)
 
 
-def test_download_gives_the_adjusted_closes_of_every_day(yahoo, settings):
+def test_download_has_the_adjusted_close_of_every_day(yahoo, settings):
     closes = download(settings)
     assert (closes.symbol, closes.source) == ("MSFT", "yahoo")
     assert closes.dates.tolist() == yahoo.dates
@@ -42,18 +44,18 @@ def test_download_includes_start_and_end(yahoo, settings):
     assert (closes.first_date, closes.last_date) == ("2024-02-05", "2024-03-01")
 
 
-def test_yahoo_is_asked_for_the_last_day_too(yahoo, settings):
+def test_fetch_includes_the_last_day(yahoo, settings):
     dates, _ = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings)
     assert [str(dates[i]) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])
-def test_download_takes_symbols_of_every_kind(yahoo, settings, symbol):
+def test_download_accepts_symbols_of_every_kind(yahoo, settings, symbol):
     assert len(download(settings, symbol)) == len(yahoo.dates)
     assert read_cache(symbol, settings).symbol == symbol
 
 
-def test_small_letters_are_the_same_symbol(yahoo, settings):
+def test_symbol_is_case_insensitive(yahoo, settings):
     assert download(settings, "msft").symbol == "MSFT"
     assert read_cache("MSFT", settings).symbol == "MSFT"
 
@@ -72,7 +74,7 @@ def test_small_letters_are_the_same_symbol(yahoo, settings):
     ],
 )
 @pytest.mark.parametrize("symbol", ["MSFT", "NEW-1"])  # yfinance knows the time zone of the one from the tests before
-def test_failed_call_is_tried_again_and_then_an_error_in_one_sentence(yahoo, settings, caplog, behaviour, message, symbol):
+def test_failed_call_is_retried_then_reported_in_one_sentence(yahoo, settings, caplog, behaviour, message, symbol):
     yahoo.behave(behaviour)
     started = time.monotonic()
     with pytest.raises(DataUnavailableError) as caught:
@@ -84,7 +86,7 @@ def test_failed_call_is_tried_again_and_then_an_error_in_one_sentence(yahoo, set
 
 
 @pytest.mark.parametrize("symbol", ["MSFT", "NEW-2"])
-def test_all_calls_together_take_no_longer_than_the_limit(yahoo, settings, symbol):
+def test_all_calls_together_have_a_time_limit(yahoo, settings, symbol):
     yahoo.behave("slow")
     started = time.monotonic()
     with pytest.raises(NoAnswerError) as caught:
@@ -94,7 +96,7 @@ def test_all_calls_together_take_no_longer_than_the_limit(yahoo, settings, symbo
 
 
 @pytest.mark.parametrize(("retries", "said"), [(0, "reached."), (2, "reached; 3 attempts.")])
-def test_retries_are_those_of_the_setting(yahoo, settings, retries, said):
+def test_number_of_retries_follows_the_setting(yahoo, settings, retries, said):
     download(settings)  # yfinance keeps the time zone: from now on one chart is one attempt
     yahoo.behave("half")
     with pytest.raises(DataUnavailableError, match=said):
@@ -102,14 +104,14 @@ def test_retries_are_those_of_the_setting(yahoo, settings, retries, said):
     assert yahoo.calls == retries + 1
 
 
-def test_call_that_fails_once_succeeds_at_the_second_attempt(yahoo, settings):
+def test_call_that_fails_once_succeeds_on_retry(yahoo, settings):
     download(settings)
     yahoo.behave("fail once")
     np.testing.assert_allclose(download(settings).prices, yahoo.adjusted, rtol=1e-12)
     assert yahoo.calls == 2
 
 
-def test_failure_is_not_remembered(yahoo, settings):
+def test_failure_is_not_cached(yahoo, settings):
     yahoo.behave("half")
     with pytest.raises(DataUnavailableError):
         download(settings)
@@ -120,7 +122,7 @@ def test_failure_is_not_remembered(yahoo, settings):
 @pytest.mark.parametrize("behaviour", ["empty", "not found"])
 @pytest.mark.parametrize("symbol", ["MSFT", "GONE"])
 @pytest.mark.parametrize("looked_up", [0, 2])
-def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, monkeypatch, behaviour, symbol, looked_up):
+def test_unknown_symbol_is_not_retried(yahoo, settings, monkeypatch, behaviour, symbol, looked_up):
     monkeypatch.setattr("yfinance.base._tz_info_fetch_ctr", looked_up)  # yfinance looks the first two of a process up elsewhere too
     yahoo.behave(behaviour)
     with pytest.raises(UnknownSymbolError, match=rf"^Yahoo Finance has no closes of {symbol} from 2010-01-01 to \d{{4}}-\d\d-\d\d\.$"):
@@ -128,12 +130,12 @@ def test_symbol_without_closes_is_an_error_without_retries(yahoo, settings, monk
     assert yahoo.calls <= 2
 
 
-def test_range_without_closes_names_the_one_there_is(yahoo, settings):
+def test_range_without_closes_is_an_error_naming_the_available_range(yahoo, settings):
     with pytest.raises(DataUnavailableError, match=f"no closes from 2011-01-01 to 2011-12-31; Yahoo Finance has {FIRST} to {LAST}"):
         download(settings, start="2011-01-01", end="2011-12-31")
 
 
-def test_server_that_is_not_there_is_an_error(settings, unused_port):
+def test_unreachable_server_is_an_error(settings, unused_port):
     nowhere = settings.model_copy(update={"YAHOO_URL": f"http://127.0.0.1:{unused_port}"})
     with pytest.raises(DataUnavailableError, match="it cannot be reached; 2 attempts"):
         download(nowhere)
@@ -156,7 +158,7 @@ def test_day_without_a_close_is_dropped(yahoo, settings, behaviour):
 
 
 @pytest.mark.parametrize(("behaviour", "price"), [("zero", 0.0), ("negative", -1.0)])
-def test_price_that_is_none_is_refused_naming_the_day(yahoo, settings, behaviour, price):
+def test_invalid_price_is_rejected_naming_the_day(yahoo, settings, behaviour, price):
     yahoo.behave(behaviour)
     with pytest.raises(InvalidClosesError) as caught:
         download(settings)
@@ -165,14 +167,14 @@ def test_price_that_is_none_is_refused_naming_the_day(yahoo, settings, behaviour
 
 
 @pytest.mark.parametrize("behaviour", ["twice", "backwards"])
-def test_days_out_of_order_are_put_in_order(yahoo, settings, behaviour):
+def test_days_out_of_order_are_sorted(yahoo, settings, behaviour):
     yahoo.behave(behaviour)
     closes = download(settings)
     assert closes.dates.tolist() == yahoo.dates
     np.testing.assert_allclose(closes.prices, yahoo.adjusted, rtol=1e-12)
 
 
-def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplog):
+def test_unadjusted_split_is_warned_of_with_its_day(yahoo, settings, caplog):
     yahoo.behave("split")
     assert len(download(settings)) == len(yahoo.dates)
     moved = yahoo.adjusted[ODD_DAY] / yahoo.adjusted[ODD_DAY - 1] / 2
@@ -189,7 +191,7 @@ def test_split_that_is_not_adjusted_is_named_with_its_day(yahoo, settings, caplo
         ("huge", "the answer is larger than 16 MiB"),
     ],
 )
-def test_answer_without_a_valid_series_is_rejected_and_auto_falls_back_and_says_so(yahoo, settings, caplog, behaviour, message):
+def test_auto_falls_back_when_the_answer_has_no_valid_series(yahoo, settings, caplog, behaviour, message):
     settings = settings.model_copy(update={"YAHOO_TIMEOUT": 10.0, "YAHOO_RETRIES": 0})
     yahoo.behave(behaviour)
     with pytest.raises(DataUnavailableError) as caught:
@@ -200,7 +202,7 @@ def test_answer_without_a_valid_series_is_rejected_and_auto_falls_back_and_says_
     assert f"Skipped yahoo: Yahoo Finance: {message}." in caplog.messages
 
 
-def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, settings):
+def test_download_of_a_part_caches_the_whole_series(yahoo, settings):
     assert len(download(settings, start="2024-05-01", end="2024-05-31")) == 23
     cached = read_cache("MSFT", settings)
     assert (cached.source, cached.first_date, cached.last_date) == ("cache", FIRST, LAST)
@@ -214,7 +216,7 @@ def test_download_is_kept_in_the_cache_whole_whatever_part_was_asked_for(yahoo, 
     [b"", b"date,close\n", b"date,close\n2024-01-02\n", b"date,close\n2024-01-02,1,2\n", b"date,close\n2024-01-02,x\n",
      b"date,close\n2024-01-32,1\n", b"date,close\n2024-01-02,1\n2024-01-03\n", b"\xff\xfe\0"],
 )  # fmt: skip
-def test_cache_that_is_not_as_written_is_refused_naming_it(settings, content):
+def test_damaged_cache_is_rejected(settings, content):
     settings.DATA_CACHE_DIR.mkdir()
     path = settings.DATA_CACHE_DIR / "MSFT.csv"
     path.write_bytes(content)
@@ -224,7 +226,7 @@ def test_cache_that_is_not_as_written_is_refused_naming_it(settings, content):
 
 
 @pytest.mark.parametrize("library", ["pandas", "yfinance"])
-def test_without_its_libraries_yahoo_is_not_asked_and_the_cache_is_read(yahoo, settings, monkeypatch, library):
+def test_auto_reads_the_cache_without_the_download_libraries(yahoo, settings, monkeypatch, library):
     download(settings)
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delitem(sys.modules, "closes.yahoo")
@@ -233,14 +235,14 @@ def test_without_its_libraries_yahoo_is_not_asked_and_the_cache_is_read(yahoo, s
     assert load_closes("MSFT", source="auto", settings=settings).source == "cache"
 
 
-def test_cache_that_cannot_be_written_does_not_lose_the_download(yahoo, settings, tmp_path, caplog):
+def test_unwritable_cache_does_not_lose_the_download(yahoo, settings, tmp_path, caplog):
     (tmp_path / "file").touch()
     elsewhere = settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"})
     assert len(download(elsewhere)) == len(yahoo.dates)
     assert any(record.message.startswith("The download is not cached in ") for record in caplog.records)
 
 
-def test_cache_stays_as_it_was_when_a_new_one_cannot_be_put_in_place(yahoo, settings, monkeypatch):
+def test_failed_write_leaves_the_old_cache(yahoo, settings, monkeypatch):
     download(settings)
     before = (settings.DATA_CACHE_DIR / "MSFT.csv").read_bytes()
     yahoo.adjusted[0] += 1
@@ -258,7 +260,7 @@ def auto(settings: Settings, symbol: str = "MSFT", start: str = "2022-01-01", en
     return load_closes(symbol, start, end, settings=settings)
 
 
-def test_auto_asks_yahoo_then_the_cache_then_the_snapshot(yahoo, settings, caplog):
+def test_auto_tries_yahoo_then_cache_then_snapshot(yahoo, settings, caplog):
     caplog.set_level(logging.INFO, "processData")
     assert auto(settings).source == "yahoo"
     yahoo.behave("half")
@@ -273,7 +275,7 @@ def test_auto_asks_yahoo_then_the_cache_then_the_snapshot(yahoo, settings, caplo
     assert "MSFT: 249 closes, 2022-01-03 to 2022-12-28, from snapshot." in caplog.messages
 
 
-def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
+def test_auto_skips_a_damaged_cache_with_a_warning(yahoo, settings, caplog):
     auto(settings)
     (settings.DATA_CACHE_DIR / "MSFT.csv").write_bytes(b"date,close\n2024-01-02,abc\n")
     yahoo.behave("half")
@@ -281,7 +283,7 @@ def test_auto_passes_over_a_broken_cache_and_says_so(yahoo, settings, caplog):
     assert any(message.startswith("Skipped cache: ") and "is damaged" in message for message in caplog.messages)
 
 
-def test_auto_with_no_source_left_names_what_each_said(yahoo, settings):
+def test_auto_without_any_source_reports_every_failure(yahoo, settings):
     yahoo.behave("not found")
     with pytest.raises(DataUnavailableError) as caught:
         auto(settings, "NOSUCH")
@@ -298,7 +300,7 @@ def test_source_yahoo_does_not_fall_back(yahoo, settings):
 
 @pytest.mark.parametrize("symbol", ["../x", "BRK/B", ".MSFT", "", "A" * 16, "MS FT", "MSFT\n", "é", "a\\b", "%2e%2e", "A?b=c"])
 @pytest.mark.parametrize("source", ["auto", "yahoo", "cache", "snapshot"])
-def test_symbol_that_is_none_is_refused_before_anything_is_asked(yahoo, settings, source, symbol):
+def test_invalid_symbol_is_rejected_before_any_call(yahoo, settings, source, symbol):
     with pytest.raises(InvalidSymbolError) as caught:
         load_closes(symbol, source=source, settings=settings)
     assert repr(symbol) in str(caught.value)

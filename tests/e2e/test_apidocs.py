@@ -10,7 +10,7 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
 
 
-def test_a_forecast_can_be_tried_out(start):
+def test_try_it_out_answers_a_forecast(start):
     service = start()
     asked, problems = [], []
     with sync_playwright() as play:

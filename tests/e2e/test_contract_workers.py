@@ -55,7 +55,7 @@ def answers(service):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_status_and_form_of_the_answer(answers, name):
+def test_requests_get_the_documented_status_and_form(answers, name):
     answer = answers[name]
     status = REQUESTS[name][-1]
     assert answer.status_code == status
@@ -64,7 +64,7 @@ def test_status_and_form_of_the_answer(answers, name):
         assert set(answer.json()) == {"error", "details"}
 
 
-def test_answers_do_not_depend_on_the_worker(answers):
+def test_worker_classes_give_equal_answers(answers):
     """Compared with the application in this process, which no worker serves."""
     from pydantic import SecretStr
 

@@ -1,4 +1,4 @@
-"""Many clients at once, slow ones among them, and more work than can be done: what the others notice, and what it costs.
+"""Many clients at once, slow clients and overload: how other clients are affected, and what it costs.
 
 How long they wait is measured by benchmarks/, not here. OVERLOAD_SECONDS=60 makes the overload last longer than the usual few seconds.
 """
@@ -57,7 +57,7 @@ def ready_workers(service):
     return service.children()
 
 
-def test_a_thousand_connections_at_once_are_all_answered(start):
+def test_thousand_connections_at_once_are_answered(start):
     service = start()
 
     async def crowd():
@@ -66,13 +66,13 @@ def test_a_thousand_connections_at_once_are_all_answered(start):
     assert collections.Counter(status for status, _ in asyncio.run(crowd())) == {200: 1000}
 
 
-def test_a_low_limit_of_open_files_is_raised_as_far_as_allowed(start):
+def test_low_limit_of_open_files_is_raised_as_far_as_allowed(start):
     service = start(command=["sh", "-c", f"ulimit -Sn 256; ulimit -Hn 4096; exec {sys.executable} app.py"])
     for worker in ready_workers(service):
         assert worker.rlimit(psutil.RLIMIT_NOFILE) == (1200, 4096)
 
 
-def test_others_are_answered_while_500_clients_send_a_byte_a_second(start):
+def test_others_are_answered_while_500_clients_send_slowly(start):
     service = start()
     command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "slowClients.py"), str(service.port), "500"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as slow:
@@ -89,7 +89,7 @@ def test_others_are_answered_while_500_clients_send_a_byte_a_second(start):
             slow.kill()
 
 
-def test_slow_clients_are_sent_away_in_the_end(start):
+def test_slow_clients_are_disconnected(start):
     service = start(REQUEST_TIMEOUT="2")
 
     async def send_slowly():
@@ -158,7 +158,7 @@ def sustained(port, seconds=3):
     return sum(asyncio.run(clients())) / seconds
 
 
-def test_ten_times_the_work_that_can_be_done_is_refused_in_part_and_soon_forgotten(start):
+def test_tenfold_overload_is_rejected_in_part_and_soon_recovered(start):
     service = start()
     workers = ready_workers(service)
     rate = sustained(service.port)

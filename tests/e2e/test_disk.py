@@ -1,4 +1,4 @@
-"""A disk that takes no line of the request log: real file systems, mounted for the test (as root)."""
+"""Full and read-only disks: real file systems, mounted for the test (as root)."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def kill_workers(service):
 
 
 @pytest.mark.parametrize("workers_die", [False, True])
-def test_a_full_disk_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk, workers_die):
+def test_full_disk_loses_log_lines_until_there_is_room_again(start, disk, workers_die):
     log = disk / "log.csv"
     service = start(REQUEST_LOG=str(log))
     assert [predict(service) for _ in range(5)]
@@ -97,7 +97,7 @@ def test_a_full_disk_costs_lines_and_no_answers_and_logging_resumes_by_itself(st
     assert json.loads(requests.get(f"{service.url}/monitor?limit=1", timeout=30).text)["RESPONSES"][0]["status"] == 200
 
 
-def test_a_disk_that_is_too_small_for_the_counts_costs_counts_and_no_answers(start, disk):
+def test_disk_too_small_for_counters_loses_counts_but_no_answers(start, disk):
     service = start(TMPDIR=str(disk))  # of 200 kB, less than the files for counts take
     prices = {predict(service) for _ in range(20)}
     assert len(prices) == 1
@@ -111,7 +111,7 @@ def test_a_disk_that_is_too_small_for_the_counts_costs_counts_and_no_answers(sta
     assert service.stop() == 0
 
 
-def test_a_disk_that_fills_up_under_the_counts_costs_no_answers(tmp_path, start):
+def test_disk_that_fills_up_under_the_counters_loses_no_answers(tmp_path, start):
     """With room for the files of one worker."""
     folder = tmp_path / "small"
     folder.mkdir()
@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_under_the_counts_costs_no_answers(tmp_path, start)
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_folder_that_becomes_read_only_costs_lines_and_no_answers_and_logging_resumes_by_itself(start, disk):
+def test_read_only_folder_loses_log_lines_until_it_is_writable_again(start, disk):
     log = disk / "log.csv"
     service = start(REQUEST_LOG=str(log))
     wait_for_both(service)

@@ -1,4 +1,4 @@
-"""GET /forecast as its users call it: real gunicorn workers, and a stub where Yahoo Finance would be."""
+"""GET /forecast on real gunicorn workers, with a stub of Yahoo Finance."""
 
 import signal
 import time
@@ -34,7 +34,7 @@ def ask(service, path="MSFT"):
     return requests.get(f"{service.url}/forecast/{path}", timeout=60)
 
 
-def test_calls_at_once_for_a_symbol_over_all_workers_make_one_download(serve, yahoo):
+def test_concurrent_calls_over_all_workers_make_one_download(serve, yahoo):
     services = [serve(WEB_CONCURRENCY="2"), serve(WEB_CONCURRENCY="1")]
     yahoo.behave("late")
     with ThreadPoolExecutor(20) as pool:
@@ -48,7 +48,7 @@ def test_calls_at_once_for_a_symbol_over_all_workers_make_one_download(serve, ya
     assert yahoo.calls == 1
 
 
-def test_others_are_answered_at_once_while_a_download_hangs(serve, yahoo):
+def test_others_are_answered_while_a_download_hangs(serve, yahoo):
     service = serve(WEB_CONCURRENCY="1")
     yahoo.behave("slow")
     with ThreadPoolExecutor(8) as pool:
@@ -66,7 +66,7 @@ def test_others_are_answered_at_once_while_a_download_hangs(serve, yahoo):
     )  # a slow machine makes the others give up
 
 
-def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, yahoo):
+def test_download_expires_and_is_the_fallback_when_yahoo_fails(serve, yahoo):
     service = serve(FORECAST_TTL="2")
     assert ask(service).json()["source"] == "yahoo"
     time.sleep(2.1)
@@ -80,7 +80,7 @@ def test_a_download_serves_for_its_time_and_an_old_one_where_yahoo_fails(serve, 
     assert body["warnings"][0]["text"] == f"{why} These closes are from the cache and end on {yahoo.dates[-1]}."
 
 
-def test_an_unknown_symbol_is_remembered_and_a_wrong_one_never_asked_for(serve, yahoo):
+def test_unknown_symbol_is_cached_and_a_malformed_one_not_requested(serve, yahoo):
     service = serve(WEB_CONCURRENCY="1")
     yahoo.behave("not found")
     assert [ask(service, "NOSUCH").status_code for _ in range(3)] == [404] * 3
@@ -91,7 +91,7 @@ def test_an_unknown_symbol_is_remembered_and_a_wrong_one_never_asked_for(serve, 
     assert yahoo.paths.count("/v8/finance/chart/NOSUCH") == asked
 
 
-def test_a_hanging_download_does_not_hold_up_the_end(serve, yahoo):
+def test_hanging_download_does_not_delay_shutdown(serve, yahoo):
     service = serve(WEB_CONCURRENCY="1")
     yahoo.behave("slow")
     with ThreadPoolExecutor(1) as pool:
@@ -103,7 +103,7 @@ def test_a_hanging_download_does_not_hold_up_the_end(serve, yahoo):
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_a_server_without_pandas_answers_from_the_snapshot_and_says_how_to_get_more(serve, yahoo, tmp_path):
+def test_server_without_pandas_uses_the_snapshot_and_says_so(serve, yahoo, tmp_path):
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas', name='pandas')")
     body = ask(serve(PYTHONPATH=str(tmp_path / "without"))).json()

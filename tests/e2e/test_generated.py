@@ -1,4 +1,4 @@
-"""Requests that nobody would think of, generated, to a real gunicorn: no answer is a failure, every one is as documented."""
+"""Generated requests to a real gunicorn: every answer is a documented one, none is an internal error."""
 
 import json
 
@@ -100,7 +100,7 @@ nearly = st.fixed_dictionaries(
     ],
     ids=["bytes", "any JSON", "nearly right", "cut off"],
 )
-def test_any_body_posted_to_predict_gets_a_forecast_or_a_valid_error(server, bodies, examples):
+def test_any_body_gets_a_forecast_or_a_valid_error(server, bodies, examples):
     session = requests.Session()
 
     @generated(examples)
@@ -111,7 +111,7 @@ def test_any_body_posted_to_predict_gets_a_forecast_or_a_valid_error(server, bod
     check()
 
 
-def test_whatever_a_body_is_declared_as_is_answered(server):
+def test_any_content_type_gets_a_valid_answer(server):
     session = requests.Session()
 
     @generated(200)

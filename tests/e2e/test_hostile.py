@@ -1,4 +1,4 @@
-"""Bytes that no decent client sends, to a real gunicorn: each gets a valid answer in our own form that reveals no internals."""
+"""Hostile and malformed requests to a real gunicorn: each gets a valid JSON answer that reveals no internals."""
 
 import json
 import socket
@@ -131,7 +131,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("request_", "status"), CASES.values(), ids=CASES)
-def test_a_hostile_request_gets_a_valid_answer_in_our_form(service, request_, status):
+def test_hostile_request_gets_a_valid_json_answer(service, request_, status):
     given, headers, content = ask(service, request_)
     assert given == status
     assert headers["Content-Type"] == "application/json"
@@ -148,13 +148,13 @@ def test_a_hostile_request_gets_a_valid_answer_in_our_form(service, request_, st
 
 @pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"])
 @pytest.mark.parametrize("megabytes", [3, 12])  # gunicorn reads on after a refusal, up to 4 MiB
-def test_who_sends_all_of_a_body_that_is_too_large_before_reading_still_gets_the_answer(service, megabytes, more):
+def test_too_large_body_that_is_sent_in_full_is_answered(service, megabytes, more):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(post(b"[" * megabytes * 1024**2, more))
         assert connection.recv(65536).startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_keeps_sending_after_invalid_http_still_gets_the_answer(service):
+def test_client_that_keeps_sending_after_invalid_http_is_answered(service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         for _ in range(20):
             connection.sendall(b"no request\r\n" * 2_000)
@@ -174,7 +174,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("head", "body", "status"), BROKEN.values(), ids=BROKEN)
-def test_what_follows_a_broken_body_is_no_request(service, head, body, status):
+def test_bytes_after_an_invalid_body_are_not_a_request(service, head, body, status):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(head + body)
         time.sleep(0.1)
@@ -189,34 +189,46 @@ def test_what_follows_a_broken_body_is_no_request(service, head, body, status):
         assert b"Connection: close" in received
 
 
-@pytest.mark.parametrize(("piece", "seconds"), [(b"1\r\n \r\n" * 1000, 0.0), (b";" + b"x" * 100, 0.05)], ids=["much", "slowly"])
-def test_the_size_limit_includes_the_chunk_headers(service, piece, seconds):
-    """`service` waits for a body for a second."""
-    started = time.monotonic()
+@pytest.mark.parametrize("length", [30, 1000])
+def test_size_limit_includes_the_chunk_headers(start, length):
+    """Less than 2 MiB of content in more than 4 MiB. The time limit is far away."""
+    chunk = b"1;" + b"x" * length + b"\r\n \r\n"
+    status, _, _ = ask(start(REQUEST_TIMEOUT="200"), chunked(chunk * (5 * 1024**2 // len(chunk))))
+    assert status == 413
+
+
+def send_slowly(connection, seconds=100):
+    for _ in range(seconds * 20):
+        connection.sendall(b";" + b"x" * 100)
+        time.sleep(0.05)
+
+
+def test_time_limit_includes_the_chunk_headers(service):
+    """`service` waits for a body for a second; this one starts with a chunk header without end."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(CHUNKED + b"1")
-        with suppress(ConnectionError):
-            while time.monotonic() - started < 10:
-                connection.sendall(piece)
-                time.sleep(seconds)
-    assert time.monotonic() - started < 6
+        with pytest.raises(ConnectionError):
+            send_slowly(connection)
 
 
-def test_expect_100_continue_is_answered_at_once(service):
+def test_expect_100_continue_is_answered_immediately(service):
+    """The system sends a packet that is held back after 0.2 s. A busy machine may be that slow too, but not every time."""
     head = post(b"", b"Expect: 100-continue\r\n", length=len(BODY))
+
+    def seconds_to_continue(connection):
+        started = time.monotonic()
+        connection.sendall(head)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100")
+        seconds = time.monotonic() - started
+        connection.sendall(BODY)
+        received = b""
+        while b'"model_version"' not in received:
+            received += connection.recv(65536)
+        assert received.startswith(b"HTTP/1.1 200")
+        return seconds
+
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
-        seconds = []
-        for _ in range(5):
-            started = time.monotonic()
-            connection.sendall(head)
-            assert connection.recv(65536).startswith(b"HTTP/1.1 100")
-            seconds.append(time.monotonic() - started)
-            connection.sendall(BODY)
-            received = b""
-            while b'"model_version"' not in received:
-                received += connection.recv(65536)
-            assert received.startswith(b"HTTP/1.1 200")
-    assert min(seconds) < 0.15  # a held back packet takes 0.2
+        assert any(seconds_to_continue(connection) < 0.15 for _ in range(50))
 
 
 SECRETS = {
@@ -229,7 +241,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("request_", SECRETS.values(), ids=SECRETS)
-def test_what_a_broken_request_holds_is_in_no_log(service, request_):
+def test_content_of_an_invalid_request_is_not_logged(service, request_):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(request_)
         assert connection.recv(65536).startswith(b"HTTP/1.1 4")
@@ -237,20 +249,19 @@ def test_what_a_broken_request_holds_is_in_no_log(service, request_):
     assert "topsecret" not in service.said() + service.log.read_text()
 
 
-def send_on(connection, seconds):
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+def send_forever(connection):
+    while True:
         connection.sendall(b"[" * 65536)
 
 
-def test_a_client_that_never_stops_sending_is_disconnected(service):
+def test_client_that_never_stops_sending_is_disconnected(service):
     with socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
         connection.sendall(post(b"", length=10**12))
         with pytest.raises(ConnectionError):
-            send_on(connection, seconds=20)
+            send_forever(connection)
 
 
-def test_a_smuggled_request_is_not_answered(service):
+def test_smuggled_request_is_not_answered(service):
     inner = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(post(inner) + post(BODY))
@@ -261,7 +272,7 @@ def test_a_smuggled_request_is_not_answered(service):
     assert b'"status":"ok"' not in received
 
 
-def test_afterwards_the_same_workers_answer(service):
+def test_hostile_requests_end_no_worker(service):
     workers = {child.pid for child in service.children()}
     for request_, _ in CASES.values():
         if b"3000000" not in request_[:200] and b"Content-Length: 6" not in request_:
@@ -281,7 +292,7 @@ def test_every_answer_has_the_security_headers(service, path):
     assert answer.headers["Server"] == "gunicorn"  # no version
 
 
-def test_a_header_cannot_be_written_into_the_redirect_to_mlflow(service):
+def test_host_cannot_inject_a_header_into_the_redirect(service):
     for host in (b"evil.example\r\nX-Injected: 1", b"evil.example/@", b"evil.example?", b'"><script>', b"a b"):
         status, headers, _ = ask(service, b"GET /mlflow HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
         assert status in {400, 503}
@@ -294,7 +305,7 @@ def held(service, port):
     return (service.port, port, psutil.CONN_ESTABLISHED) in ends
 
 
-def test_an_answer_that_nobody_takes_is_given_up(service):
+def test_client_that_reads_no_answer_is_disconnected(service):
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", service.port))

@@ -1,4 +1,4 @@
-"""Workers and masters that are killed, and ends that are asked for, under load: what is lost, and what stays behind."""
+"""Killed workers, a killed master and shutdowns under load: what is lost, and what is left behind."""
 
 import collections
 import csv
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 CLOSES = read_snapshot("MSFT").prices[-60:]
 CONNECTIONS = 8
+PATIENT = "--graceful-timeout 200 --keep-alive 200"  # seconds: a shutdown that needed one of these would not end before stop() gives up
 
 
 class Load:
@@ -41,6 +42,11 @@ class Load:
 
     def __exit__(self, *_):
         self.stop()
+
+    def wait_for_answers(self, count):
+        """Wait for this number of further answers."""
+        wanted = len(self.answered) + count
+        wait_until(lambda: len(self.answered) >= wanted, 60, f"{count} answers")
 
     def stop(self):
         self._stop.set()
@@ -94,17 +100,17 @@ def logged(service):
     return collections.Counter(float(row[6]) for row in rows)
 
 
-def test_twenty_killed_workers_lose_no_line_of_an_answered_request_and_only_what_they_were_at(start):
+def test_killed_workers_lose_only_requests_in_flight(start):
     service = start()
     chance = random.Random(0)
     with Load(service) as load:
         for _ in range(20):
             wait_until(lambda: len(workers(service)) == 2, 30, "two workers")
-            time.sleep(chance.uniform(0.2, 0.5))
+            load.wait_for_answers(30)
+            time.sleep(chance.uniform(0, 0.2))
             chance.choice(workers(service)).send_signal(signal.SIGKILL)
-        time.sleep(0.5)
+        load.wait_for_answers(30)
     lines = logged(service)
-    assert len(load.answered) > 500
     assert {last for last in load.answered if lines[last] != 1} == set()
     assert set(lines) <= {*load.answered, *load.broken}
     assert 0 < len(load.broken) <= 20 * CONNECTIONS  # of each worker, at most one question a connection
@@ -112,16 +118,16 @@ def test_twenty_killed_workers_lose_no_line_of_an_answered_request_and_only_what
     assert service.stop() == 0
 
 
-def test_a_killed_master_leaves_no_orphan_that_keeps_the_port_and_the_next_start_is_clean(start, tmp_path):
+def test_killed_master_leaves_no_orphan_and_a_clean_next_start(start, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
     service = start(TMPDIR=str(folder))
     children = service.children()
-    with Load(service):
-        time.sleep(0.5)
+    with Load(service) as load:
+        load.wait_for_answers(30)
         service.process.kill()
         service.process.wait()
-        wait_until(lambda: not any(child.is_running() for child in children), 10, "the end of the workers")
+        wait_until(lambda: not any(child.is_running() for child in children), 60, "the end of the workers")
     with socket.create_server(("127.0.0.1", service.port)):
         pass  # nobody listens there
     assert len(list(folder.glob("stock-forecast-*"))) == 1
@@ -134,16 +140,12 @@ def test_a_killed_master_leaves_no_orphan_that_keeps_the_port_and_the_next_start
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_an_end_under_load_answers_every_request_that_was_accepted(start, number):
-    service = start()
+def test_shutdown_under_load_answers_every_accepted_request(start, number):
+    service = start(GUNICORN_CMD_ARGS=PATIENT)
     with Load(service) as load:
-        time.sleep(1)
-        started = time.monotonic()
+        load.wait_for_answers(100)
         assert service.stop(number) == 0
-        seconds = time.monotonic() - started
-    assert len(load.answered) > 100
     assert set(logged(service)) == set(load.answered)
-    assert seconds < 8
     assert not answers(f"{service.url}/health")
 
 
@@ -153,9 +155,9 @@ MONITOR = b"GET /monitor HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("request_", [PREDICT % (len(BODY), BODY), MONITOR], ids=["direct path", "Flask"])
-def test_connections_that_wait_at_a_shutdown_are_served(start, request_):
+def test_waiting_connections_are_answered_at_shutdown(start, request_):
     """The worker finds the signal and 400 connections at once: it answers them all before it ends."""
-    service = start(WEB_CONCURRENCY="1")
+    service = start(WEB_CONCURRENCY="1", GUNICORN_CMD_ARGS=PATIENT)
     (worker,) = workers(service)
     worker.suspend()
     connections = []
@@ -178,9 +180,9 @@ def test_connections_that_wait_at_a_shutdown_are_served(start, request_):
     assert service.stop() == 0
 
 
-def test_new_connections_are_served_to_the_end(start):
+def test_new_connections_are_answered_until_shutdown(start):
     """Clients that open a connection for each request: every accepted connection gets an answer, and the others are refused."""
-    service, answered, broken = start(), [], []
+    service, answered, broken = start(GUNICORN_CMD_ARGS=PATIENT), [], []
     body = json.dumps({"predict": CLOSES.tolist()}).encode()
     request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -200,14 +202,13 @@ def test_new_connections_are_served_to_the_end(start):
     with ThreadPoolExecutor(12) as pool:
         for _ in range(12):
             pool.submit(ask_on)
-        time.sleep(1)
+        wait_until(lambda: len(answered) >= 200, 60, "200 answers")
         assert service.stop() == 0
-    assert len(answered) > 200
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answered)
     assert len(broken) <= 1, broken  # between the last look for connections and the end of the port
 
 
-def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_the_start(start, tmp_path):
+def test_replacement_worker_keeps_the_keys_of_the_start(start, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("one\n")
     service = start(API_KEY_FILE=str(keys))
@@ -228,7 +229,7 @@ def test_a_worker_that_takes_a_dead_ones_place_has_the_keys_that_were_there_at_t
     assert service.stop() == 0
 
 
-def test_a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_path):
+def test_unread_stderr_delays_neither_requests_nor_shutdown(tmp_path):
     reader, writer = os.pipe()
     service = Service(tmp_path, stderr=writer)
     try:
@@ -245,8 +246,8 @@ def test_a_stderr_that_nobody_reads_holds_up_neither_requests_nor_the_end(tmp_pa
         os.close(writer)
 
 
-def test_idle_connections_do_not_hold_up_the_end(start):
-    service = start()
+def test_idle_connections_do_not_delay_shutdown(start):
+    service = start(GUNICORN_CMD_ARGS=PATIENT)
     sessions = [requests.Session() for _ in range(4)]
     for session in sessions[:2]:
         session.get(f"{service.url}/health", timeout=30)
@@ -254,6 +255,4 @@ def test_idle_connections_do_not_hold_up_the_end(start):
         session.post(f"{service.url}/predict", json={"predict": CLOSES.tolist()}, timeout=30)
         session.post(f"{service.url}/predict", data=b"x" * 100_000, timeout=30)  # refused unread
     with socket.create_connection(("127.0.0.1", service.port)):
-        started = time.monotonic()
         assert service.stop() == 0
-    assert time.monotonic() - started < 6

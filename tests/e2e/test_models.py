@@ -1,4 +1,4 @@
-"""Model files that change under a running service: new ones are loaded without a failed request, damaged ones are not."""
+"""Publications while the service runs: new models are loaded without a failed request, damaged ones are rejected."""
 
 import json
 import re
@@ -93,7 +93,7 @@ class Readers:
             thread.join(30)
 
 
-def test_twenty_publications_under_load_fail_no_request_and_reach_all_workers(start, model_dir):
+def test_publications_under_load_fail_no_request_and_reach_all_workers(start, model_dir):
     service = start(MODEL_DIR=str(model_dir))
     wait_until(lambda: living(service) == 2, 30, "two workers")
     slowest = 0.0
@@ -131,7 +131,7 @@ def remove(folder, name):
 
 @pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE, ONNX_FILE])
 @pytest.mark.parametrize("damage", [truncate, corrupt, swap, remove])
-def test_a_damaged_file_is_refused_and_told_while_the_old_model_goes_on(start, model_dir, name, damage):
+def test_damaged_model_is_reported_and_the_old_one_keeps_serving(start, model_dir, name, damage):
     service = start(MODEL_DIR=str(model_dir))
     wait_until(lambda: living(service) == 2, 30, "two workers")
     (before,) = versions(service)
@@ -153,7 +153,7 @@ def test_a_damaged_file_is_refused_and_told_while_the_old_model_goes_on(start, m
     assert (state(again)[0], state(again)[2]) == (200, 1)
 
 
-def test_where_no_whole_model_ever_was_every_call_for_one_says_so(start, model_dir):
+def test_calls_without_any_valid_model_are_503(start, model_dir):
     truncate(read_published(model_dir).folder, ONNX_FILE)
     service = start(MODEL_DIR=str(model_dir))
     refused = requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30)

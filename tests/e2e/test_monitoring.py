@@ -25,19 +25,19 @@ def promtool(*arguments):
 @pytest.mark.parametrize(
     "arguments", [("check", "config", "prometheus.yml"), ("check", "rules", "alerts.yml"), ("test", "rules", "alerts.test.yml")]
 )
-def test_promtool_finds_nothing_wrong(arguments):
+def test_promtool_accepts_the_configuration(arguments):
     done = promtool(*arguments)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @prometheus
-def test_what_the_service_tells_is_valid_for_promtool(start):
+def test_promtool_accepts_the_metrics(start):
     text = requests.get(f"{start().url}/metrics", timeout=10).text
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_and_dashboard_ask_only_for_metrics_that_the_service_has(start):
+def test_alerts_and_dashboard_use_only_existing_metrics(start):
     service = start()
     told = set(re.findall(r"^# TYPE (\w+)", requests.get(f"{service.url}/metrics", timeout=10).text, flags=re.M))
     rules = [rule["expr"] for group in yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
@@ -48,7 +48,7 @@ def test_alerts_and_dashboard_ask_only_for_metrics_that_the_service_has(start):
 
 
 @prometheus
-def test_a_real_prometheus_collects_from_the_service(start, tmp_path):
+def test_prometheus_collects_from_the_service(start, tmp_path):
     service, port = start(), free_port()
     closes = read_snapshot("MSFT").prices[-60:].tolist()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""The web page in a real Chromium, served by a real gunicorn: what it shows and sends, and whether it is accessible."""
+"""The web page in a real Chromium, served by a real gunicorn: content, requests, layout and accessibility."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ BROKEN_DATES = r"""() => {
 pytestmark = MARKS
 
 
-def test_model_is_described_by_its_metadata(page):
+def test_model_description_follows_its_metadata(page):
     model = metadata()
     text = page.locator("#model").inner_text()
     for fact in ("model_version", "symbol", "first_date", "last_date"):
@@ -60,7 +60,7 @@ def test_model_is_described_by_its_metadata(page):
         (1.3, "so it is worse than that;"),
     ],
 )
-def test_result_is_worded_as_its_ratio_says(ratio, verdict, tmp_path, monkeypatch):
+def test_wording_of_the_result_follows_the_ratio(ratio, verdict, tmp_path, monkeypatch):
     from app import STATE, create_app
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
@@ -158,7 +158,7 @@ def open_tab(page: Page, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["Forecast", "Backtest", "Monitoring"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_whatever_can_be_pressed_is_large_enough_for_a_finger(page, name, width):
+def test_controls_are_large_enough_for_a_finger(page, name, width):
     page.set_viewport_size({"width": width, "height": 844})
     open_tab(page, name)
     for control in page.locator("button, summary, input, textarea, nav a, [role=tab], figure a").all():
@@ -168,7 +168,7 @@ def test_whatever_can_be_pressed_is_large_enough_for_a_finger(page, name, width)
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_no_date_breaks_at_its_hyphens(page, width):
+def test_dates_do_not_break_at_hyphens(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     forecast_symbol(page, "JNJ")
     page.get_by_role("button", name="Load an example").click()
@@ -221,7 +221,7 @@ def expect_tab(page: Page, name: str) -> None:
     expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
 
-def test_links_of_the_service_lead_somewhere(page, server):
+def test_links_of_the_service_exist(page, server):
     links = page.get_by_role("navigation", name="Service").get_by_role("link")
     assert [link.get_attribute("href") for link in links.all()] == ["/apidocs", "/mlflow", "/notebook"]
     for path, status in (("/apidocs", 200), ("/mlflow", 503)):  # the MLflow UI is off here: how to start it
@@ -233,7 +233,7 @@ def test_links_of_the_service_lead_somewhere(page, server):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_mlflow_without_its_ui_is_a_page_that_says_how_to_start_it(page, server, scheme):
+def test_mlflow_page_says_how_to_start_a_missing_ui(page, server, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 320, "height": 844})
     with page.expect_response("**/mlflow") as reply:
@@ -262,7 +262,7 @@ def test_page_says_once_that_it_is_not_investment_advice(page):
     assert (page.locator("body").inner_text()).count("investment advice") == 1
 
 
-def test_tabs_are_used_by_keyboard(page):
+def test_tabs_work_by_keyboard(page):
     page.get_by_role("tab", name="Forecast").focus()
     for key, name in (
         ("ArrowRight", "Backtest"),
@@ -298,7 +298,7 @@ def test_tabs_follow_the_address(page, server):
     assert page.evaluate("scrollY") == 0
 
 
-def test_api_key_is_asked_for_kept_and_never_shown(browser, tmp_path):
+def test_api_key_is_requested_kept_and_never_shown(browser, tmp_path):
     secret = "key-of-the-test"
     for url in serve(tmp_path / "log.csv", API_KEY=secret):
         context = browser.new_context()
@@ -338,7 +338,7 @@ def test_api_key_is_asked_for_kept_and_never_shown(browser, tmp_path):
         context.close()
 
 
-def test_no_api_key_is_asked_for_where_none_is_needed(page):
+def test_api_key_is_requested_only_if_needed(page):
     forecast(page)
     expect(page.get_by_label("API key")).to_be_hidden()
     expect(page.locator("#call")).not_to_contain_text("X-API-Key")

@@ -29,7 +29,7 @@ def shown_days(page: Page) -> tuple[str, str]:
     return point_at(page, 0)[:10], point_at(page, 1)[:10]
 
 
-def test_backtest_is_fetched_once_and_only_when_it_is_shown(page, watch):
+def test_backtest_is_fetched_once_when_first_shown(page, watch):
     assert watch.asked("/backtest") == []
     open_backtest(page)
     page.get_by_role("tab", name="Forecast").click()
@@ -51,7 +51,7 @@ def test_backtest_chart_is_drawn_and_described(page):
     assert inner > 3000, "the 80% interval is not drawn"
 
 
-def test_backtest_tells_the_values_under_the_pointer(page):
+def test_backtest_shows_the_values_under_the_pointer(page):
     open_backtest(page)
     rows = {row["date"]: row for row in backtest_rows()}
     told = [point_at(page, share) for share in (0, 0.3, 0.7, 1)]
@@ -90,7 +90,7 @@ def test_backtest_zooms_by_drag_and_back(page, back):
     assert shown_days(page) == whole
 
 
-def test_backtest_shows_a_year_at_a_press(page):
+def test_button_zooms_the_backtest_to_a_year(page):
     open_backtest(page)
     dates = [row["date"] for row in backtest_rows() if row["date"].startswith("2021")]
     page.get_by_role("button", name="2021").focus()
@@ -114,7 +114,7 @@ def test_backtest_dates_do_not_depend_on_the_time_zone(browser, server):
     assert len(drawn) == 1, "the axis has other days"
 
 
-def test_backtest_keeps_its_zoom_and_size_when_the_colours_change_out_of_sight(page):
+def test_hidden_backtest_keeps_zoom_and_size_when_colours_change(page):
     open_backtest(page)
     page.get_by_role("button", name="2021").click()
     days = shown_days(page)
@@ -126,7 +126,7 @@ def test_backtest_keeps_its_zoom_and_size_when_the_colours_change_out_of_sight(p
     assert chart["width"] == pytest.approx(frame["width"], abs=2)
 
 
-def test_tables_say_how_often_the_intervals_held(page):
+def test_tables_show_the_coverage_of_the_intervals(page):
     open_backtest(page)
     tables = page.locator("#coverage table")
     coverage = metadata()["coverage"]
@@ -138,7 +138,7 @@ def test_tables_say_how_often_the_intervals_held(page):
         ]
 
 
-def test_backtest_in_words_is_its_metadata(page):
+def test_backtest_text_follows_the_metadata(page):
     open_backtest(page)
     model = metadata()
     result = model["metrics"]
@@ -170,7 +170,7 @@ def test_backtest_in_words_is_its_metadata(page):
         ),
     ],
 )
-def test_backtest_is_worded_as_its_metrics_say(changed, words, tmp_path, monkeypatch):
+def test_wording_of_the_backtest_follows_the_metrics(changed, words, tmp_path, monkeypatch):
     from app import STATE, create_app
 
     monkeypatch.setenv("REQUEST_LOG", str(tmp_path / "log.csv"))
@@ -188,7 +188,7 @@ def test_backtest_can_be_downloaded(page, server):
     assert Path(download.value.path()).read_bytes() == requests.get(f"{server}/backtest", timeout=30).content
 
 
-def test_a_failed_backtest_is_reported_and_fetched_again(page):
+def test_failed_backtest_is_reported_and_retried(page):
     refusal = {"error": "Model x has no backtest.", "details": []}
     page.route("**/backtest", lambda route: route.fulfill(status=404, json=refusal))
     page.get_by_role("tab", name="Backtest").click()
@@ -202,7 +202,7 @@ def test_a_failed_backtest_is_reported_and_fetched_again(page):
     expect(page.locator("#backtest-error")).to_be_hidden()
 
 
-def test_backtest_of_another_model_than_the_pages_is_not_shown(page):
+def test_backtest_of_another_model_is_not_shown(page):
     page.route("**/backtest", lambda route: route.fulfill(body="date,actual\n", headers={"ETag": '"20990101-000000-abcdef"'}))
     page.get_by_role("tab", name="Backtest").click()
     expect(page.locator("#backtest-error")).to_contain_text("Load the page again")
@@ -227,7 +227,7 @@ def test_backtest_does_not_scroll_sideways(page, width):
     assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
 
 
-def test_backtest_in_words_and_tables_needs_no_javascript(browser, server):
+def test_backtest_text_and_tables_need_no_javascript(browser, server):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(server)

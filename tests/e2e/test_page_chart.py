@@ -57,7 +57,7 @@ def shown_days(page: Page) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", PERIODS)
-def test_period_is_shown_at_a_press_with_the_whole_forecast(page, name):
+def test_button_shows_a_period_and_the_whole_forecast(page, name):
     if name == "All":
         press(page, "20 days")
     press(page, name)
@@ -67,7 +67,7 @@ def test_period_is_shown_at_a_press_with_the_whole_forecast(page, name):
     assert pressed == [str(other == name).lower() for other in PERIODS]
 
 
-def test_prices_follow_the_period(page):
+def test_price_axis_follows_the_period(page):
     whole = prices(page)
     press(page, "20 days")
     assert max(prices(page)) < max(whole)
@@ -108,7 +108,7 @@ def test_closest_zoom_shows_some_days(page):
     assert DATES.index(last) - DATES.index(first) in {3, 4}  # four days' width
 
 
-def test_zoom_stays_when_the_colours_change_and_goes_with_the_next_answer(page):
+def test_zoom_survives_a_colour_change_but_not_a_new_answer(page):
     press(page, "60 days")
     with redrawn(page):
         page.emulate_media(color_scheme="dark")
@@ -135,7 +135,7 @@ def test_chart_says_how_to_read_and_zoom_it(page):
     assert "drag" not in hint.inner_text()
 
 
-def test_finger_taps_on_a_day_and_a_period(browser, server):
+def test_day_and_period_can_be_tapped(browser, server):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
     page.goto(server)
@@ -158,7 +158,7 @@ def lines_of(page: Page) -> list[list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_axis_has_dates_behind_and_days_ahead_that_do_not_overlap(page, width):
+def test_axis_labels_of_past_and_future_do_not_overlap(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     page.wait_for_function("document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
     page.wait_for_timeout(100)  # drawn at the new size
@@ -176,7 +176,7 @@ def test_axis_has_dates_behind_and_days_ahead_that_do_not_overlap(page, width):
         assert all(text.split()[-1] in months for text in past)
 
 
-def test_axis_has_the_dates_of_the_closes_that_it_marks(page):
+def test_axis_dates_are_those_of_the_marked_closes(page):
     press(page, "20 days")
     day = date.fromisoformat(DATES[-1])
     assert f"{day.day} {day:%b}" in texts(page)
@@ -188,7 +188,7 @@ def test_axis_has_the_dates_of_the_closes_that_it_marks(page):
 
 
 @pytest.mark.parametrize("horizon", [1, 2, 5, 10])
-def test_axis_of_a_short_horizon_has_its_last_day_and_no_overlap(page, horizon):
+def test_axis_of_a_short_horizon_labels_its_last_day(page, horizon):
     page.set_viewport_size({"width": 390, "height": 844})
     page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
     page.get_by_label("Horizon").fill(str(horizon))
@@ -210,7 +210,7 @@ def test_axis_of_closes_without_dates_counts_days(page):
     ("first", "step", "expected"),
     [("2021-11-15", 1, ["2021", "2022"]), ("2012-01-02", 7, ["2012", "2013"]), ("1960-05-01", 365, ["1960"])],
 )
-def test_dates_pasted_with_the_closes_are_on_the_axis(page, first, step, expected):
+def test_pasted_dates_are_on_the_axis(page, first, step, expected):
     dates = [date.fromordinal(date.fromisoformat(first).toordinal() + step * day) for day in range(60)]
     page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
     with redrawn(page):

@@ -25,7 +25,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 pytestmark = MARKS
 
 
-def test_example_shows_the_numbers_that_predict_answers(page, server):
+def test_example_shows_the_answer_of_predict(page, server):
     forecast(page, horizon=3)
     answer = ask(server, example_closes(page), horizon=3)
     (low80, high80), (low95, high95) = answer["intervals"]["80"], answer["intervals"]["95"]
@@ -43,7 +43,7 @@ def test_example_shows_the_numbers_that_predict_answers(page, server):
     expect(page.locator(".words")).to_contain_text(answer["model_version"])
 
 
-def test_horizon_1_says_nothing_of_later_days(page):
+def test_horizon_1_shows_no_later_days(page):
     forecast(page, horizon=1)
     expect(page.locator("#final-close")).to_be_hidden()
     expect(page.locator("#table tbody tr")).to_have_count(1)
@@ -65,7 +65,7 @@ def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
     assert inner > 3000, "the 80% interval is not drawn"
 
 
-def test_chart_tells_the_values_under_the_pointer(page, server):
+def test_chart_shows_the_values_under_the_pointer(page, server):
     forecast(page, horizon=20)
     point_at(page, 1)
     last = ask(server, example_closes(page), horizon=20)["path"][-1]
@@ -124,14 +124,14 @@ FILES = {
 
 @pytest.mark.parametrize("newest_first", [False, True], ids=["oldest first", "newest first"])
 @pytest.mark.parametrize(("header", "row"), FILES.values(), ids=FILES)
-def test_newest_60_of_dated_closes_are_taken_by_the_names_of_their_columns(page, header, row, newest_first):
+def test_dated_closes_are_read_by_column_name_and_the_newest_used(page, header, row, newest_first):
     rows = [row.format(date=date, close=close) for date, close in dated(HUNDRED)]
     text = "\n".join([header, *(rows[::-1] if newest_first else rows), "", ""])
     assert paste(page, text)["predict"] == HUNDRED[-60:]
     expect(page.locator("#closes-origin")).to_have_text("The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16.")
 
 
-def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
+def test_longer_file_of_dated_closes_says_which_are_used(page):
     page.get_by_label("Load a CSV file").set_input_files(csv_file(HUNDRED))
     expect(page.locator("#closes-origin")).to_have_text(
         "From the file prices.csv. The newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16."
@@ -140,7 +140,7 @@ def test_file_with_more_than_60_dated_closes_says_which_are_used(page):
 
 
 @pytest.mark.parametrize(("age", "told"), [(-3, ""), (0, ", today"), (1, ", 1 day ago"), (1234, ", 1,234 days ago")])
-def test_own_dated_closes_tell_the_last_date_and_its_age(page, age, told):
+def test_own_dated_closes_show_their_last_date_and_age(page, age, told):
     last = datetime.now(UTC).date() - timedelta(days=age)
     paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
     expect(page.locator("#origin")).to_have_text(f"Your data ends on {last}{told}.")
@@ -164,7 +164,7 @@ LARGE = {
 
 
 @pytest.mark.parametrize(("text", "message"), LARGE.values(), ids=LARGE)
-def test_a_large_wrong_file_gets_the_message_of_a_small_one(page, text, message):
+def test_large_invalid_file_gets_the_message_of_a_small_one(page, text, message):
     page.get_by_label("Load a CSV file").set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": text.encode()})
     expect(page.locator("#closes-error")).to_contain_text(message)
 
@@ -201,7 +201,7 @@ BAD_PASTES = {
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_PASTES.values(), ids=BAD_PASTES)
-def test_a_bad_paste_is_reported_at_the_field_and_not_sent(page, watch, text, message):
+def test_invalid_paste_is_reported_at_the_field_and_not_sent(page, watch, text, message):
     field = page.get_by_label("60 closes, oldest first")
     field.fill(text)
     page.get_by_role("button", name="Forecast", exact=True).click()
@@ -214,7 +214,7 @@ def test_a_bad_paste_is_reported_at_the_field_and_not_sent(page, watch, text, me
     assert watch.predictions == []
 
 
-def test_the_message_at_the_field_disappears_when_the_input_is_fixed(page):
+def test_message_disappears_when_the_input_is_fixed(page):
     page.get_by_label("60 closes, oldest first").fill("7")
     page.get_by_role("button", name="Forecast", exact=True).click()
     page.get_by_label("60 closes, oldest first").press_sequentially(" 7")
@@ -237,7 +237,7 @@ def test_file_of_closes_is_read_in_the_browser(page):
     assert sent.value.post_data_json["predict"] == closes
 
 
-def test_a_wrong_file_is_reported_at_the_field_and_can_be_chosen_again_when_fixed(page, watch):
+def test_invalid_file_is_reported_and_can_be_chosen_again(page, watch):
     chooser = page.get_by_label("Load a CSV file")
     chooser.set_input_files(csv_file([7.0] * 59))
     expect(page.locator("#closes-error")).to_have_text("Found 59 closes; a forecast takes 60: 1 missing.")
@@ -269,7 +269,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refuse", REFUSED.values(), ids=REFUSED)
-def test_an_older_forecast_disappears_when_new_input_is_rejected(page, refuse):
+def test_old_forecast_disappears_when_new_input_is_rejected(page, refuse):
     forecast(page)
     refuse(page)
     expect(page.locator("#result")).to_be_hidden(timeout=60_000)
@@ -279,7 +279,7 @@ def test_an_older_forecast_disappears_when_new_input_is_rejected(page, refuse):
     expect(page.locator("#result")).to_be_visible()
 
 
-def test_late_answer_is_not_shown_with_a_rejected_input(page):
+def test_late_answer_is_not_shown_after_a_rejected_input(page):
     held: list[Route] = []
     page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
     fill_and_ask(page, "Stock symbol", "JNJ", "Forecast 20 days")
@@ -310,7 +310,7 @@ def test_error_that_is_not_json_is_shown_by_its_status(page):
     expect(page.locator("#request-error")).to_have_text("The server answered with status 502.")
 
 
-def test_a_server_that_does_not_answer_is_reported(page):
+def test_silent_server_is_reported(page):
     page.route("**/predict", lambda route: route.abort())
     page.get_by_role("button", name="Load an example").click()
     page.get_by_role("button", name="Forecast", exact=True).click()
@@ -364,7 +364,7 @@ def test_forecast_is_saved_as_csv_unrounded(page, server):
     assert [[float(cell) for cell in row.split(",")] for row in rows] == expected
 
 
-def test_chart_is_saved_as_a_picture_on_the_pages_ground(page):
+def test_saved_chart_has_the_background_of_the_page(page):
     page.emulate_media(color_scheme="light")
     forecast(page, horizon=20)
     with page.expect_download() as download:

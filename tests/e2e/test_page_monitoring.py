@@ -1,4 +1,4 @@
-"""The page's tab Monitoring in a real Chromium: what it shows, and when it asks for it."""
+"""The page's tab Monitoring in a real Chromium: its content, and when it refreshes."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -55,7 +55,7 @@ def told(page: Page, name: str):
     return page.locator(f'[data-monitor="{name}"]')
 
 
-def test_monitoring_shows_what_the_service_tells(browser, tmp_path):
+def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
     for url in serve(tmp_path / "log.csv"):
         page = browser.new_page()
         page.goto(url)
@@ -92,7 +92,7 @@ def test_monitoring_without_any_request_says_so(page):
     expect(told(page, "statuses")).to_have_text(NONE)
 
 
-def test_latency_of_the_last_requests_is_drawn_and_told(page):
+def test_latency_of_the_last_requests_is_drawn_and_described(page):
     page.emulate_media(color_scheme="light")
     answer_with(page, state([logged(100 - i, response_time=0.001 + i / 1e5) for i in range(100)]))
     open_monitoring(page)
@@ -113,7 +113,7 @@ def test_latency_is_shown_in_its_unit(page, seconds, words):
     expect(told(page, "p99")).to_have_text(words)
 
 
-def test_latency_of_a_single_request_has_an_axis_that_ends_with_it(page):
+def test_latency_axis_of_a_single_request_ends_with_it(page):
     page.add_init_script(KEEP_LABELS)
     page.reload()
     answer_with(page, state([logged(1)]))
@@ -132,13 +132,13 @@ def test_latency_of_a_single_request_has_an_axis_that_ends_with_it(page):
         ([3000 - 30 * i for i in range(99)] + [5], "0.033 over 60 s"),
     ],
 )
-def test_requests_a_second_are_counted_over_the_last_minute(page, seconds, rate):
+def test_request_rate_is_that_of_the_last_minute(page, seconds, rate):
     answer_with(page, state([logged(second) for second in seconds]))
     open_monitoring(page)
     expect(told(page, "rate")).to_have_text(rate)
 
 
-def test_live_accuracy_is_shown_once_there_is_enough(page):
+def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     figures = {"rmse": 0.01, "naive_rmse": 0.0125, "coverage_80": 0.81, "coverage_95": 0.955, "mean_width_80": 0.041, "mean_width_95": 0.07}
     accuracy = {"n": 1200, "needed": 20, "caught_up": False} | figures
     answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
@@ -180,7 +180,7 @@ def test_number_of_workers_is_shown_if_the_server_reports_it(page, summary, text
 
 
 @pytest.mark.parametrize("width", [320, 390, 700, 1000, 1280, 1920])
-def test_figures_leave_no_gap(page, width):
+def test_grid_of_figures_has_no_gap(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     answer_with(page, state([logged(1)]))
     open_monitoring(page)
@@ -199,7 +199,7 @@ def asked(page: Page) -> list[str]:
     return urls
 
 
-def test_monitoring_is_refreshed_every_five_seconds_and_only_while_it_is_shown(page):
+def test_monitoring_refreshes_every_five_seconds_while_shown(page):
     page.clock.install()
     page.reload()
     questions = asked(page)
@@ -220,7 +220,7 @@ def test_monitoring_is_refreshed_every_five_seconds_and_only_while_it_is_shown(p
         page.get_by_role("tab", name="Monitoring").click()
 
 
-def test_monitoring_rests_while_the_page_is_out_of_sight(page):
+def test_monitoring_pauses_while_the_page_is_hidden(page):
     page.clock.install()
     page.reload()
     open_monitoring(page)
@@ -234,7 +234,7 @@ def test_monitoring_rests_while_the_page_is_out_of_sight(page):
         page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_monitoring_that_cannot_be_refreshed_says_so_and_goes_on(page):
+def test_failed_refresh_is_reported_and_retried(page):
     page.clock.install()
     page.reload()
     open_monitoring(page)
@@ -252,7 +252,7 @@ def test_monitoring_that_cannot_be_refreshed_says_so_and_goes_on(page):
     expect(error).to_be_empty()
 
 
-def test_table_stays_as_it_is_while_no_request_comes(page):
+def test_table_is_not_redrawn_without_new_requests(page):
     page.clock.install()
     page.reload()
     answer_with(page, state([logged(1)]))

@@ -1,4 +1,4 @@
-"""What the page opens with, in a real Chromium: the example's forecast, or that of the symbol in its address."""
+"""The page's opening in a real Chromium: the example's forecast, or that of the symbol in its address."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def open_at(page: Page, address: str) -> None:
     page.goto(address)
 
 
-def test_page_opens_with_the_forecast_that_predict_gives_for_the_example(page, watch, server):
+def test_page_opens_with_the_forecast_of_the_example(page, watch, server):
     expect_example(page)
     assert watch.predictions == []
     answer = ask(server, example_closes(page), horizon=20)
@@ -63,7 +63,7 @@ def test_page_opens_with_the_forecast_that_predict_gives_for_the_example(page, w
     page.get_by_role("img", name=f"Line chart of 250 closes from {shown(closes[0])} to {shown(closes[-1])}")
 
 
-def test_page_says_that_it_opens_with_an_example_and_how_old_it_is(page):
+def test_opening_is_labelled_as_an_example_with_its_age(page):
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
     expect(page.locator("#origin")).to_have_text(
         f"This is an example. MSFT data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot."
@@ -73,7 +73,7 @@ def test_page_says_that_it_opens_with_an_example_and_how_old_it_is(page):
     assert urlsplit(page.url).query == ""
 
 
-def test_call_of_the_example_gives_its_forecast(page, server):
+def test_curl_command_of_the_example_gives_its_forecast(page, server):
     command = page.locator("#call").text_content()
     assert "/predict" in command
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
@@ -82,7 +82,7 @@ def test_call_of_the_example_gives_its_forecast(page, server):
     assert float(page.locator('[data-out="price"]').get_attribute("value")) == path[0]["price"]
 
 
-def test_a_question_takes_the_examples_place(page):
+def test_answer_replaces_the_example(page):
     forecast(page, horizon=3)
     expect(page.locator("#origin")).to_be_empty()
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
@@ -90,7 +90,7 @@ def test_a_question_takes_the_examples_place(page):
     expect(page.locator("#answered")).to_be_visible()
 
 
-def test_example_is_no_request_to_predict(browser, tmp_path):
+def test_example_makes_no_request_to_predict(browser, tmp_path):
     log = tmp_path / "log.csv"
     for url in serve(log):
         page = browser.new_page()
@@ -115,7 +115,7 @@ def test_example_needs_no_api_key_but_its_call_does(browser, tmp_path):
         page.close()
 
 
-def test_example_opened_behind_another_tab_fills_its_panel_once_shown(page, server):
+def test_example_behind_another_tab_is_full_size_once_shown(page, server):
     open_at(page, f"{server}/#backtest")
     page.get_by_role("tab", name="Forecast").click()
     expect_example(page)
@@ -131,7 +131,7 @@ def test_chart_comes_before_the_form_for_own_closes_on_a_phone(page):
     assert chart < 844
 
 
-def test_answer_is_brought_into_sight_on_a_phone(page):
+def test_answer_is_scrolled_into_view_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
     forecast(page)  # its form lies below the answer
     assert 0 <= page.locator("#result").bounding_box()["y"] < 844 / 2
@@ -146,7 +146,7 @@ def test_answer_is_compared_with_repeating_the_last_close(page):
     )
 
 
-def test_answer_of_another_model_is_not_compared_with_the_pages(page, server):
+def test_answer_of_another_model_is_not_compared(page, server):
     def give_another(route):
         answer = route.fetch().json()
         route.fulfill(json=answer | {"model_version": "20990101-000000-abcdef"})
@@ -174,7 +174,7 @@ def test_forecast_of_a_symbol_is_in_the_address(page, server):
 
 
 @pytest.mark.parametrize("path", ["/?symbol=JNJ", "/?symbol=%20jnj#forecast", "/predict?symbol=jnj"])
-def test_address_with_a_symbol_asks_for_it_once(page, watch, server, path):
+def test_address_with_a_symbol_requests_it_once(page, watch, server, path):
     watch.requests.clear()
     open_at(page, server + path)
     expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
@@ -184,7 +184,7 @@ def test_address_with_a_symbol_asks_for_it_once(page, watch, server, path):
     assert watch.complaints == []
 
 
-def test_example_is_not_shown_while_the_symbol_of_the_address_is_asked_for(page, server):
+def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
     held: list[Route] = []
     page.route("**/forecast/JNJ*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
     open_at(page, f"{server}/?symbol=JNJ")
@@ -204,7 +204,7 @@ def test_example_is_not_shown_while_the_symbol_of_the_address_is_asked_for(page,
         ("ACME", "No source has closes of ACME now."),
     ],
 )
-def test_a_wrong_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):
+def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):
     open_at(page, f"{server}/?symbol={symbol}")
     expect(page.locator("#symbol-error")).to_contain_text(message, timeout=60_000)
     expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")
@@ -212,13 +212,13 @@ def test_a_wrong_symbol_in_the_address_is_reported_at_the_field(page, server, sy
     assert violations(page) == []
 
 
-def test_address_with_an_empty_symbol_is_as_one_without(page, server):
+def test_empty_symbol_in_the_address_is_ignored(page, server):
     open_at(page, f"{server}/?symbol=")
     expect_example(page)
     expect(page.locator("#symbol-error")).to_be_empty()
 
 
-def test_address_with_a_symbol_asks_for_the_api_key(browser, tmp_path):
+def test_address_with_a_symbol_requests_the_api_key(browser, tmp_path):
     for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
         page = browser.new_page()
         page.goto(f"{url}/?symbol=JNJ")
@@ -229,7 +229,7 @@ def test_address_with_a_symbol_asks_for_the_api_key(browser, tmp_path):
         page.close()
 
 
-def test_symbol_chosen_from_the_list_takes_one_click(page):
+def test_choosing_a_listed_symbol_takes_one_click(page):
     name = page.locator("#symbols option").nth(2).get_attribute("value")
     page.get_by_label("Stock symbol").evaluate(CHOOSE, name)
     page.get_by_role("button", name="Forecast 20 days").click()

@@ -1,4 +1,4 @@
-"""The page's form for a symbol in a real Chromium, with a server that Yahoo Finance answers, or does not."""
+"""The page's form for a symbol in a real Chromium, with and without answers of Yahoo Finance."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
     assert min(outer, inner) > 300, "the intervals are not drawn"
 
 
-def test_symbol_tells_its_last_date_its_source_and_that_it_is_old_once(page, server):
+def test_symbol_shows_last_date_source_and_age_once(page, server):
     forecast_symbol(page, "JNJ")
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
     origin = page.locator("#origin")
@@ -54,7 +54,7 @@ def test_symbol_tells_its_last_date_its_source_and_that_it_is_old_once(page, ser
     expect(page.locator("#result-title")).to_have_text("Forecast")
 
 
-def test_symbol_chart_tells_the_date_under_the_pointer(page):
+def test_symbol_chart_shows_the_date_under_the_pointer(page):
     forecast_symbol(page, "JNJ")
     box = page.locator("#chart .u-over").bounding_box()
     page.mouse.move(box["x"] + 250 / 270 * box["width"] - 3, box["y"] + 50)
@@ -63,7 +63,7 @@ def test_symbol_chart_tells_the_date_under_the_pointer(page):
     expect(page.locator("#readout")).to_contain_text("day +20: ")
 
 
-def test_fresh_closes_have_no_warning_and_an_unknown_symbol_is_reported(browser, tmp_path):
+def test_fresh_closes_have_no_warning_and_unknown_symbol_an_error(browser, tmp_path):
     with YahooStub() as yahoo:
         yahoo.end_on(datetime.now(UTC).date() - timedelta(days=1))
         for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
@@ -82,7 +82,7 @@ def test_fresh_closes_have_no_warning_and_an_unknown_symbol_is_reported(browser,
             page.close()
 
 
-def test_symbol_without_a_source_tells_when_to_try_again(page):
+def test_symbol_without_a_source_says_when_to_retry(page):
     forecast_symbol(page, "ACME")
     error = page.locator("#symbol-error")
     expect(error).to_contain_text("No source has closes of ACME now.")
@@ -94,21 +94,21 @@ def test_symbol_without_a_source_tells_when_to_try_again(page):
 
 
 @pytest.mark.parametrize(("symbol", "message"), [("  ", "Write a symbol"), ("..", "“..” is not a symbol"), ("BRK/B", "is not a symbol")])
-def test_a_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
+def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
     forecast_symbol(page, symbol)
     expect(page.locator("#symbol-error")).to_contain_text(message)
     expect(page.get_by_label("Stock symbol")).to_be_focused()
     assert not [url for url in watch.requests if urlsplit(url).path.startswith("/forecast/")]
 
 
-def test_an_error_of_the_server_is_reported_at_the_symbol(page):
+def test_server_error_is_reported_at_the_symbol(page):
     refusal = {"error": "ACME has 12 closes; a forecast takes 60.", "details": []}
     page.route("**/forecast/ACME*", lambda route: route.fulfill(status=422, json=refusal))
     forecast_symbol(page, "ACME")
     expect(page.locator("#symbol-error")).to_have_text(refusal["error"])
 
 
-def test_late_answer_to_an_older_question_is_not_shown(page):
+def test_late_answer_to_an_older_request_is_not_shown(page):
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -124,7 +124,7 @@ def test_late_answer_to_an_older_question_is_not_shown(page):
     expect(page.locator("#result-title")).to_have_text("Forecast")
 
 
-def test_files_and_calls_of_a_symbol_name_it(page, server):
+def test_saved_files_and_calls_name_the_symbol(page, server):
     forecast_symbol(page, "JNJ")
     for button, name in (("Save as CSV", "forecast-JNJ-2022-12-28.csv"), ("Save as PNG", "forecast-JNJ-2022-12-28.png")):
         with page.expect_download() as download:
@@ -145,7 +145,7 @@ def test_forecast_of_a_symbol_has_no_accessibility_violations(page, scheme):
     assert violations(page) == []
 
 
-def test_key_is_asked_for_a_symbol_and_the_call_made_again(browser, tmp_path):
+def test_call_for_a_symbol_is_repeated_with_the_entered_key(browser, tmp_path):
     for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
         page = browser.new_page()
         page.goto(url)

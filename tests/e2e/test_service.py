@@ -23,7 +23,7 @@ CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 README = (PROJECT_DIR / "README.md").read_text()
 
 
-def test_a_window_of_real_closes_is_forecast_logged_and_shown(start):
+def test_window_of_real_closes_is_forecast_logged_and_shown(start):
     service = start()
     body = requests.post(f"{service.url}/predict", json={"predict": CLOSES, "horizon": 5}, timeout=10).json()
     assert body["last_close"] == CLOSES[-1]
@@ -35,7 +35,7 @@ def test_a_window_of_real_closes_is_forecast_logged_and_shown(start):
     assert [entry["predicted_price"] for entry in shown] == [body["predicted_price"]]
 
 
-def test_readmes_calls_answer_as_written(start, tmp_path):
+def test_calls_in_the_readme_answer_as_written(start, tmp_path):
     service = start(YAHOO_URL="http://127.0.0.1:1", DATA_CACHE_DIR=str(tmp_path / "cache"))  # nothing listens on port 1
     calls = [block for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S) if "127.0.0.1:8010" in block]
     assert len(calls) == 3
@@ -61,14 +61,14 @@ def test_workers_stay_small_and_import_no_training_library(start):
             assert f"/{library}/" not in loaded
 
 
-def test_sigterm_ends_with_code_0_and_leaves_no_process(start):
+def test_sigterm_exits_with_code_0_and_leaves_no_process(start):
     service = start()
     children = service.children()
     assert service.stop() == 0
     assert not [child for child in children if child.is_running()]
 
 
-def test_every_accepted_request_is_answered_before_the_end(start):
+def test_every_accepted_request_is_answered_before_shutdown(start):
     service = start(WEB_CONCURRENCY="1")
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         body = json.dumps({"predict": CLOSES}).encode()
@@ -82,7 +82,7 @@ def test_every_accepted_request_is_answered_before_the_end(start):
     assert service.process.wait(30) == 0
 
 
-def test_a_new_model_is_loaded_and_a_corrupt_one_is_not(start, tmp_path):
+def test_new_model_is_loaded_and_a_corrupt_one_is_not(start, tmp_path):
     folder = shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
     metadata_file = folder / "metadata.json"
     metadata = json.loads(metadata_file.read_text())
@@ -106,7 +106,7 @@ def test_a_new_model_is_loaded_and_a_corrupt_one_is_not(start, tmp_path):
     wait_until(lambda: versions() == {("20990101-000000-000000", False)}, 30, "the old model and the problem")
 
 
-def test_the_command_says_its_settings_and_takes_no_arguments():
+def test_command_lists_its_settings_and_accepts_no_arguments():
     for command in (["app.py"], ["-m", "tracking.ui"]):
         shown = subprocess.run(
             [sys.executable, *command, "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60
@@ -122,7 +122,7 @@ def test_the_command_says_its_settings_and_takes_no_arguments():
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("PORT", "0"), ("MLFLOW_UI", "maybe"), ("WEB_CONCURRENCY", "0")])
-def test_a_wrong_setting_stops_the_start_and_is_named(name, value):
+def test_invalid_setting_stops_the_start_and_is_named(name, value):
     done = subprocess.run(
         [sys.executable, "app.py"], cwd=PROJECT_DIR, env=os.environ | {name: value}, capture_output=True, text=True, check=False
     )
@@ -131,7 +131,7 @@ def test_a_wrong_setting_stops_the_start_and_is_named(name, value):
     assert "Traceback" not in done.stderr
 
 
-def test_a_start_that_cannot_work_is_one_line_that_names_the_setting(tmp_path):
+def test_failed_start_is_one_line_that_names_the_setting(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         own = {"PORT": str(port)}
@@ -147,7 +147,7 @@ def test_a_start_that_cannot_work_is_one_line_that_names_the_setting(tmp_path):
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-def test_it_listens_on_ipv6_too_if_host_says_so(start):
+def test_service_listens_on_ipv6_if_host_says_so(start):
     service = start(HOST="::")
     for host in ("127.0.0.1", "[::1]"):
         assert requests.post(f"http://{host}:{service.port}/predict", json={"predict": CLOSES}, timeout=30).status_code == 200
@@ -159,7 +159,7 @@ def test_it_listens_on_ipv6_too_if_host_says_so(start):
     assert f"HOST=:: PORT={service.port}: Address already in use" in done.stderr
 
 
-def test_a_body_in_chunks_is_limited_too(start):
+def test_chunked_body_is_limited(start):
     service = start()
     body = json.dumps({"predict": CLOSES}).encode()
 
@@ -174,7 +174,7 @@ def test_a_body_in_chunks_is_limited_too(start):
 
 
 @pytest.mark.slow
-def test_the_mlflow_ui_is_a_child_that_is_restarted_and_ends_with_the_service(start, tmp_path):
+def test_mlflow_ui_is_restarted_and_stops_with_the_service(start, tmp_path):
     port = free_port()
     database = f"sqlite:///{tmp_path}/mlflow.db"
     service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=database)
@@ -201,7 +201,7 @@ def test_the_mlflow_ui_is_a_child_that_is_restarted_and_ends_with_the_service(st
 
 
 @pytest.mark.slow
-def test_the_mlflow_ui_ends_when_the_service_is_killed(start, tmp_path):
+def test_mlflow_ui_stops_when_the_service_is_killed(start, tmp_path):
     port = free_port()
     service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
     wait_until(lambda: any("mlflow" in child.cmdline() for child in service.children()), 30, "the MLflow UI's process")

@@ -81,7 +81,7 @@ def check_champion(server, model_dir, folder):
     assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()
 
 
-def test_a_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path):
+def test_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path):
     model_dir = tmp_path / "modelFiles"
     subprocess.run(training(), cwd=PROJECT_DIR, env=environment(server, model_dir), check=True, capture_output=True)
     metadata = json.loads((model_dir / "metadata.json").read_text())
@@ -95,7 +95,7 @@ def test_a_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_pat
 @pytest.mark.parametrize(
     ("number", "why", "seconds"), [(signal.SIGKILL, "Connection refused", 30), (signal.SIGSTOP, "timed out", 60)], ids=["gone", "silent"]
 )
-def test_a_tracking_server_that_is_gone_during_the_training_loses_nothing(server, tmp_path, number, why, seconds):
+def test_tracking_server_that_stops_during_training_loses_nothing(server, tmp_path, number, why, seconds):
     """SIGSTOP: it hangs, so that calls are taken and never answered."""
     model_dir = tmp_path / "modelFiles"
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The workers behind one port: how they share connections, and what becomes of them and of what they counted when one dies."""
+"""The workers behind one port: how they share connections, and that a killed worker loses no counts."""
 
 import contextlib
 import json
@@ -73,14 +73,14 @@ def spread(service, number):
         return sorted(established(worker) for worker in workers(service))
 
 
-def test_both_workers_have_connections_after_a_burst(service):
+def test_burst_of_connections_reaches_both_workers(service):
     """How even the spread is depends on the machine's load: tests/server/test_balance.py has the rule, benchWorker.py the effect."""
     fewer, more = spread(service, 40)
     assert fewer + more == 40
     assert fewer > 0
 
 
-def test_a_worker_that_hangs_keeps_no_connection_from_the_other(service):
+def test_hanging_worker_does_not_block_the_other(service):
     hanging = workers(service)[0]
     hanging.suspend()
     try:
@@ -92,14 +92,14 @@ def test_a_worker_that_hangs_keeps_no_connection_from_the_other(service):
         hanging.resume()
 
 
-def test_an_answer_comes_in_one_packet(service):
+def test_answer_is_sent_in_one_packet(service):
     with connect(service) as connection:
         for _ in range(50):
             connection.sendall(REQUEST)
             assert answer(connection)[1]
 
 
-def test_requests_sent_together_on_one_connection_are_all_answered_in_turn(service):
+def test_pipelined_requests_are_answered_in_order(service):
     with connect(service) as connection:
         connection.sendall(REQUEST * 3)
         received = b""
@@ -116,7 +116,7 @@ def test_requests_sent_together_on_one_connection_are_all_answered_in_turn(servi
         [bytes([byte]) for byte in REQUEST],
     ],
 )
-def test_a_request_is_answered_in_whatever_pieces_it_comes(service, pieces):
+def test_request_in_pieces_is_answered(service, pieces):
     with connect(service) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for _ in range(2):
@@ -125,7 +125,7 @@ def test_a_request_is_answered_in_whatever_pieces_it_comes(service, pieces):
             assert b'"model_version"' in answer(connection)[0]
 
 
-def test_usual_and_other_requests_take_turns_on_one_connection(service):
+def test_direct_and_other_requests_alternate_on_one_connection(service):
     usual = requests.Session()
     bodies = [BODY, BODY, json.dumps({"predict": []}).encode(), BODY, b"{", BODY]
     headers = {"Content-Type": "application/json"}
@@ -136,7 +136,7 @@ def test_usual_and_other_requests_take_turns_on_one_connection(service):
     assert [line.split(",")[3] for line in log] == ["200", "200", "422", "200", "400", "200"]
 
 
-def test_every_request_is_a_line_on_stderr_with_the_id_of_its_answer(service):
+def test_every_request_has_a_line_on_stderr_with_the_id_of_its_answer(service):
     with connect(service) as connection:
         connection.sendall(REQUEST)
         fast = re.findall(rb"X-Request-ID: (\S+)", answer(connection)[0])[0].decode()
@@ -146,7 +146,7 @@ def test_every_request_is_a_line_on_stderr_with_the_id_of_its_answer(service):
     assert told == [(fast, "127.0.0.1", "POST", "/predict", 200), (flask.headers["X-Request-ID"], "127.0.0.1", "POST", "/predict", 422)]
 
 
-def test_living_workers_are_counted(service):
+def test_live_workers_are_counted(service):
     def counted():
         return requests.get(f"{service.url}/monitor?limit=0", timeout=30).json()["SUMMARY"]["workers"]
 
@@ -161,7 +161,7 @@ def test_living_workers_are_counted(service):
     wait_until(lambda: counted() == 2, 10, "its return")
 
 
-def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service):
+def test_killed_worker_is_replaced_and_its_counts_are_kept(service):
     def ask(times):
         for _ in range(times):
             assert requests.post(f"{service.url}/predict", data=BODY, headers={"Content-Type": "application/json"}, timeout=30).ok
@@ -180,7 +180,7 @@ def test_a_killed_worker_is_replaced_and_nothing_that_it_counted_is_lost(service
     wait_until(lambda: spread(service, 8)[0] >= 3, 10, "a share of the connections for the new worker")
 
 
-def test_a_reload_loses_no_count_and_no_request_and_leaves_nothing_behind(start, tmp_path):
+def test_reload_loses_no_request_and_leaves_no_files(start, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
     service = start(TMPDIR=str(folder))
@@ -196,7 +196,7 @@ def test_a_reload_loses_no_count_and_no_request_and_leaves_nothing_behind(start,
     assert list(folder.iterdir()) == []
 
 
-def test_the_end_is_quiet_and_leaves_no_folder_behind(start, tmp_path):
+def test_shutdown_is_quiet_and_removes_its_folder(start, tmp_path):
     folder = tmp_path / "temporary"
     folder.mkdir()
     service = start(TMPDIR=str(folder))

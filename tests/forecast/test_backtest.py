@@ -1,4 +1,4 @@
-"""Metrics against their formulas, the backtest against what one would do by hand."""
+"""Metrics compared with their formulas, and the backtest with single forecasts."""
 
 import csv
 import json
@@ -45,18 +45,18 @@ def csv_file(closes, tmp_path):
     return path
 
 
-def test_point_metrics_are_the_formulas():
+def test_point_metrics_follow_their_formulas():
     actual, predicted = np.array([10.0, 20.0, 40.0]), np.array([11.0, 18.0, 40.0])
     assert point_metrics(actual, predicted) == pytest.approx(
         {"mse": 5 / 3, "rmse": (5 / 3) ** 0.5, "mae": 1.0, "mape": (0.1 + 0.1) / 3, "r2": 1 - 5 / (actual.var() * 3)}
     )
 
 
-def test_coverage_counts_the_bounds_in():
+def test_coverage_includes_the_bounds():
     assert coverage(np.array([1.0, 2.0, 3.0, 4.0]), np.full(4, 2.0), np.full(4, 3.0)) == 0.5
 
 
-def test_winkler_is_the_width_within_and_adds_a_penalty_outside():
+def test_winkler_score_is_the_width_plus_a_penalty_outside():
     scores = winkler(np.array([5.0, 1.0, 12.0]), np.full(3, 2.0), np.full(3, 10.0), 80)
     np.testing.assert_allclose(scores, [8, 8 + 10 * 1, 8 + 10 * 2])
 
@@ -71,7 +71,7 @@ def made_up(actual, predicted, last=100.0):
     return Backtest(dates, windows, np.array(actual, float), predicted, bounds, {80: 0.01, 95: 0.02})
 
 
-def test_drift_goes_on_with_the_windows_mean_change():
+def test_drift_forecast_continues_the_mean_change():
     np.testing.assert_allclose(made_up([101], [100]).drift, 100.1)
 
 
@@ -81,7 +81,7 @@ def test_naive_bands_have_the_same_width_on_all_days():
     np.testing.assert_allclose(np.log(high / low), 0.04)
 
 
-def test_directional_accuracy_leaves_out_days_without_a_direction():
+def test_directional_accuracy_skips_days_without_a_direction():
     result = made_up([101, 99, 101, 100, 103], [101, 101, 102, 99, 100])
     given = directional_accuracy(result)
     assert given["directional_accuracy"] == pytest.approx(2 / 3)
@@ -91,7 +91,7 @@ def test_directional_accuracy_leaves_out_days_without_a_direction():
     assert np.isnan(directional_accuracy(made_up([101], [100]))["directional_accuracy"])
 
 
-def test_diebold_mariano_is_the_formula_and_finds_no_difference_in_noise():
+def test_diebold_mariano_finds_no_difference_in_noise():
     chance = np.random.default_rng(0)
     good, bad = chance.normal(0, 1, 400), chance.normal(0, 1.5, 400)
     statistic, p_value = diebold_mariano(good, bad)
@@ -147,7 +147,7 @@ def test_backtest_forecasts_each_day_from_the_60_closes_before_it(closes, foreca
         assert result.predicted[row] == pytest.approx(alone.prices[0, 0], rel=1e-6)
 
 
-def test_backtest_does_not_see_the_close_that_it_forecasts(closes, forecaster):
+def test_backtest_does_not_use_the_close_that_it_forecasts(closes, forecaster):
     changed = closes.prices.copy()
     changed[-1] *= 2
     before = backtest(forecaster, closes)
@@ -168,7 +168,7 @@ def test_metrics_include_those_of_persistence(closes, forecaster):
     assert "persistence" in summary(values)
 
 
-def test_write_backtest_leaves_nothing_half_written(closes, forecaster, tmp_path):
+def test_failed_write_leaves_no_partial_backtest(closes, forecaster, tmp_path):
     with pytest.raises(DataUnavailableError, match="cannot be written"):
         write_backtest(backtest(forecaster, closes), tmp_path / "missing" / "backtest.csv")
     assert list(tmp_path.iterdir()) == []
@@ -178,7 +178,7 @@ def evaluate(*options):
     return subprocess.run([sys.executable, "modelEvaluate.py", *options], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
 
 
-def test_the_command_writes_one_row_per_day_and_prints_the_metrics(csv_file, tmp_path, closes):
+def test_command_writes_a_row_per_day_and_prints_the_metrics(csv_file, tmp_path, closes):
     out = tmp_path / "out.csv"
     done = evaluate("--csv", str(csv_file), "--from", "2022-07-01", "--to", "2022-07-31", "--out", str(out))
     assert done.returncode == 0
@@ -203,7 +203,7 @@ def test_the_command_writes_one_row_per_day_and_prints_the_metrics(csv_file, tmp
         (["--model-dir", "missing"], 1, "python modelTrain.py"),
     ],
 )
-def test_the_command_says_what_is_wrong(csv_file, tmp_path, options, code, said):
+def test_command_reports_errors_in_one_line(csv_file, tmp_path, options, code, said):
     out = tmp_path / "out.csv"
     done = evaluate("--csv", str(csv_file), "--out", str(out), *options)
     assert done.returncode == code

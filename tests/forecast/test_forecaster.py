@@ -1,3 +1,5 @@
+"""Forecasts of windows, invalid windows and models, and the command."""
+
 import json
 import platform
 import subprocess
@@ -35,7 +37,7 @@ def windows() -> Floats:
 # Forecasts
 
 
-def test_forecast_has_its_shapes_and_the_last_closes(forecaster, windows):
+def test_forecast_has_the_documented_shapes_and_last_closes(forecaster, windows):
     forecast = forecaster.forecast(windows, horizon=3)
     assert forecast.prices.shape == (len(windows), 3)
     assert {level: (low.shape, high.shape) for level, (low, high) in forecast.bounds.items()} == dict.fromkeys(
@@ -61,13 +63,13 @@ def test_first_step_of_a_path_is_the_one_step_forecast(forecaster, windows):
     assert [step["step"] for step in path.path(0)] == [1, 2, 3, 4, 5]
 
 
-def test_each_step_is_the_forecast_of_the_window_that_the_earlier_ones_extend(forecaster, windows):
+def test_each_step_extends_the_window_by_the_previous_steps(forecaster, windows):
     prices = forecaster.forecast(windows, 3).prices
     extended = np.column_stack([windows[:, 2:], prices[:, :2]])
     np.testing.assert_allclose(forecaster.forecast(extended).prices[:, 0], prices[:, 2], rtol=1e-12)
 
 
-def test_rows_of_a_batch_are_what_each_window_gives_alone(forecaster, windows):
+def test_rows_of_a_batch_equal_the_forecasts_of_single_windows(forecaster, windows):
     batch = forecaster.forecast(windows, 4)
     for row, window in enumerate(windows):
         alone = forecaster.forecast(window[None], 4)
@@ -83,7 +85,7 @@ def test_forecast_does_not_depend_on_the_currency(forecaster, windows, factor):
     np.testing.assert_allclose(other.bounds[95][0], forecast.bounds[95][0] * factor, rtol=1e-6)
 
 
-def test_answer_is_json_with_the_promised_names(forecaster, windows):
+def test_answer_is_json_with_the_documented_names(forecaster, windows):
     answer = json.loads(json.dumps(forecaster.forecast(windows).as_dict(0), allow_nan=False))
     assert set(answer) == {"predicted_price", "last_close", "intervals", "warnings"}
     assert {level: len(bounds) for level, bounds in answer["intervals"].items()} == {"80": 2, "95": 2}
@@ -118,14 +120,14 @@ def test_usual_window_has_no_warnings(forecaster, windows):
     ],
     ids=["split", "flat", "fivefold", "jagged"],
 )
-def test_window_unlike_the_training_is_warned_of_and_only_that(forecaster, windows, unusual, words):
+def test_window_unlike_the_training_data_has_only_that_warning(forecaster, windows, unusual, words):
     warnings = forecaster.forecast(np.array([windows[0], unusual(windows[0])])).warnings
     assert warnings[0] == []
     for word in words:
         assert any(word in warning.text for warning in warnings[1]), (word, warnings[1])
 
 
-def test_a_split_is_named_even_by_a_model_that_has_seen_closes_that_far_apart(forecaster, windows):
+def test_split_is_warned_of_even_within_the_training_range(forecaster, windows):
     wide = {"relative_close_range": [0.01, 100.0], "volatility_range": [0.0, 1.0]}
     other = Forecaster(forecaster._network, forecaster.metadata.changed(training=forecaster.metadata.training.model_copy(update=wide)))
     window = windows[0].copy()
@@ -139,13 +141,13 @@ def test_a_split_is_named_even_by_a_model_that_has_seen_closes_that_far_apart(fo
 
 
 @pytest.mark.parametrize("shape", [(60,), (1, 59), (1, 61), (2, 60, 1), (0,)])
-def test_windows_of_another_shape_are_refused(shape):
+def test_windows_of_another_shape_are_rejected(shape):
     with pytest.raises(InvalidClosesError, match="A window has 60 closes"):
         check_windows(np.ones(shape))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, -np.inf, MIN_CLOSE / 10, MAX_CLOSE * 10])
-def test_close_that_is_none_is_refused_naming_its_place(value):
+def test_invalid_close_is_rejected_naming_its_place(value):
     windows = np.ones((3, WINDOW))
     windows[1, 4] = value
     with pytest.raises(InvalidClosesError) as caught:
@@ -153,7 +155,7 @@ def test_close_that_is_none_is_refused_naming_its_place(value):
     assert caught.value.details == [f"window 2, close 5: {value} is not between 1e-100 and 1e+100"]
 
 
-def test_closes_too_far_apart_are_refused_naming_the_window():
+def test_closes_too_far_apart_are_rejected_naming_the_window():
     windows = np.ones((2, WINDOW))
     windows[1, 0] = MAX_RANGE
     check_windows(windows)
@@ -163,7 +165,7 @@ def test_closes_too_far_apart_are_refused_naming_the_window():
     assert caught.value.details == ["window 2: the largest close is more than 1,000,000 times the smallest"]
 
 
-def test_of_many_wrong_closes_five_are_named():
+def test_at_most_five_invalid_closes_are_named():
     with pytest.raises(InvalidClosesError) as caught:
         check_windows(np.zeros((1000, WINDOW)))
     assert len(caught.value.details) == 5
@@ -191,7 +193,7 @@ def test_published_model_is_loaded_with_its_version(forecaster, model_dir):
     assert load_forecaster(model_dir).version == forecaster.version == read_published(PROJECT_DIR / "modelFiles").version
 
 
-def test_model_without_compiled_form_is_refused_naming_the_command(model_dir):
+def test_error_for_a_missing_compiled_form_names_the_command(model_dir):
     (read_published(model_dir).folder / ONNX_FILE).unlink()
     with pytest.raises(ModelUnavailableError, match=r"python -m models.compiled") as caught:
         load_forecaster(model_dir)
@@ -199,14 +201,14 @@ def test_model_without_compiled_form_is_refused_naming_the_command(model_dir):
 
 
 @pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE, ONNX_FILE])
-def test_model_with_a_damaged_file_is_refused_naming_it(model_dir, name):
+def test_damaged_file_of_a_model_is_rejected_naming_it(model_dir, name):
     (read_published(model_dir).folder / name).write_bytes(b"damaged")
     with pytest.raises(ModelUnavailableError) as caught:
         load_forecaster(model_dir)
     assert caught.value.details == [f"{name} has another SHA-256 than when it was published"]
 
 
-def test_compiled_form_made_from_other_files_is_refused(model_dir):
+def test_compiled_form_of_other_files_is_rejected(model_dir):
     graph = onnx.load_from_string(compiled_of(model_dir))
     next(prop for prop in graph.metadata_props if prop.key == f"sha256:{KERAS_FILE}").value = "0" * 64
     republish(model_dir, graph.SerializeToString())
@@ -214,14 +216,14 @@ def test_compiled_form_made_from_other_files_is_refused(model_dir):
         load_forecaster(model_dir)
 
 
-def test_compiled_form_that_is_none_is_refused(model_dir):
+def test_invalid_compiled_form_is_rejected(model_dir):
     republish(model_dir, b"not a graph")
     with pytest.raises(ModelUnavailableError, match=r"cannot be loaded.*python -m models.compiled"):
         load_forecaster(model_dir)
 
 
 @pytest.mark.parametrize("name", ["calibration", "training"])
-def test_metadata_without_what_serving_needs_is_refused_naming_it(model_dir, name):
+def test_metadata_without_a_required_part_is_rejected_naming_it(model_dir, name):
     republish(model_dir, compiled_of(model_dir), drop=name)
     with pytest.raises(ModelUnavailableError, match="is incomplete") as caught:
         load_forecaster(model_dir)
@@ -243,7 +245,7 @@ def test_metadata_without_what_serving_needs_is_refused_naming_it(model_dir, nam
         ("calibration.quantiles.95", [1.0] * 21),
     ],
 )
-def test_metadata_that_is_wrong_inside_is_refused_naming_the_place(model_dir, place, value):
+def test_invalid_metadata_is_rejected_naming_the_place(model_dir, place, value):
     published = read_published(model_dir)
     metadata = json.loads(json.dumps(published.metadata))
     *way, last = place.split(".")
@@ -278,7 +280,7 @@ print(psutil.Process().memory_full_info().uss - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return memory on request")
-def test_what_a_batch_took_goes_back():
+def test_memory_of_a_batch_is_freed():
     done = subprocess.run([sys.executable, "-c", BATCH], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 8_000_000  # ONNX Runtime would keep 18
 
@@ -330,7 +332,7 @@ def test_command_without_horizon_gives_no_path(tmp_path, capsys):
         (["--csv", "good.csv", "--horizon", "x"], 2, "invalid int value"),
     ],
 )
-def test_command_fails_with_its_exit_code_and_one_line(tmp_path, arguments, code, said):
+def test_command_fails_with_an_exit_code_and_one_line(tmp_path, arguments, code, said):
     write_csv(tmp_path / "short.csv", 59)
     write_csv(tmp_path / "good.csv", 60)
     (tmp_path / "wrong.csv").write_text("date,close\n2020-01-01,abc\n")

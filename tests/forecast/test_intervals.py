@@ -1,3 +1,5 @@
+"""Prediction intervals: volatility, calibration, coverage and bounds."""
+
 import json
 import math
 
@@ -55,7 +57,7 @@ def plain_volatility(window: Floats) -> float:
     return total
 
 
-def test_volatility_is_that_of_a_plain_loop():
+def test_volatility_equals_a_plain_loop():
     windows = wandering_windows(5)
     np.testing.assert_allclose(window_volatility(windows), [plain_volatility(window) for window in windows], rtol=1e-12)
 
@@ -64,14 +66,14 @@ def window_with_move(place: int, factor: float) -> Floats:
     return np.where(np.arange(WINDOW) < place, 1.0, factor)
 
 
-def test_volatility_counts_a_late_move_more_than_an_early_one_and_a_fall_more_than_a_rise():
+def test_volatility_weighs_late_moves_and_falls_more():
     moves = [(1, 1.1), (WINDOW - 1, 1.1), (WINDOW - 1, 1 / 1.1)]
     early, late, fall = window_volatility(np.array([window_with_move(*move) for move in moves]))
     assert early < late < fall
 
 
 @pytest.mark.parametrize("long_run", [LONG_RUN, 0.0])
-def test_flat_window_has_no_volatility_but_finite_positive_bounds(calibration, long_run):
+def test_flat_window_has_finite_positive_bounds(calibration, long_run):
     flat = np.full((1, WINDOW), 50.0)
     assert window_volatility(flat).tolist() == [0.0]
     own = calibration.model_copy(update={"long_run_volatility": long_run})
@@ -82,7 +84,7 @@ def test_flat_window_has_no_volatility_but_finite_positive_bounds(calibration, l
         assert np.isfinite(high).all()
 
 
-def test_scale_is_shrunk_towards_the_long_run():
+def test_scale_is_shrunk_towards_the_long_run_volatility():
     windows = wandering_windows(3)
     share = LONG_RUN_SHARE
     np.testing.assert_allclose(scale(window_volatility(windows), LONG_RUN), (1 - share) * window_volatility(windows) + share * LONG_RUN)
@@ -106,7 +108,7 @@ def history() -> Floats:
 
 
 @pytest.mark.parametrize("n", [40, 99, 100, 495])
-def test_the_first_quantile_is_the_smallest_score_with_enough_of_them_within(n, history):
+def test_first_quantile_is_the_smallest_score_with_enough_coverage(n, history):
     windows = wandering_windows(n)
     predicted = windows[:, -1] * 1.001
     actual = predicted * np.exp(np.random.default_rng(1).normal(0, 0.02, n))
@@ -120,7 +122,7 @@ def test_the_first_quantile_is_the_smallest_score_with_enough_of_them_within(n, 
         assert calibration.constant[level] == pytest.approx(smallest_with_enough(moves, level), rel=1e-12)
 
 
-def test_later_quantiles_grow_as_those_of_persistence_over_the_history(history):
+def test_later_quantiles_grow_as_those_of_persistence(history):
     windows = wandering_windows(100)
     actual = windows[:, -1] * np.exp(np.random.default_rng(1).normal(0, 0.02, 100))
     calibration = calibrate(windows, windows[:, -1], actual, history, LONG_RUN)
@@ -139,7 +141,7 @@ def test_later_quantiles_grow_as_those_of_persistence_over_the_history(history):
             assert growth == pytest.approx(smoothed / counted[0], rel=1e-12)
 
 
-def test_with_few_scores_the_largest_is_taken(history):
+def test_quantile_of_few_scores_is_the_largest(history):
     windows = wandering_windows(5)
     actual = windows[:, -1] * np.linspace(1.01, 1.05, 5)
     calibration = calibrate(windows, windows[:, -1], actual, history, LONG_RUN)
@@ -148,13 +150,13 @@ def test_with_few_scores_the_largest_is_taken(history):
     )
 
 
-def test_series_flat_from_end_to_end_gives_finite_quantiles():
+def test_flat_history_gives_finite_quantiles():
     flat = np.full((50, WINDOW), 3.0)
     calibration = calibrate(flat, np.full(50, 3.0), np.full(50, 3.0), np.full(200, 3.0), 0.0)
     assert all(np.isfinite(quantiles).all() for quantiles in calibration.quantiles.values())
 
 
-def test_intervals_cover_new_days_as_often_as_they_say_in_calm_and_in_wild_weeks(history):
+def test_intervals_have_their_coverage_in_calm_and_volatile_weeks(history):
     n = 40_000
     chance = np.random.default_rng(2)
     volatility = np.exp(chance.normal(math.log(0.015), 0.6, (n, 1)))
@@ -178,7 +180,7 @@ def test_intervals_cover_new_days_as_often_as_they_say_in_calm_and_in_wild_weeks
 # Bounds
 
 
-def test_bounds_are_what_the_formula_says(calibration):
+def test_bounds_follow_the_formula(calibration):
     windows = wandering_windows(4)
     predicted = windows[:, -1:] * np.array([1.01, 1.02])
     low, high = bounds(window_volatility(windows), predicted, calibration)[95]
@@ -188,7 +190,7 @@ def test_bounds_are_what_the_formula_says(calibration):
 
 
 @pytest.mark.parametrize("volatility", [1e-6, 0.02, 1.0])
-def test_bounds_are_positive_and_the_wider_hold_the_narrower(calibration, volatility):
+def test_bounds_are_positive_and_nested(calibration, volatility):
     windows = wandering_windows(200, volatility=volatility)
     predicted = windows[:, -1:] * np.ones(MAX_HORIZON)
     (low_80, high_80), (low_95, high_95) = (bounds(window_volatility(windows), predicted, calibration)[level] for level in LEVELS)
@@ -212,7 +214,7 @@ def test_bounds_scale_with_the_currency(calibration, factor):
 
 
 @pytest.mark.parametrize("horizon", [1, 5, MAX_HORIZON])
-def test_bounds_of_a_horizon_are_the_first_steps_of_a_longer_one(calibration, horizon):
+def test_bounds_do_not_depend_on_the_horizon(calibration, horizon):
     windows = wandering_windows(3)
     predicted = windows[:, -1:] * np.ones(MAX_HORIZON)
     longest, given = (
@@ -246,7 +248,7 @@ def test_calibration_of_metadata_is_read_and_written_unchanged(content):
     ("80", lambda values: [-1.0, *values[1:]], "greater than or equal to 0"),
     ("80", lambda values: [float("nan"), *values[1:]], "a finite number"),
 ])  # fmt: skip
-def test_wrong_quantiles_are_refused(content, level, change, message):
+def test_invalid_quantiles_are_rejected(content, level, change, message):
     content["quantiles"][level] = change(content["quantiles"][level])
     with pytest.raises(ValidationError, match=rf"quantiles.{level}(?s:.)*{message}"):
         Calibration.model_validate(content)

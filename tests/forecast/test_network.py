@@ -1,4 +1,4 @@
-"""Splits, the network and its fit: what it may see, and that it says the same twice."""
+"""Splits, the network and its fit: no look-ahead, and the same results for the same seed."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ from models.training import train
 from processData import WINDOW, fit_scaler, make_windows, relative_to_last
 
 
-def test_split_in_time_fits_on_60_percent_calibrates_on_20_and_keeps_20_unseen():
+def test_time_split_is_60_percent_fit_20_calibration_20_test():
     assert split_in_time(WINDOW + 1000) == Split(calibration=600, test=800, n=1000)
 
 
 @pytest.mark.parametrize("n_closes", [0, 61, 300])
-def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_closes):
+def test_time_split_rejects_too_few_closes_naming_the_minimum(n_closes):
     with pytest.raises(InvalidClosesError, match="testing need") as failure:
         split_in_time(n_closes)
     needed = int(str(failure.value).rstrip(".").split()[-1])
@@ -28,20 +28,20 @@ def test_split_in_time_refuses_too_few_closes_and_says_how_many_it_takes(n_close
         split_in_time(needed - 5)
 
 
-def test_walk_forward_tests_are_successive_and_each_follows_its_calibration():
+def test_walk_forward_tests_follow_each_other_and_their_calibration():
     splits = walk_forward_splits(WINDOW + 1000, 4)
     assert [(split.test, split.n) for split in splits] == [(500, 625), (625, 750), (750, 875), (875, 1000)]
     assert all(split.calibration == int(split.test * 0.75) for split in splits)
 
 
 @pytest.mark.parametrize(("n_closes", "folds"), [(200, 4), (460, 4), (1060, 600)])
-def test_walk_forward_refuses_too_few_closes(n_closes, folds):
+def test_walk_forward_rejects_too_few_closes(n_closes, folds):
     with pytest.raises(InvalidClosesError, match="walk-forward"):
         walk_forward_splits(n_closes, folds)
 
 
 @pytest.mark.slow
-def test_the_untrained_network_repeats_the_last_close():
+def test_untrained_network_repeats_the_last_close():
     windows, _ = make_windows(read_snapshot("MSFT").prices)
     relative = relative_to_last(windows[:200])
     scaler = fit_scaler(relative)
@@ -52,7 +52,7 @@ def test_the_untrained_network_repeats_the_last_close():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("return_sequences", [True, False])
-def test_the_lstm_of_the_fit_is_that_of_keras_in_outputs_and_gradients(return_sequences):
+def test_own_lstm_has_the_outputs_and_gradients_of_keras(return_sequences):
     import keras
     import tensorflow as tf
 
@@ -75,7 +75,7 @@ def test_the_lstm_of_the_fit_is_that_of_keras_in_outputs_and_gradients(return_se
 
 
 @pytest.mark.slow
-def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(closes, monkeypatch):
+def test_fitted_network_equals_one_fitted_by_plain_keras(closes, monkeypatch):
     import keras
 
     split = Split(calibration=200, test=260, n=260)
@@ -91,7 +91,7 @@ def test_the_fitted_network_is_plain_keras_and_learnt_what_plain_keras_learns(cl
 
 
 @pytest.mark.slow
-def test_ctrl_c_that_got_lost_in_a_library_ends_the_fit_with_its_epoch(closes, monkeypatch):
+def test_ctrl_c_swallowed_by_a_library_ends_the_fit_after_its_epoch(closes, monkeypatch):
     split = Split(calibration=200, test=260, n=260)
     monkeypatch.setattr("cli.interruption._happened", True)
     with pytest.raises(KeyboardInterrupt):
@@ -135,7 +135,7 @@ def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives
 
 
 @pytest.mark.slow
-def test_another_seed_gives_another_network(closes):
+def test_different_seeds_give_different_networks(closes):
     split = Split(calibration=200, test=260, n=260)
     prices = closes.prices[: split.n + WINDOW]
 
@@ -147,7 +147,7 @@ def test_another_seed_gives_another_network(closes):
 
 
 @pytest.mark.slow
-def test_a_target_shifted_by_a_day_is_caught(tmp_path):
+def test_shifted_target_is_detected(tmp_path):
     """Rises and falls in turn: a network that learns the right day's target beats persistence, one that is off by a day is worse."""
     returns = np.where(np.arange(700) % 2 == 0, 0.02, -0.02) + np.random.default_rng(0).normal(0, 0.002, 700)
     dates = np.datetime64("2020-01-01") + np.arange(700)

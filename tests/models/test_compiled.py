@@ -56,7 +56,7 @@ def scaler(folder: Path) -> Any:
     return joblib.load(folder / SCALER_FILE)
 
 
-def test_compiled_model_says_what_keras_says_on_real_windows(model, scaler, folder):
+def test_compiled_model_equals_keras_on_real_windows(model, scaler, folder):
     windows = np.concatenate([make_windows(read_snapshot(symbol).prices)[0][::13][:125] for symbol in ("MSFT", "AMD", "KO", "GE")])
     assert len(windows) == 500
     scaled = scaler.transform(relative_to_last(windows).reshape(-1, 1)).reshape(*windows.shape, 1)
@@ -66,7 +66,7 @@ def test_compiled_model_says_what_keras_says_on_real_windows(model, scaler, fold
     np.testing.assert_allclose(given, expected, rtol=1e-5)
 
 
-def test_compiling_twice_gives_the_same_bytes_as_published(folder):
+def test_compiling_again_gives_the_published_bytes(folder):
     given = compile_files((folder / KERAS_FILE).read_bytes(), (folder / SCALER_FILE).read_bytes())
     assert given == (folder / ONNX_FILE).read_bytes()
 
@@ -78,14 +78,14 @@ def test_compiling_twice_gives_the_same_bytes_as_published(folder):
         (lambda k: [k.layers.LSTM(2), k.layers.Dense(1, activation="relu", name="odd")], r"Layer odd \(Dense\) is not known"),
     ],
 )
-def test_layer_that_is_not_known_is_refused_naming_it(keras, scaler, layers, named):
+def test_unknown_layer_is_rejected_naming_it(keras, scaler, layers, named):
     model = keras.Sequential([keras.Input((WINDOW, 1)), *layers(keras)])
     with pytest.raises(CompileError, match=named):
         compile_model(model, scaler, {})
 
 
 @pytest.mark.parametrize("activations", [{"activation": "relu"}, {"recurrent_activation": "tanh"}])
-def test_layer_that_is_compiled_to_something_else_is_refused(keras, scaler, tmp_path, activations):
+def test_compiled_form_that_differs_from_keras_is_rejected(keras, scaler, tmp_path, activations):
     keras.utils.set_random_seed(0)
     keras.Sequential([keras.Input((WINDOW, 1)), keras.layers.LSTM(4, **activations), keras.layers.Dense(1)]).save(tmp_path / KERAS_FILE)
     joblib.dump(scaler, tmp_path / SCALER_FILE)
@@ -127,7 +127,7 @@ def test_command_repairs_a_model_whose_compiled_form_cannot_serve(model_dir, los
     assert "is as it was published" in compile_published(model_dir).stdout
 
 
-def test_compiling_while_another_version_is_published_does_not_put_the_old_one_back(model_dir, monkeypatch, capsys):
+def test_compiling_does_not_undo_a_concurrent_publication(model_dir, monkeypatch, capsys):
 
     remove_compiled(model_dir)
 
@@ -145,7 +145,7 @@ def test_compiling_while_another_version_is_published_does_not_put_the_old_one_b
 
 
 @pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE])
-def test_command_refuses_files_that_are_not_as_published(model_dir, name):
+def test_command_rejects_files_that_differ_from_the_publication(model_dir, name):
     (read_published(model_dir).folder / name).write_bytes(b"another")
     with pytest.raises(ModelUnavailableError, match="have changed since its publication"):
         main(["--model-dir", str(model_dir)])
@@ -182,7 +182,7 @@ def malicious_network(keras: ModuleType, folder: Path, marker: Path) -> bytes:
     return (folder / "malicious.keras").read_bytes()
 
 
-def test_the_files_of_these_tests_do_run_code_where_they_are_loaded_without_care(keras, tmp_path, marker):
+def test_malicious_files_run_code_when_loaded_unchecked(keras, tmp_path, marker):
     joblib.load(io.BytesIO(malicious_scaler(marker)))
     assert marker.exists()
     malicious_network(keras, tmp_path, marker)
@@ -192,7 +192,7 @@ def test_the_files_of_these_tests_do_run_code_where_they_are_loaded_without_care
 
 
 @pytest.mark.parametrize("name", [SCALER_FILE, KERAS_FILE])
-def test_a_swapped_file_is_refused_before_its_code_runs(keras, model_dir, tmp_path, marker, name):
+def test_swapped_file_is_rejected_before_its_code_runs(keras, model_dir, tmp_path, marker, name):
     remove_compiled(model_dir)
     content = malicious_scaler(marker) if name == SCALER_FILE else malicious_network(keras, tmp_path, marker)
     for path in (model_dir / name, model_dir / "versions" / current_version(model_dir) / name):
@@ -208,7 +208,7 @@ def test_a_swapped_file_is_refused_before_its_code_runs(keras, model_dir, tmp_pa
 
 @pytest.mark.parametrize("name", [SCALER_FILE, KERAS_FILE])
 @pytest.mark.parametrize(("step", "refused"), [("load_forecaster", True), ("compile_files", False)])
-def test_a_file_that_is_swapped_after_a_check_does_not_run(keras, model_dir, tmp_path, marker, monkeypatch, name, step, refused):
+def test_file_swapped_after_a_check_does_not_run(keras, model_dir, tmp_path, marker, monkeypatch, name, step, refused):
     """`step` is what the command does next: after read_published, and after it has read the files."""
 
     remove_compiled(model_dir)
@@ -244,7 +244,7 @@ def tracked_files() -> list[str]:
     return subprocess.run(["git", "ls-files"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_whatever_unpickles_or_loads_a_network_takes_bytes_that_were_checked():
+def test_only_checked_bytes_are_unpickled_or_loaded():
     """New places must be looked at: what they load has to come from PublishedModel.read, or from this process."""
     paths = [path for path in map(PROJECT_DIR.joinpath, tracked_files()) if path.suffix == ".py" and "tests" not in path.parts]
     calls = {

@@ -30,13 +30,13 @@ def wider(result):
     return replace(result, bounds={level: (low * 0.95, high * 1.05) for level, (low, high) in result.bounds.items()})
 
 
-def test_a_first_model_is_published(unseen, closes, tmp_path):
+def test_first_model_is_published(unseen, closes, tmp_path):
     verdict = judge(unseen, closes, tmp_path / "none", "if-better")
     assert verdict.publish
     assert "no model is published yet" in verdict.reason
 
 
-def test_an_equal_model_is_published_and_the_figures_are_of_the_same_days(unseen, closes, model_dir):
+def test_equal_model_is_published_by_figures_of_the_same_days(unseen, closes, model_dir):
     verdict = judge(unseen, closes, model_dir, "if-better")
     assert verdict.publish
     assert verdict.new == verdict.published
@@ -44,7 +44,7 @@ def test_an_equal_model_is_published_and_the_figures_are_of_the_same_days(unseen
 
 
 @pytest.mark.parametrize(("spoil", "named"), [(worse, "worse in rmse"), (wider, "worse in winkler_80")])
-def test_a_worse_model_is_not_published_and_both_figures_are_said(unseen, closes, model_dir, spoil, named):
+def test_worse_model_is_rejected_with_both_figures(unseen, closes, model_dir, spoil, named):
     verdict = judge(spoil(unseen), closes, model_dir, "if-better")
     assert not verdict.publish
     assert named in verdict.reason
@@ -55,14 +55,14 @@ def test_a_worse_model_is_not_published_and_both_figures_are_said(unseen, closes
 
 
 @pytest.mark.parametrize(("rule", "publish"), [("always", True), ("never", False)])
-def test_always_and_never_are_what_they_say_and_still_compare(unseen, closes, model_dir, rule, publish):
+def test_always_and_never_decide_but_still_compare(unseen, closes, model_dir, rule, publish):
     for result in (unseen, worse(unseen)):
         verdict = judge(result, closes, model_dir, rule)
         assert verdict.publish is publish
         assert verdict.n_days == len(unseen)
 
 
-def test_a_better_model_is_published_and_judged_only_on_days_that_both_have_not_seen(unseen, closes, model_dir):
+def test_better_model_is_judged_on_days_unseen_by_both(unseen, closes, model_dir):
     late = unseen.after("2022-01-01")
     verdict = judge(replace(late, predicted=late.actual), closes, model_dir, "if-better")
     assert verdict.publish
@@ -93,5 +93,5 @@ def test_published_model_without_a_valid_test_start_is_not_compared(unseen, clos
     assert verdict.reason.startswith(reason)
 
 
-def test_never_publishes_not_even_a_first_model(unseen, closes, tmp_path):
+def test_never_does_not_publish_a_first_model(unseen, closes, tmp_path):
     assert not judge(unseen, closes, tmp_path / "none", "never").publish

@@ -1,4 +1,4 @@
-"""The model that a worker serves, and how it follows publications."""
+"""The model that a worker serves, and how the worker loads new publications."""
 
 import shutil
 import threading
@@ -30,14 +30,14 @@ def test_published_model_is_loaded(model_dir):
     assert holder.problem is None
 
 
-def test_model_is_loaded_once_while_nothing_changes(model_dir):
+def test_unchanged_model_is_loaded_once(model_dir):
     holder = ModelHolder(model_dir)
     before = holder.current()
     holder.refresh()
     assert holder.current() is before
 
 
-def test_new_publication_is_loaded_by_refresh_and_not_by_a_request(model_dir):
+def test_new_publication_is_loaded_by_refresh_not_by_a_request(model_dir):
     holder = ModelHolder(model_dir)
     before = holder.current()
     publish_again(model_dir, "newer")
@@ -67,7 +67,7 @@ def test_request_during_a_slow_load_is_answered_by_the_old_model(model_dir, monk
     assert holder.current().version == "newer"
 
 
-def test_idle_worker_follows_a_publication_without_any_request(model_dir, monkeypatch):
+def test_idle_worker_loads_a_publication(model_dir, monkeypatch):
     holder, loaded = ModelHolder(model_dir), threading.Event()
 
     def load_and_tell(*arguments, **options):
@@ -86,7 +86,7 @@ def test_idle_worker_follows_a_publication_without_any_request(model_dir, monkey
 
 
 @pytest.mark.parametrize("damage", ["file", "metadata", "gone"])
-def test_current_model_is_kept_when_the_new_one_is_corrupt_and_the_problem_is_logged_once(model_dir, caplog, damage):
+def test_corrupt_publication_is_logged_once_and_the_old_model_kept(model_dir, caplog, damage):
     holder = ModelHolder(model_dir)
     before = holder.current()
     folder = publish_again(model_dir, "newer")
@@ -103,7 +103,7 @@ def test_current_model_is_kept_when_the_new_one_is_corrupt_and_the_problem_is_lo
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_corrupt_model_is_loaded_once_it_is_repaired(model_dir):
+def test_repaired_model_is_loaded(model_dir):
     holder = ModelHolder(model_dir)
     folder = publish_again(model_dir, "newer")
     content = (folder / ONNX_FILE).read_bytes()
@@ -130,7 +130,7 @@ def test_first_publication_is_loaded(model_dir, tmp_path):
     assert holder.problem is None
 
 
-def test_worker_that_starts_while_the_new_model_is_damaged_serves_the_previous_one(model_dir, caplog):
+def test_new_worker_falls_back_to_the_previous_model(model_dir, caplog):
     before = publish_again(model_dir, "whole")
     damaged = publish_again(model_dir, "damaged")
     (damaged / ONNX_FILE).write_bytes(b"broken")

@@ -1,3 +1,5 @@
+"""Published versions: reading, publishing, rollback, removal and records of runs."""
+
 import json
 import os
 import shutil
@@ -24,7 +26,7 @@ def test_published_version_is_read_as_it_was_published(tmp_path):
     assert read.metadata["previous_version"] is None
 
 
-def test_copies_at_the_promised_paths_are_the_published_version_s(tmp_path):
+def test_copies_at_the_documented_paths_are_of_the_published_version(tmp_path):
     for version in ("v1", "v2"):
         published = publish_version(tmp_path, version)
         for name in (KERAS_FILE, SCALER_FILE, METADATA_FILE):
@@ -38,7 +40,7 @@ def test_published_files_can_be_read_by_another_user(tmp_path):
         assert path.stat().st_mode & 0o444 == 0o444, path
 
 
-def test_nothing_published_is_an_error_that_says_how_to_train(tmp_path):
+def test_error_without_a_publication_says_how_to_train(tmp_path):
     with pytest.raises(ModelUnavailableError, match=r"python modelTrain\.py") as caught:
         read_published(tmp_path)
     assert caught.value.details == ["metadata.json is missing"]
@@ -55,7 +57,7 @@ def test_nothing_published_is_an_error_that_says_how_to_train(tmp_path):
     ],
     ids=["truncated", "empty", "swapped", "missing"],
 )
-def test_damaged_file_is_refused_naming_it(tmp_path, name, damage, said):
+def test_damaged_file_is_rejected_naming_it(tmp_path, name, damage, said):
     published = publish_version(tmp_path, "v1")
     damage(published.folder / name)
     with pytest.raises(ModelUnavailableError, match="--rollback") as caught:
@@ -84,7 +86,7 @@ def test_damaged_file_is_refused_naming_it(tmp_path, name, damage, said):
         b'{"model_version": "v1", "files": null}',
     ],
 )
-def test_broken_metadata_is_refused(tmp_path, content):
+def test_invalid_metadata_is_rejected(tmp_path, content):
     publish_version(tmp_path, "v1")
     (tmp_path / METADATA_FILE).write_bytes(content)
     with pytest.raises(ModelUnavailableError) as caught:
@@ -93,7 +95,7 @@ def test_broken_metadata_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize("version", ["../../elsewhere", "..", "", ".hidden", "/etc", "a/b", "v1\n", "v" * 101])
-def test_version_that_leads_elsewhere_is_neither_read_nor_published_nor_gone_back_to(tmp_path, version):
+def test_version_outside_the_folder_is_rejected_everywhere(tmp_path, version):
     model_dir = tmp_path / "a" / "modelFiles"
     published = publish_version(model_dir, "v1")
     shutil.copytree(published.folder, tmp_path / "elsewhere")
@@ -116,7 +118,7 @@ def test_version_that_leads_elsewhere_is_neither_read_nor_published_nor_gone_bac
     assert versions(model_dir) == {"v1"}
 
 
-def test_rollback_puts_the_previous_version_back(tmp_path):
+def test_rollback_restores_the_previous_version(tmp_path):
     publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
     assert rollback(tmp_path).version == "v1"
@@ -124,13 +126,13 @@ def test_rollback_puts_the_previous_version_back(tmp_path):
     assert (tmp_path / KERAS_FILE).read_text().startswith("v1")
 
 
-def test_rollback_in_a_folder_that_is_not_there_makes_none(tmp_path):
+def test_rollback_does_not_create_a_missing_folder(tmp_path):
     with pytest.raises(ModelUnavailableError, match="there is no previous version"):
         rollback(tmp_path / "mistyped")
     assert not (tmp_path / "mistyped").exists()
 
 
-def test_rollback_twice_goes_two_versions_back_and_then_no_further(tmp_path):
+def test_rollback_stops_at_the_oldest_version(tmp_path):
     for version in ("v1", "v2", "v3"):
         publish_version(tmp_path, version)
     assert [rollback(tmp_path).version for _ in range(2)] == ["v2", "v1"]
@@ -139,7 +141,7 @@ def test_rollback_twice_goes_two_versions_back_and_then_no_further(tmp_path):
     assert read_published(tmp_path).version == "v1"
 
 
-def test_rollback_after_a_publication_that_followed_a_rollback_goes_to_what_served(tmp_path):
+def test_rollback_restores_the_version_that_served_before(tmp_path):
     publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
     rollback(tmp_path)
@@ -148,7 +150,7 @@ def test_rollback_after_a_publication_that_followed_a_rollback_goes_to_what_serv
 
 
 @pytest.mark.parametrize("damage", ["file", "metadata", "all"])
-def test_rollback_to_a_version_that_is_not_whole_changes_nothing(tmp_path, damage):
+def test_rollback_to_an_incomplete_version_changes_nothing(tmp_path, damage):
     first = publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
     if damage == "file":
@@ -168,14 +170,14 @@ def test_rollback_works_while_the_published_files_are_damaged(tmp_path):
     assert rollback(tmp_path).version == "v1"
 
 
-def test_old_versions_are_removed_but_the_newest(tmp_path):
+def test_old_versions_are_removed_except_the_newest(tmp_path):
     names = [f"v{i}" for i in range(KEPT_VERSIONS + 3)]
     for name in names:
         publish_version(tmp_path, name)
     assert versions(tmp_path) == set(names[-KEPT_VERSIONS:])
 
 
-def test_previous_version_is_kept_however_old(tmp_path):
+def test_previous_version_is_kept_at_any_age(tmp_path):
     for name in ["v0", "v8", "v9"]:
         publish_version(tmp_path, name)
     rollback(tmp_path)
@@ -188,7 +190,7 @@ def test_previous_version_is_kept_however_old(tmp_path):
     assert rollback(tmp_path).version == "v0"
 
 
-def test_staging_folder_is_gone_after_a_failure(tmp_path):
+def test_staging_folder_is_removed_after_a_failure(tmp_path):
     with suppress(RuntimeError), staging_folder(tmp_path) as folder:
         (folder / KERAS_FILE).write_text("half")
         raise RuntimeError
@@ -208,7 +210,7 @@ def test_failed_publication_leaves_the_old_version_and_no_staging_folder(tmp_pat
     assert versions(tmp_path) == {"v1"}
 
 
-def test_other_files_next_to_the_versions_do_not_make_a_publication_fail(tmp_path):
+def test_other_files_do_not_fail_a_publication(tmp_path):
     (tmp_path / "versions").mkdir()
     for name in ("0-notes.txt", "zz-notes.txt"):
         (tmp_path / "versions" / name).write_text("mine")
@@ -217,7 +219,7 @@ def test_other_files_next_to_the_versions_do_not_make_a_publication_fail(tmp_pat
     assert versions(tmp_path) == {"0-notes.txt", "zz-notes.txt", *(f"v{number}" for number in range(3, 8))}
 
 
-def test_old_versions_that_cannot_be_removed_are_said_and_the_publication_stands(tmp_path, monkeypatch, caplog):
+def test_failed_removal_of_old_versions_is_only_a_warning(tmp_path, monkeypatch, caplog):
     for number in range(5):
         publish_version(tmp_path, f"v{number}")
 
@@ -234,7 +236,7 @@ def test_old_versions_that_cannot_be_removed_are_said_and_the_publication_stands
     assert "Old versions are not removed" in caplog.text
 
 
-def test_staging_folders_that_a_kill_left_behind_are_removed_after_a_day(tmp_path):
+def test_stale_staging_folders_are_removed_after_a_day(tmp_path):
     (tmp_path / "versions").mkdir()
     for name, age in (("old", 2 * 86400), ("new", 3600)):
         folder = tmp_path / "versions" / f".staging-{name}"
@@ -244,7 +246,7 @@ def test_staging_folders_that_a_kill_left_behind_are_removed_after_a_day(tmp_pat
     assert versions(tmp_path) == {"v1", ".staging-new"}
 
 
-def test_not_a_number_is_not_published(tmp_path):
+def test_metadata_with_nan_is_not_published(tmp_path):
     with staging_folder(tmp_path) as folder:
         for name in FILES:
             (folder / name).touch()
@@ -253,7 +255,7 @@ def test_not_a_number_is_not_published(tmp_path):
     assert not (tmp_path / METADATA_FILE).exists()
 
 
-def test_a_model_that_was_compared_with_an_outdated_one_is_not_published(tmp_path):
+def test_model_compared_with_an_outdated_one_is_not_published(tmp_path):
     publish_version(tmp_path, "v1")
     before = (tmp_path / METADATA_FILE).read_bytes()
     with staging_folder(tmp_path) as folder:
@@ -267,7 +269,7 @@ def test_a_model_that_was_compared_with_an_outdated_one_is_not_published(tmp_pat
     assert read_published(tmp_path).version == "v2"
 
 
-def test_a_first_model_is_published_only_while_there_is_none(tmp_path):
+def test_first_model_is_published_only_if_there_is_none(tmp_path):
     with staging_folder(tmp_path) as folder:
         for name in FILES:
             (folder / name).write_text("v1")
@@ -275,7 +277,7 @@ def test_a_first_model_is_published_only_while_there_is_none(tmp_path):
     assert read_published(tmp_path).version == "v1"
 
 
-def test_a_file_that_was_made_again_is_put_in_its_place_and_its_sum_recorded(tmp_path):
+def test_replaced_file_is_published_with_its_checksum(tmp_path):
     published = publish_version(tmp_path, "v1")
     (published.folder / ONNX_FILE).unlink()
     replace_file(tmp_path, "v1", ONNX_FILE, b"made again")
@@ -283,7 +285,7 @@ def test_a_file_that_was_made_again_is_put_in_its_place_and_its_sum_recorded(tmp
     assert (tmp_path / METADATA_FILE).read_bytes() == (published.folder / METADATA_FILE).read_bytes()
 
 
-def test_a_file_of_a_version_that_no_longer_serves_does_not_put_it_back(tmp_path):
+def test_replacing_a_file_of_an_old_version_does_not_publish_it(tmp_path):
     publish_version(tmp_path, "v1")
     publish_version(tmp_path, "v2")
     replace_file(tmp_path, "v1", ONNX_FILE, b"made again")
@@ -291,7 +293,7 @@ def test_a_file_of_a_version_that_no_longer_serves_does_not_put_it_back(tmp_path
     assert rollback(tmp_path).read(ONNX_FILE) == b"made again"
 
 
-def test_a_file_is_read_and_checked_at_once(tmp_path):
+def test_file_is_checked_when_it_is_read(tmp_path):
     published = publish_version(tmp_path, "v1")
     assert published.read(SCALER_FILE) == (tmp_path / SCALER_FILE).read_bytes()
     (published.folder / SCALER_FILE).write_bytes(b"swapped after read_published")
@@ -304,7 +306,7 @@ def test_a_file_is_read_and_checked_at_once(tmp_path):
     assert caught.value.details == [f"{SCALER_FILE} is missing"]
 
 
-def test_a_run_is_recorded_in_the_version_and_where_it_is_published(tmp_path):
+def test_run_is_recorded_in_the_version_and_the_published_copy(tmp_path):
     for version in ("v1", "v2"):
         publish_version(tmp_path, version)
     assert record_run(tmp_path, "v2", "run 2")
@@ -314,7 +316,7 @@ def test_a_run_is_recorded_in_the_version_and_where_it_is_published(tmp_path):
     assert rollback(tmp_path).metadata["mlflow_run_id"] == "run 1"
 
 
-def test_a_run_of_a_version_that_was_never_published_is_recorded_nowhere(tmp_path):
+def test_run_of_an_unpublished_version_is_not_recorded(tmp_path):
     publish_version(tmp_path, "v1")
     before = (tmp_path / METADATA_FILE).read_bytes()
     assert not record_run(tmp_path, "v0", "run 0")

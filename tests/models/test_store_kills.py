@@ -1,4 +1,4 @@
-"""Publications by several processes at once, and kills at any moment: the old set or the new one is there, whole."""
+"""Concurrent publications, and kills at random moments: the old version or the new one is always complete."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def publish_many(model_dir: Path, name: str, count: int) -> None:
 
 
 @forks
-def test_two_processes_that_publish_at_once_leave_a_whole_set_at_every_moment(tmp_path):
+def test_concurrent_publications_always_leave_a_complete_version(tmp_path):
     publish_version(tmp_path, "a")
     running = {start(partial(publish_many, tmp_path, name, 15)) for name in ("b", "c")}
     seen, endings = [], {}
@@ -109,7 +109,7 @@ KILLS, SIZE = 200, 200_000
 
 @pytest.mark.slow
 @forks
-def test_200_kills_during_publications_each_leave_the_old_or_the_new_version_whole(tmp_path):
+def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path):
     publish_version(tmp_path, "a", SIZE)
     killer = Killer()
     for kill in range(KILLS):
@@ -125,7 +125,7 @@ def test_200_kills_during_publications_each_leave_the_old_or_the_new_version_who
 
 @pytest.mark.slow
 @forks
-def test_200_kills_during_rollbacks_each_leave_the_old_or_the_new_version_whole(tmp_path):
+def test_killed_rollback_leaves_the_old_or_new_version_complete(tmp_path):
     for version in ("v1", "v2"):
         publish_version(tmp_path, version, SIZE)
     killer = Killer()
@@ -138,7 +138,7 @@ def test_200_kills_during_rollbacks_each_leave_the_old_or_the_new_version_whole(
 
 @pytest.mark.slow
 @forks
-def test_200_kills_while_a_run_is_recorded_each_leave_the_version_whole(tmp_path):
+def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path):
     publish_version(tmp_path, "v1", SIZE)
     killer = Killer()
 
@@ -155,7 +155,7 @@ def test_200_kills_while_a_run_is_recorded_each_leave_the_version_whole(tmp_path
 
 @pytest.mark.slow
 @forks
-def test_200_kills_while_a_lost_file_is_put_back_each_leave_it_lost_or_whole(tmp_path):
+def test_killed_replacement_leaves_the_file_missing_or_complete(tmp_path):
     """The file is lost: the version is rejected until the file is restored. The other files are unchanged."""
     lost = publish_version(tmp_path, "v1", SIZE).folder / ONNX_FILE
     killer = Killer()

@@ -1,4 +1,4 @@
-"""The line of JSON that each request leaves on stderr, and its id."""
+"""The access log: one line of JSON on stderr per request, and its request id."""
 
 import json
 import os
@@ -25,21 +25,21 @@ def lines(tmp_path):
     return [json.loads(line) for line in (tmp_path / "stderr").read_text().split("\n") if line]
 
 
-def test_a_line_names_client_request_and_status(access_log, tmp_path):
+def test_line_names_client_request_and_status(access_log, tmp_path):
     access_log.write(INFO, 200, 0.00051239)
     (line,) = lines(tmp_path)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("time"))
     assert line == {"id": "an-id", "client": "127.0.0.1", "method": "POST", "path": "/predict", "status": 200, "seconds": 0.000512}
 
 
-def test_an_address_can_neither_break_the_line_nor_fill_the_disk(access_log, tmp_path):
+def test_long_or_multiline_address_stays_one_short_line(access_log, tmp_path):
     access_log.write(INFO._replace(path='/"\n\x00\u2028' + "x" * 10_000), 404, 0.1)
     (line,) = lines(tmp_path)
     assert line["path"].startswith('/"\n\x00\u2028x')
     assert len(line["path"]) == 200
 
 
-def test_ids_are_not_given_twice(tmp_path):
+def test_ids_are_unique(tmp_path):
     logs = [AccessLog(True, -1), AccessLog(True, -1)]
     ids = [log.id_for() for log in logs for _ in range(1000)]
     assert len(set(ids)) == 2000
@@ -47,16 +47,16 @@ def test_ids_are_not_given_twice(tmp_path):
 
 
 @pytest.mark.parametrize("given", ["a", "8f3a9c01-1f", "0af7651916cd43dd8448eb211c80319c", "a.b_c-D", "x" * 64])
-def test_an_id_that_comes_with_the_request_is_kept(given):
+def test_valid_id_of_a_request_is_kept(given):
     assert AccessLog(True, -1).id_for(given) == given
 
 
 @pytest.mark.parametrize("given", ["", " a", "a b", "x" * 65, 'a"b', "a\nb", "é", "a,b"])
-def test_what_cannot_be_an_id_is_replaced(given):
+def test_invalid_id_of_a_request_is_replaced(given):
     assert AccessLog(True, -1).id_for(given) != given
 
 
-def test_a_stderr_that_takes_nothing_does_no_harm():
+def test_failing_stderr_is_ignored():
     reader, writer = os.pipe()
     os.close(reader)
     AccessLog(True, writer).write(INFO, 200, 0.1)  # a broken pipe
@@ -65,7 +65,7 @@ def test_a_stderr_that_takes_nothing_does_no_harm():
 
 
 @pytest.mark.timeout(20)
-def test_a_stderr_that_nobody_reads_makes_no_request_wait_and_the_next_line_says_how_many_were_left_out():
+def test_full_stderr_drops_lines_and_the_next_one_counts_them():
     reader, writer = os.pipe()
     log = AccessLog(True, writer)
     for _ in range(2000):
@@ -91,7 +91,7 @@ def asked(settings, tmp_path):
         yield app.test_client()
 
 
-def test_every_request_is_a_line_with_the_id_of_its_answer(asked, tmp_path):
+def test_every_request_has_a_line_with_the_id_of_its_answer(asked, tmp_path):
     headers = {"X-API-Key": "secret-key"}
     answers = [
         asked.post("/predict", json={"predict": CLOSES}, headers=headers),
@@ -117,14 +117,14 @@ def test_every_request_is_a_line_with_the_id_of_its_answer(asked, tmp_path):
     assert all(0 < line["seconds"] < 60 and line["client"] == "127.0.0.1" for line in told)
 
 
-def test_neither_body_nor_query_nor_key_is_logged(asked, tmp_path):
+def test_body_query_and_key_are_not_logged(asked, tmp_path):
     asked.post("/predict?token=secret-key", json={"predict": CLOSES}, headers={"X-API-Key": "secret-key"})
     text = (tmp_path / "stderr").read_text()
     assert "secret-key" not in text
     assert "159.0" not in text
 
 
-def test_a_failure_inside_names_its_request_in_answer_and_log(asked, tmp_path, monkeypatch, caplog):
+def test_internal_error_has_its_request_id_in_answer_and_log(asked, tmp_path, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("inside")
 
@@ -136,7 +136,7 @@ def test_a_failure_inside_names_its_request_in_answer_and_log(asked, tmp_path, m
     assert [line["status"] for line in lines(tmp_path)] == [500]
 
 
-def test_lines_can_be_turned_off(settings, capfd):
+def test_access_log_can_be_turned_off(settings, capfd):
     quiet, told = create_app(settings.model_copy(update={"ACCESS_LOG": "off"})), create_app(settings)
     assert sys.__stderr__ is not None
     told.extensions[STATE].service.access_log = AccessLog(True, sys.__stderr__.fileno())

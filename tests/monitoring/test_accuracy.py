@@ -1,121 +1,18 @@
 """Live accuracy against a plain pandas join over the whole log."""
 
-import io
-import json
-from functools import cache
-from itertools import count
-
 import numpy as np
-import pandas as pd
 import pytest
+from live_log import FIGURES, check, row_of, trade, window_of
 
-from closes.snapshot import read_snapshot
-from models.loading import load_forecaster
 from monitoring import accuracy
 from monitoring.accuracy import LiveAccuracy
-from monitoring.logreader import COLUMNS
-from monitoring.overlap import window_keys
 from monitoring.requestlog import RequestLog
-from settings import PROJECT_DIR
 
-FIGURES = (
-    "n", "rmse", "mae", "naive_rmse", "naive_mae", "coverage_80", "coverage_95", "mean_width_80", "mean_width_95", "first", "last",
-)  # fmt: skip
-FORECASTER = load_forecaster(PROJECT_DIR / "modelFiles")
-MICROSECONDS = count()
-
-
-def row_of(window, version="v1", **changed):
-    """The row that a request for a window leaves in the log."""
-    answer = FORECASTER.forecast(window[None]).as_dict(0)
-    later, earlier = window_keys(window)
-    (low_80, high_80), (low_95, high_95) = answer["intervals"]["80"], answer["intervals"]["95"]
-    return {
-        "timestamp": f"2026-01-02T03:04:05.{next(MICROSECONDS):06}+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 200,
-        "windows": 1, "horizon": 1, "last_close": answer["last_close"], "predicted_price": answer["predicted_price"], "low_80": low_80,
-        "high_80": high_80, "low_95": low_95, "high_95": high_95, "model_version": version, "closes_2_60": later, "closes_1_59": earlier,
-        "last_return": float(np.log(window[-1] / window[-2])),
-    } | changed  # fmt: skip
-
-
-@cache
-def prices_of(symbol):
-    return read_snapshot(symbol).prices
-
-
-def window_of(symbol, day):
-    return prices_of(symbol)[day : day + 60]
-
-
-@pytest.fixture(autouse=True)
-def _quickly_written(monkeypatch):
-    monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", 0)
-
-
-def whole_log(path):
-    """All rows of all parts, oldest first."""
-    parts = sorted(path.parent.glob("log.csv.[0-9]*"), key=lambda part: -int(part.suffix[1:]))
-    kinds = dict.fromkeys(COLUMNS[1:12], "float64") | {"last_return": "float64"} | dict.fromkeys(("closes_2_60", "closes_1_59"), "str")
-    tables = [pd.read_csv(io.StringIO(part.read_text()), dtype=kinds) for part in (*parts, path)]
-    return pd.concat(tables, ignore_index=True)
-
-
-def joined(path):
-    """The same by a plain join: the first forecast of each window and version with the first later row that realises it."""
-    rows = whole_log(path)
-    rows = rows[(rows["status"] == 200) & (rows["windows"] == 1)].rename_axis("number").reset_index()
-    asked = rows.drop_duplicates(["closes_2_60", "closes_1_59", "model_version"])
-    pairs = asked.merge(rows, left_on="closes_2_60", right_on="closes_1_59", suffixes=("", "_came"))
-    pairs = pairs[(pairs["number_came"] > pairs["number"])]
-    pairs = pairs.sort_values("number_came").drop_duplicates("number")
-    came, last = pairs["last_return_came"], pairs["last_close"]
-    error = np.log(pairs["predicted_price"] / last) - came
-    result = {
-        "n": len(pairs), "rmse": np.sqrt((error**2).mean()), "mae": error.abs().mean(),
-        "naive_rmse": np.sqrt((came**2).mean()), "naive_mae": came.abs().mean(),
-        "first": pairs["timestamp_came"].iloc[0], "last": pairs["timestamp_came"].iloc[-1],
-    }  # fmt: skip
-    for level in (80, 95):
-        low, high = pairs[f"low_{level}"], pairs[f"high_{level}"]
-        result[f"coverage_{level}"] = ((np.log(low / last) <= came) & (came <= np.log(high / last))).mean()
-        result[f"mean_width_{level}"] = ((high - low) / last).mean()
-    returns = rows.drop_duplicates(["closes_2_60", "closes_1_59"])["last_return"]
-    return result, returns.tolist()[-500:]
-
-
-def check(live, path, n=None):
-    """What was read is what the join over the whole log gives."""
-    expected, returns = joined(path)
-    assert live.accuracy["caught_up"]
-    assert {name: live.accuracy[name] for name in FIGURES} == {
-        name: pytest.approx(value, rel=1e-9) if isinstance(value, float) else value for name, value in expected.items()
-    }
-    assert live.returns == returns
-    assert n is None or live.accuracy["n"] == n
-
-
-def read_to_the_end(live):
-    for _ in range(10_000):
-        live.catch_up()
-        if live.accuracy["caught_up"]:
-            return live
-    raise AssertionError("never caught up")
-
-
-def trade(days, symbols=("MSFT", "KO", "AMD"), seed=0):
-    """Rows of requests day by day: each window some times, by two versions, with refused ones and batches between."""
-    random = np.random.default_rng(seed)
-    for day in days:
-        for symbol in symbols:
-            for _ in range(random.integers(0, 4)):  # on some days nobody asks
-                scale = random.choice([1.0, 0.985, 0.5])  # a dividend or a split since
-                yield row_of(window_of(symbol, day) * scale, str(random.choice(["v1", "v2"])), horizon=int(random.choice([1, 5])))
-        yield {"timestamp": "2026-01-01T00:00:00+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 422}
-        yield {"timestamp": "2026-01-01T00:00:00+00:00", "status": 200, "windows": 3, "horizon": 1, "model_version": "v1"}
+pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
 @pytest.mark.parametrize("max_bytes", [0, 1000, 5000])
-def test_is_what_a_join_over_the_whole_log_gives(path, max_bytes):
+def test_live_accuracy_equals_a_join_over_the_whole_log(path, max_bytes):
     log = RequestLog(path, max_bytes, parts=100)
     one, two = LiveAccuracy(log), LiveAccuracy(log)
     for number, row in enumerate(trade(range(40))):
@@ -132,7 +29,7 @@ def test_is_what_a_join_over_the_whole_log_gives(path, max_bytes):
     log.close()
 
 
-def test_two_workers_append_and_each_reads_what_the_other_wrote(path):
+def test_workers_read_the_lines_of_each_other(path):
     logs = [RequestLog(path, 3000, parts=100) for _ in range(2)]
     lives = [LiveAccuracy(log) for log in logs]
     for number, row in enumerate(trade(range(30), seed=1)):
@@ -345,7 +242,7 @@ def test_too_few_closes_have_no_figures(log):
     assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "caught_up": True}
 
 
-def test_window_asked_again_counts_once_for_each_version(log):
+def test_repeated_window_counts_once_per_version(log):
     live = LiveAccuracy(log)
     for version in ("v1", "v2", "v1"):
         for day in range(30):
@@ -355,7 +252,7 @@ def test_window_asked_again_counts_once_for_each_version(log):
     assert (live.accuracy["n"], len(live.returns)) == (58, 30)
 
 
-def test_series_that_never_moves_is_not_its_own_next_day(log):
+def test_flat_window_is_not_its_own_next_day(log):
     live = LiveAccuracy(log)
     for _ in range(100):
         log.append(row_of(np.full(60, 100.0)))
@@ -363,7 +260,7 @@ def test_series_that_never_moves_is_not_its_own_next_day(log):
     assert (live.accuracy["n"], live.returns) == (0, [0.0])
 
 
-def test_memory_is_bounded_and_the_newest_are_kept(log, monkeypatch):
+def test_memory_is_bounded_to_the_newest_forecasts(log, monkeypatch):
     monkeypatch.setattr(accuracy, "KEPT_FORECASTS", 50)
     monkeypatch.setattr(accuracy, "KEPT_RETURNS", 30)
     monkeypatch.setattr(accuracy, "KEPT_POSITIONS", 3)
@@ -387,25 +284,3 @@ def test_memory_is_bounded_and_the_newest_are_kept(log, monkeypatch):
         log.append(base | {"closes_1_59": f"z{number:011}"})
     live.catch_up()
     assert live._n_forecasts <= 50
-
-
-def test_log_of_an_older_version_is_passed_over(path):
-    path.parent.mkdir()
-    path.write_text("timestamp,response_time,memory_usage\n2024-10-01 12:00:00.123456,0.25,61.5\n")
-    log = RequestLog(path)
-    live = LiveAccuracy(log)
-    for day in range(25):
-        log.append(row_of(window_of("MSFT", day)))
-    live.catch_up()
-    assert (live.accuracy["n"], live.accuracy["caught_up"]) == (24, True)
-    log.close()
-
-
-def test_disk_that_takes_no_checkpoint_does_no_harm(log, path):
-    path.with_name("log.csv.state").mkdir()
-    live = LiveAccuracy(log)
-    for row in trade(range(20)):
-        log.append(row)
-    live.catch_up()
-    check(live, path)
-    assert not list(path.parent.glob("*.tmp"))

@@ -1,4 +1,4 @@
-"""Drift: the distance is the textbook's, the threshold considers dependence, the verdict says what to do."""
+"""Drift: the distance, a threshold for dependent returns, and the verdict."""
 
 import json
 
@@ -20,14 +20,14 @@ def daily_returns(symbol="MSFT"):
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2])
-def test_distance_is_that_of_scipy(scale):
+def test_distance_equals_scipys(scale):
     quantiles = np.sort(np.random.default_rng(0).normal(0, 0.01, 101))
     returns = scale * np.random.default_rng(1).normal(0, 0.01, 300)
     expected = stats.kstest(returns, lambda x: np.interp(x, quantiles, LEVELS)).statistic
     assert ks_distance(returns, quantiles) == pytest.approx(expected, abs=1e-12)
 
 
-def test_distance_considers_equal_returns():
+def test_distance_handles_equal_returns():
     half_zero = np.concatenate([np.linspace(-0.02, 0, 26)[:-1], np.zeros(51), np.linspace(0, 0.02, 26)[1:]])
     returns = np.interp((np.arange(1000) + 0.5) / 1000, LEVELS, half_zero)
     assert ks_distance(returns, half_zero) < 0.002
@@ -35,7 +35,7 @@ def test_distance_considers_equal_returns():
     assert ks_distance(np.full(50, 1.0), half_zero) == 1
 
 
-def test_dependent_returns_count_for_less():
+def test_dependent_returns_reduce_the_effective_number():
     independent = np.random.default_rng(0).normal(0, 1, 400)
     assert effective_number(independent) > 200
     assert effective_number(np.repeat(independent[:40], 10)) < 80
@@ -86,6 +86,6 @@ def rate_of_drift(n, scale, symbols=("MSFT", "KO", "XOM", "JPM", "AMD")):
     return np.mean(found)
 
 
-def test_training_s_own_days_rarely_drift_and_days_twice_as_wild_mostly_do():
+def test_doubled_volatility_drifts_and_training_days_rarely_do():
     assert rate_of_drift(250, 1) < 0.1
     assert rate_of_drift(250, 2) > 0.7

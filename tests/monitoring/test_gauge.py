@@ -10,7 +10,7 @@ from monitoring import gauge as gauge_module
 from monitoring.gauge import Gauge, _busy_percent
 
 
-def test_cpu_is_the_same_in_every_thread(monkeypatch):
+def test_cpu_reading_does_not_depend_on_the_thread(monkeypatch):
     monkeypatch.setattr(gauge_module, "GAUGE_SECONDS", 0.0)
     gauge, told = Gauge(), []
     for _ in range(3):
@@ -24,7 +24,7 @@ def test_cpu_is_the_same_in_every_thread(monkeypatch):
     assert all(0 < memory < 100 for _, memory in told)
 
 
-def test_a_reading_serves_for_a_second(monkeypatch):
+def test_reading_is_cached_for_a_second(monkeypatch):
     gauge = Gauge()
     monkeypatch.setattr(psutil, "cpu_times", lambda: pytest.fail("read too soon"))
     assert gauge.read()[0] == 0.0
@@ -40,6 +40,6 @@ def test_a_reading_serves_for_a_second(monkeypatch):
         ({"idle": -1}, 0.0),
     ],
 )
-def test_time_that_is_not_idle_is_counted_once(spent, percent):
+def test_busy_time_is_counted_once(spent, percent):
     before = psutil.cpu_times()
     assert _busy_percent(before, before._replace(**{name: getattr(before, name) + value for name, value in spent.items()})) == percent

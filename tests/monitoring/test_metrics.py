@@ -1,4 +1,4 @@
-"""What Prometheus collects, from one process and from several that come and go."""
+"""The metrics for Prometheus, of one process and of several that start and stop."""
 
 import os
 import subprocess
@@ -57,7 +57,7 @@ def test_latencies_are_a_histogram_in_seconds(client):
     assert found["http_request_duration_seconds_bucket", ("le", "+Inf"), ("route", "/health")] == 3
 
 
-def test_invented_methods_and_addresses_make_no_new_series(client):
+def test_unknown_methods_and_addresses_make_no_new_series(client):
     for number in range(20):
         client.open(f"/nowhere/{number}", method=f"INVENTED{number}")
     text = client.get("/metrics").text
@@ -66,7 +66,7 @@ def test_invented_methods_and_addresses_make_no_new_series(client):
     assert "nowhere" not in text
 
 
-def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
+def test_metrics_report_the_model_and_its_age(client):
     metadata = client.application.extensions[STATE].service.models.current().metadata
     found = samples(client.get("/metrics").text)
     labels = [("last_date", str(metadata.last_date)), ("symbol", "MSFT"), ("version", metadata.model_version)]
@@ -75,21 +75,21 @@ def test_metrics_tell_which_model_serves_and_how_old_it_is(client):
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 0)
 
 
-def test_metrics_report_a_model_that_is_refused(client, model_dir):
+def test_metrics_report_a_rejected_model(client, model_dir):
     (model_dir / "metadata.json").write_text("{}")
     client.application.extensions[STATE].service.models.refresh()
     found = samples(client.get("/metrics").text)
     assert (found["forecast_model_ready",], found["forecast_model_refused",]) == (1, 1)
 
 
-def test_metrics_tell_that_there_is_no_model(tmp_path):
+def test_metrics_report_a_missing_model(tmp_path):
     client = create_app(Settings(REQUEST_LOG=tmp_path / "log.csv", MODEL_DIR=tmp_path / "none")).test_client()
     found = samples(client.get("/metrics").text)
     assert found["forecast_model_ready",] == 0
     assert not [name for name, *_ in found if name in ("forecast_model_info", "forecast_model_age_seconds")]
 
 
-def test_figures_that_there_are_too_few_closes_for_have_no_sample(client):
+def test_figures_of_too_few_closes_have_no_sample(client):
     found = samples(client.get("/metrics").text)
     assert (found["forecast_live_samples",], found["forecast_live_caught_up",], found["forecast_drift_samples",]) == (0, 1, 0)
     assert found["request_log_lost_lines_total",] == 0
@@ -109,7 +109,7 @@ def test_live_accuracy_and_drift_are_reported(client):
     assert (found["forecast_drift_distance",], found["forecast_drift_threshold",]) == (drift["ks_distance"], drift["threshold"])
 
 
-def test_lines_that_the_disk_did_not_take_are_counted(client, monkeypatch):
+def test_lost_log_lines_are_counted(client, monkeypatch):
     def refuse(*arguments):
         raise OSError(28, "No space left on device")
 
@@ -147,7 +147,7 @@ def run_worker(folder, slot, count, *killed):
     return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60, check=not killed).stdout
 
 
-def test_workers_are_summed_and_a_killed_one_is_carried_on_in_the_same_files(tmp_path):
+def test_counts_are_summed_over_workers_and_survive_a_kill(tmp_path):
     assert requests(run_worker(tmp_path, 0, 3)) == 3
     assert requests(run_worker(tmp_path, 1, 4, "killed")) == 7
     text = run_worker(tmp_path, 1, 5)

@@ -24,14 +24,14 @@ def earlier(window):
     return window_keys(window)[1]
 
 
-def test_later_key_of_today_is_the_earlier_key_of_tomorrow(closes):
+def test_todays_later_key_is_tomorrows_earlier_key(closes):
     for i in range(100):
         assert later(closes[i : i + 60]) == earlier(closes[i + 1 : i + 61])
 
 
 @pytest.mark.parametrize("decimals", [2, 3, 4, None])
 @pytest.mark.parametrize("adjustment", [0.9, 0.995, 0.99937])
-def test_next_window_is_found_after_a_dividend_adjustment_that_is_rounded(decimals, adjustment):
+def test_next_window_is_found_after_a_rounded_dividend_adjustment(decimals, adjustment):
     """None: float32, as many programs keep prices."""
 
     def rounded(prices):

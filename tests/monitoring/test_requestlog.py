@@ -1,3 +1,5 @@
+"""The request log: its header, rows, tail and summary, and concurrent and partial writes."""
+
 import csv
 import os
 import subprocess
@@ -13,19 +15,15 @@ from monitoring.logreader import BLOCK_BYTES, COLUMNS, summarise
 from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR
 
-
-@pytest.fixture(autouse=True)
-def _every_line_looks(monkeypatch):
-    """These tests write quicker than requests come."""
-    monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
-def test_new_log_has_the_promised_header(log, path):
+def test_new_log_has_the_documented_header(log, path):
     assert path.read_text() == HEADER + "\n"
     assert HEADER.startswith("timestamp,response_time,memory_usage,")
 
 
-def test_opening_again_writes_no_second_header(log, path):
+def test_reopening_writes_no_second_header(log, path):
     log.append(ROW)
     RequestLog(path).close()
     assert path.read_text().count("timestamp") == 1
@@ -36,7 +34,7 @@ def open_and_append(path: Path, _: int) -> None:
 
 
 @forks
-def test_header_is_written_once_by_several_processes_that_open_at_once(tmp_path):
+def test_concurrent_opens_write_one_header(tmp_path):
     for i in range(20):
         path = tmp_path / f"{i}.csv"
         at_once(partial(open_and_append, path), processes=4)
@@ -51,21 +49,21 @@ def test_row_is_read_as_it_was_written(log):
     assert {column: type(value) for column, value in row.items()} == {column: type(value) for column, value in ROW.items()}
 
 
-def test_column_that_a_row_does_not_name_is_none(log):
+def test_missing_column_is_none(log):
     log.append({"timestamp": "t", "status": 422})
     assert log.tail(1) == [dict.fromkeys(COLUMNS) | {"timestamp": "t", "status": 422}]
 
 
 @pytest.mark.parametrize("rows", [0, 1, 5])
 @pytest.mark.parametrize("limit", [0, 1, 3, 5, 6, 100])
-def test_tail_gives_the_newest_rows_oldest_first(log, rows, limit):
+def test_tail_has_the_newest_rows_oldest_first(log, rows, limit):
     for i in range(rows):
         log.append(ROW | {"windows": i})
     assert [row["windows"] for row in log.tail(limit)] == list(range(rows))[max(0, rows - limit) :]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 319, 320, 321, 1000, 2999, 3000, 3001, 10_000])
-def test_tail_of_a_long_log_is_what_plain_reading_gives(log, path, limit):
+def test_tail_of_a_long_log_equals_plain_reading(log, path, limit):
     for i in range(3000):
         log.append(ROW | {"windows": i, "model_version": "x" * (i * 7919 % 97)})
     assert path.stat().st_size > 7 * BLOCK_BYTES
@@ -75,7 +73,7 @@ def test_tail_of_a_long_log_is_what_plain_reading_gives(log, path, limit):
 
 
 @pytest.mark.parametrize("shift", range(-3, 4))
-def test_tail_holds_where_a_line_meets_the_border_of_a_block(log, path, shift):
+def test_tail_is_correct_at_block_boundaries(log, path, shift):
     log.append(ROW)
     line = path.stat().st_size - len(HEADER) - 1
     count = BLOCK_BYTES // line
@@ -87,14 +85,14 @@ def test_tail_holds_where_a_line_meets_the_border_of_a_block(log, path, shift):
         assert log.tail(limit)[-1]["windows"] == (count - 1) % 10
 
 
-def test_torn_last_line_is_not_shown(log, path):
+def test_unfinished_last_line_is_not_shown(log, path):
     log.append(ROW)
     with path.open("a") as file:
         file.write("2026-01-02T03:04:06+00:00,0.00")
     assert log.tail(10) == [ROW]
 
 
-def test_torn_line_does_not_spoil_the_row_after_it(log, path):
+def test_unfinished_line_does_not_affect_the_next_row(log, path):
     log.append(ROW)
     with path.open("a") as file:
         file.write("2026-01-02T03:04:06+00:00,0.001,4.5,20x")
@@ -105,7 +103,7 @@ def test_torn_line_does_not_spoil_the_row_after_it(log, path):
 
 
 @pytest.mark.parametrize("line", ["", "garbage", ",,,", "t,abc", "\0\0\0", '"', "é" * 10, HEADER])
-def test_an_invalid_line_is_skipped(log, path, line):
+def test_invalid_line_is_skipped(log, path, line):
     log.append(ROW)
     with path.open("a") as file:
         file.write(line + "\n")
@@ -120,7 +118,7 @@ OLD_HEADERS = ("timestamp,response_time,memory_usage", ",".join(COLUMNS[:-1]), "
 
 
 @pytest.mark.parametrize("header", OLD_HEADERS)
-def test_log_with_other_columns_makes_way_and_is_still_read(path, header):
+def test_log_with_other_columns_is_renamed_and_still_read(path, header):
     path.parent.mkdir()
     path.write_text(
         f"{header}\n" + ",".join({"timestamp": "t", "response_time": "0.25"}.get(name, "") for name in header.split(",")) + "\n"
@@ -150,7 +148,7 @@ def test_log_of_the_first_version_is_read_and_continued(path):
 
 
 @forks
-def test_rows_appended_by_several_processes_are_neither_lost_nor_torn(log, path):
+def test_concurrent_appends_lose_or_tear_no_row(log, path):
     def append_many(number: int) -> None:
         own = RequestLog(path)
         for i in range(500):
@@ -166,7 +164,7 @@ def test_rows_appended_by_several_processes_are_neither_lost_nor_torn(log, path)
 # Summary
 
 
-def test_summary_counts_by_status_and_gives_the_percentiles_of_the_answered():
+def test_summary_has_counts_by_status_and_latency_percentiles():
     times = np.random.default_rng(0).exponential(0.01, 500)
     rows = [ROW | {"response_time": time} for time in times.tolist()]
     rows += [ROW | {"status": 422, "response_time": 9.0}] * 3 + [ROW | {"status": 413, "response_time": None}]
@@ -181,7 +179,7 @@ def test_summary_without_answered_requests_has_no_latency(rows):
     assert summarise(rows)["requests"] == len(rows)
 
 
-def test_a_full_disk_loses_the_line_not_the_answer_and_is_logged_once(tmp_path, caplog):
+def test_full_disk_loses_the_line_and_is_logged_once(tmp_path, caplog):
     log = RequestLog(tmp_path / "log.csv")
     kept = os.dup(log._descriptor)
     with open("/dev/full", "wb") as full:
@@ -197,7 +195,7 @@ def test_a_full_disk_loses_the_line_not_the_answer_and_is_logged_once(tmp_path, 
     log.close()
 
 
-def test_half_a_line_does_not_spoil_the_next(tmp_path):
+def test_partial_write_does_not_affect_the_next_line(tmp_path):
     code = """
 import resource, sys
 from pathlib import Path

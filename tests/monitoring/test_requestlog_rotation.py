@@ -1,4 +1,4 @@
-"""The request log when it is full, moved, deleted, or its disk is."""
+"""The request log when it or its disk is full, and when it is moved or deleted."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,7 @@ from log_rows import HEADER, ROW, at_once, forks
 from monitoring.logreader import COLUMNS, open_parts
 from monitoring.requestlog import RequestLog
 
-
-@pytest.fixture(autouse=True)
-def _every_line_looks(monkeypatch):
-    """These tests write quicker than requests come."""
-    monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", 0)
+pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
 def part_files(path: Path) -> list[Path]:
@@ -28,7 +24,7 @@ def lines_of(path: Path) -> list[str]:
     return [line for content in contents for line in content[1:]]
 
 
-def test_full_log_goes_on_in_a_new_file_and_old_parts_are_kept_to_a_number(path):
+def test_full_log_is_rotated_and_a_number_of_parts_kept(path):
     log = RequestLog(path, max_bytes=2000, parts=3)
     for i in range(100):
         log.append(ROW | {"horizon": i})
@@ -41,7 +37,7 @@ def test_full_log_goes_on_in_a_new_file_and_old_parts_are_kept_to_a_number(path)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 8, 9, 10, 17, 18, 19, 29, 30, 31])
-def test_tail_reads_across_the_cut(path, limit):
+def test_tail_reads_across_parts(path, limit):
     log = RequestLog(path, max_bytes=1200)
     for i in range(30):
         log.append(ROW | {"horizon": i})
@@ -50,7 +46,7 @@ def test_tail_reads_across_the_cut(path, limit):
     log.close()
 
 
-def test_process_follows_when_another_has_rotated(path):
+def test_process_follows_a_rotation_by_another(path):
     one, two = RequestLog(path, max_bytes=500), RequestLog(path, max_bytes=500)
     while not path.with_name("log.csv.1").exists():
         one.append(ROW)
@@ -62,7 +58,7 @@ def test_process_follows_when_another_has_rotated(path):
         log.close()
 
 
-def test_file_that_is_renamed_while_the_parts_are_read_is_read_once(path):
+def test_file_renamed_during_reading_is_read_once(path):
     log = RequestLog(path)
     descriptors = open_parts(path, 5)
     inodes = [os.fstat(next(descriptors)).st_ino]
@@ -73,7 +69,7 @@ def test_file_that_is_renamed_while_the_parts_are_read_is_read_once(path):
     log.close()
 
 
-def test_parts_beyond_a_lowered_number_go(path):
+def test_parts_beyond_a_lowered_limit_are_removed(path):
     for parts in (5, 2):
         log = RequestLog(path, max_bytes=500, parts=parts)
         for _ in range(30):
@@ -82,7 +78,7 @@ def test_parts_beyond_a_lowered_number_go(path):
         log.close()
 
 
-def test_files_that_are_no_parts_stay(path):
+def test_other_files_are_not_removed(path):
     path.parent.mkdir()
     for name in ("log.csv.20260101", "log.csv.1.gz", "log.csv.old", "log.csv.0"):
         path.with_name(name).write_text("mine")
@@ -103,7 +99,7 @@ def test_log_without_a_limit_is_never_rotated(path):
 
 @forks
 @pytest.mark.parametrize(("max_bytes", "look_seconds"), [(1, 0), (700, 0), (3000, 0), (20_000, 0), (3000, 0.001), (3000, 0.01)])
-def test_several_processes_rotate_and_no_line_is_lost_or_torn(path, max_bytes, look_seconds, monkeypatch):
+def test_concurrent_rotation_loses_or_tears_no_line(path, max_bytes, look_seconds, monkeypatch):
     monkeypatch.setattr("monitoring.requestlog.LOOK_SECONDS", look_seconds)
     count = {1: 20, 700: 100, 3000: 300}.get(max_bytes, 500)  # fewer than 100 parts, of which the oldest would go
 
@@ -121,7 +117,7 @@ def test_several_processes_rotate_and_no_line_is_lost_or_torn(path, max_bytes, l
 
 
 @pytest.mark.parametrize("remove", [lambda path: path.unlink(), lambda path: path.rename(path.with_name("moved"))])
-def test_a_deleted_or_moved_log_is_recreated(log, path, remove):
+def test_deleted_or_moved_log_is_recreated(log, path, remove):
     log.append(ROW)
     remove(path)
     log.append(ROW | {"horizon": 1})
@@ -130,7 +126,7 @@ def test_a_deleted_or_moved_log_is_recreated(log, path, remove):
     assert [row["horizon"] for row in log.tail(10)] == [1, 2]
 
 
-def test_log_that_is_emptied_gets_its_header_again(log, path):
+def test_emptied_log_gets_its_header_again(log, path):
     log.append(ROW)
     os.truncate(path, 0)
     log.append(ROW)
@@ -138,14 +134,14 @@ def test_log_that_is_emptied_gets_its_header_again(log, path):
     assert log.tail(10) == [ROW]
 
 
-def test_a_log_whose_folder_is_deleted_is_recreated(log, path):
+def test_log_is_recreated_with_its_deleted_folder(log, path):
     path.unlink()
     path.parent.rmdir()
     log.append(ROW)
     assert log.tail(10) == [ROW]
 
 
-def test_a_log_that_cannot_be_renamed_keeps_growing_and_that_is_logged_once(path, monkeypatch, caplog):
+def test_failed_rename_is_logged_once_and_the_log_grows(path, monkeypatch, caplog):
     log = RequestLog(path, max_bytes=2000)
 
     def refuse(*names):
@@ -164,7 +160,7 @@ def test_a_log_that_cannot_be_renamed_keeps_growing_and_that_is_logged_once(path
     log.close()
 
 
-def test_a_full_disk_during_rotation_loses_lines_but_no_old_file(path, monkeypatch, caplog):
+def test_full_disk_during_rotation_keeps_old_files(path, monkeypatch, caplog):
     log = RequestLog(path, max_bytes=2000, parts=2)
     while not log.path.with_name("log.csv.1").exists():
         log.append(ROW)
@@ -181,7 +177,7 @@ def test_a_full_disk_during_rotation_loses_lines_but_no_old_file(path, monkeypat
     log.close()
 
 
-def test_link_to_a_log_stays_a_link(tmp_path, path):
+def test_rotation_follows_a_symbolic_link(tmp_path, path):
     path.parent.mkdir()
     path.touch()
     link = tmp_path / "link.csv"
@@ -194,7 +190,7 @@ def test_link_to_a_log_stays_a_link(tmp_path, path):
     log.close()
 
 
-def test_a_log_that_is_not_a_regular_file_is_written_but_never_rotated():
+def test_log_that_is_not_a_regular_file_is_never_rotated():
     log = RequestLog(Path(os.devnull), max_bytes=1)
     assert [log.append(ROW) for _ in range(3)] == [True] * 3
     assert log.tail(10) == []

@@ -1,4 +1,4 @@
-"""A non-blocking stderr, with a reader and without."""
+"""A stderr that does not block, with and without a reader."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ def pipe():
 
 
 @pytest.mark.timeout(20)
-def test_what_finds_no_room_is_left_out_and_nobody_waits(pipe):
+def test_write_to_a_full_pipe_drops_the_text(pipe):
     reader, writer = pipe
     taken = [write_if_ready(writer, b"%06d\n" % number) for number in range(100_000)]
     assert taken[0]
@@ -34,14 +34,14 @@ def test_what_finds_no_room_is_left_out_and_nobody_waits(pipe):
 
 
 @pytest.mark.timeout(20)
-def test_a_long_text_is_taken_as_far_as_there_is_room(pipe):
+def test_long_text_is_truncated_to_the_room_in_the_pipe(pipe):
     reader, writer = pipe
     assert write_if_ready(writer, b"x" * 10_000)
     assert not write_if_ready(writer, b"y" * 10_000_000)
     assert os.read(reader, 10_000) == b"x" * 10_000
 
 
-def test_what_cannot_be_written_to_is_passed_over():
+def test_write_to_an_unusable_stderr_is_ignored():
     reader, writer = os.pipe()
     os.close(reader)
     assert not write_if_ready(writer, b"nobody reads it")
@@ -51,7 +51,7 @@ def test_what_cannot_be_written_to_is_passed_over():
         assert not write_if_ready(full.fileno(), b"no space")
 
 
-def test_logging_and_tracebacks_go_to_it_whole(tmp_path):
+def test_logging_and_tracebacks_are_written_in_full(tmp_path):
     with (tmp_path / "stderr").open("w+b") as file:
         logger = logging.Logger("own")
         logger.addHandler(logging.StreamHandler(ErrorStream(file.fileno())))

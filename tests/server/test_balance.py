@@ -1,4 +1,4 @@
-"""Which worker accepts a connection."""
+"""Which worker accepts a connection, and how many at a time."""
 
 import socket
 from types import SimpleNamespace
@@ -81,7 +81,7 @@ def accepts(server):
     return bool(accepted)
 
 
-def test_workers_take_turns_the_one_that_accepted_least_recently_first(listen, client):
+def test_worker_that_accepted_least_recently_accepts_next(listen, client):
     first, second = listen(0), listen(1)
     for _ in range(3):
         client()
@@ -92,7 +92,7 @@ def test_workers_take_turns_the_one_that_accepted_least_recently_first(listen, c
         assert accepts(second)
 
 
-def test_connections_that_come_one_by_one_are_spread_evenly(listen, client):
+def test_successive_connections_are_spread_evenly(listen, client):
     servers = [listen(slot) for slot in range(3)]
     count = [0, 0, 0]
     for _ in range(30):
@@ -102,7 +102,7 @@ def test_connections_that_come_one_by_one_are_spread_evenly(listen, client):
     assert count == [10, 10, 10]
 
 
-def test_worker_waits_for_another_one_for_a_moment_only(listen, client, clock):
+def test_worker_waits_only_briefly_for_another(listen, client, clock):
     _, second = listen(0), listen(1)
     for _ in range(2):
         client()
@@ -113,7 +113,7 @@ def test_worker_waits_for_another_one_for_a_moment_only(listen, client, clock):
         assert accepts(second)
 
 
-def test_worker_waits_from_the_arrival_of_a_connection_not_from_its_last_accept(listen, client, clock):
+def test_wait_starts_when_a_connection_arrives(listen, client, clock):
     first, second = listen(0), listen(1)
     client()
     assert accepts(first)
@@ -124,14 +124,14 @@ def test_worker_waits_from_the_arrival_of_a_connection_not_from_its_last_accept(
     assert not accepts(second)
 
 
-def test_worker_accepts_its_share_of_the_connections_that_wait(listen, client):
+def test_worker_accepts_its_share_of_waiting_connections(listen, client):
     first, second = listen(0), listen(1)
     client(6)
     assert [accepts(first) for _ in range(4)] == [True] * 3 + [False]
     assert accepts(second)
 
 
-def test_share_has_a_limit(listen, client):
+def test_share_of_connections_is_limited(listen, client):
     first, _ = listen(0), listen(1)
     client(2 * MAX_SHARE + 4)
     assert [accepts(first) for _ in range(MAX_SHARE + 1)] == [True] * MAX_SHARE + [False]
@@ -140,7 +140,7 @@ def test_share_has_a_limit(listen, client):
 @pytest.mark.parametrize(
     ("name", "instead"), [("TCP_INFO", None), ("WAITING", SimpleNamespace(size=WAITING.size, unpack=lambda _: (0,)))]
 )  # fmt: skip
-def test_where_the_system_does_not_tell_how_many_wait_workers_accept_one_at_a_time(listen, client, monkeypatch, name, instead):
+def test_workers_accept_singly_if_the_backlog_is_unknown(listen, client, monkeypatch, name, instead):
     monkeypatch.setattr(balance, name, instead)
     first, second = listen(0), listen(1)
     client(2)
@@ -149,7 +149,7 @@ def test_where_the_system_does_not_tell_how_many_wait_workers_accept_one_at_a_ti
     assert accepts(second)
 
 
-def test_worker_that_stops_accepting_is_not_waited_for(listen, client, slots):
+def test_stopping_worker_is_not_waited_for(listen, client, slots):
     first, second = listen(0), listen(1)
     first.close()
     client()
@@ -157,7 +157,7 @@ def test_worker_that_stops_accepting_is_not_waited_for(listen, client, slots):
     assert slots.others_before(1) == (0, False)
 
 
-def test_worker_alone_accepts_everything(listen, client):
+def test_single_worker_accepts_everything(listen, client):
     alone = listen(3)
     client(3)
     assert [accepts(alone) for _ in range(4)] == [True] * 3 + [False]
@@ -174,7 +174,7 @@ def test_unix_socket_is_served(slots, tmp_path):
         server.close()
 
 
-def test_crowd_is_accepted_several_at_a_time_whatever_gunicorn_sets(listen, client):
+def test_backlog_is_accepted_in_groups_despite_gunicorns_setting(listen, client):
     server, rounds = listen(0), []
 
     def note_and_close(connection, _):
@@ -190,7 +190,7 @@ def test_crowd_is_accepted_several_at_a_time_whatever_gunicorn_sets(listen, clie
     assert len(set(rounds)) <= 4
 
 
-def test_server_accepts_the_connections_that_wait_when_it_closes(listen, client):
+def test_closing_server_accepts_waiting_connections(listen, client):
     first, handled = listen(0), []
     _ = listen(1)
     first.do_handle = lambda connection, _: handled.append(connection.close())

@@ -1,4 +1,4 @@
-"""Which request heads the direct path reads, and which go to gunicorn."""
+"""Which request heads the direct path parses, and which go to gunicorn."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def head(line=LINE, **changes):
         ({"X_Forwarded_For": "1.2.3.4"}, None),
     ],
 )
-def test_head_is_usual_or_goes_to_gunicorn(changes, expected):
+def test_only_plain_heads_are_parsed_directly(changes, expected):
     assert read_head(head(**changes)) == expected
 
 
@@ -69,7 +69,7 @@ def test_head_is_usual_or_goes_to_gunicorn(changes, expected):
         "",
     ],
 )
-def test_other_request_line_goes_to_gunicorn(line):
+def test_other_request_lines_go_to_gunicorn(line):
     assert read_head(head(line)) is None
 
 

@@ -1,4 +1,4 @@
-"""What the workers know of each other."""
+"""What the workers of one master know about each other."""
 
 import pytest
 
@@ -14,11 +14,11 @@ def clock(monkeypatch):
     return now
 
 
-def test_without_gunicorn_there_is_the_worker_that_asks():
+def test_count_without_gunicorn_is_one():
     assert Slots(4).count() == 1
 
 
-def test_worker_counts_until_it_is_forgotten_or_shows_no_life(clock):
+def test_worker_counts_until_it_is_removed_or_silent(clock):
     workers = Slots(8)
     for slot in (0, 1, 2, 7):
         workers.show_life(slot)
@@ -31,7 +31,7 @@ def test_worker_counts_until_it_is_forgotten_or_shows_no_life(clock):
     assert workers.count() == 2
 
 
-def test_stock_worker_shows_life_through_a_sign(monkeypatch):
+def test_stock_worker_sends_a_sign_of_life(monkeypatch):
     workers = Slots(8)
     monkeypatch.setattr(slots, "workers", workers)
     for slot in (3, 4):
@@ -39,7 +39,7 @@ def test_stock_worker_shows_life_through_a_sign(monkeypatch):
     assert workers.count() == 2
 
 
-def test_worker_knows_whether_another_one_accepted_before_it(clock):
+def test_worker_knows_if_another_accepted_less_recently(clock):
     workers = Slots(4)
     assert workers.others_before(0) == (0, False)
     for slot in (0, 1):

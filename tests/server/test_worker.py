@@ -1,4 +1,4 @@
-"""What becomes of the requests that come on a connection."""
+"""How a worker handles the requests of a connection."""
 
 import platform
 import socket
@@ -81,7 +81,7 @@ def exchange(monkeypatch):
 
 
 @pytest.mark.parametrize("cut", [1, len(REQUEST) - 1, len(REQUEST), len(REQUEST) + 1, len(REQUEST) + 4])
-def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they_come(exchange, cut):
+def test_direct_requests_are_answered_in_order_and_in_pieces(exchange, cut):
     one = exchange()
     one.send(REQUEST + b"1111")
     request = REQUEST + b"2222"
@@ -98,21 +98,21 @@ def test_usual_requests_are_answered_one_after_the_other_in_whatever_pieces_they
     "request_",
     [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", REQUEST + b"5555" + REQUEST, REQUEST.replace(b"4", b"4\r\nExpect: x")],
 )
-def test_another_request_and_all_that_follow_it_go_to_gunicorn_byte_for_byte(exchange, request_):
+def test_other_request_and_its_followers_go_to_gunicorn_unchanged(exchange, request_):
     one = exchange()
     one.send(REQUEST + b"1111", request_, REQUEST + b"3333")
     assert one.end() == b"<1111 more>"
     assert one.to_gunicorn == request_ + REQUEST + b"3333"
 
 
-def test_an_application_without_a_direct_path_is_left_to_gunicorn(exchange):
+def test_application_without_a_direct_path_is_left_to_gunicorn(exchange):
     one = exchange(direct=False)
     one.send(REQUEST + b"1111")
     assert one.end() == b""
     assert one.to_gunicorn == REQUEST + b"1111"
 
 
-def test_an_incomplete_request_goes_to_gunicorn_with_its_timeout(exchange, monkeypatch):
+def test_incomplete_request_goes_to_gunicorn_with_its_timeout(exchange, monkeypatch):
     broken_off = exchange()
     broken_off.send(REQUEST + b"11")
     assert (broken_off.end(), broken_off.to_gunicorn, broken_off.was_late) == (b"", REQUEST + b"11", False)
@@ -122,12 +122,12 @@ def test_an_incomplete_request_goes_to_gunicorn_with_its_timeout(exchange, monke
     assert (late.rest(), late.to_gunicorn, late.was_late) == (b"", REQUEST + b"11", True)
 
 
-def test_a_client_that_sends_nothing_is_not_waited_for_for_ever(exchange):
+def test_silent_client_is_disconnected(exchange):
     idle = exchange(keepalive=0.05)
     assert (idle.rest(), idle.to_gunicorn) == (b"", None)
 
 
-def test_a_client_that_does_not_take_its_answer_is_not_waited_for_for_ever(monkeypatch):
+def test_client_that_reads_no_answer_is_disconnected(monkeypatch):
     monkeypatch.setattr(sockets.Connection, "seconds", 0.05)
     ours, theirs = socket.socketpair()
     with ours, sockets.Connection(theirs.family, theirs.type, theirs.proto, fileno=theirs.detach()) as connection:
@@ -136,7 +136,7 @@ def test_a_client_that_does_not_take_its_answer_is_not_waited_for_for_ever(monke
             connection.sendall(b"x" * 50_000_000)
 
 
-def test_on_shutdown_a_worker_closes_only_idle_connections(exchange, monkeypatch):
+def test_shutdown_closes_only_idle_connections(exchange, monkeypatch):
     monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
     idle, busy = exchange(), exchange()
     for one in (idle, busy):
@@ -157,7 +157,7 @@ def test_on_shutdown_a_worker_closes_only_idle_connections(exchange, monkeypatch
     assert busy.rest() == b"<1111 more><2222 last>"
 
 
-def test_a_worker_gives_memory_back_now_and_then(exchange, monkeypatch):
+def test_worker_returns_free_memory_periodically(exchange, monkeypatch):
     given = []
     monkeypatch.setattr(GeventWorker, "notify", lambda worker: None)
     monkeypatch.setattr("server.worker.give_back_memory", lambda: given.append(1))
@@ -185,12 +185,12 @@ print(before - memory().rss)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return memory on request")
-def test_memory_that_is_free_goes_back_to_the_system():
+def test_free_memory_returns_to_the_system():
     done = subprocess.run([sys.executable, "-c", FREED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 100_000_000
 
 
-def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_answer(exchange):
+def test_answer_closes_the_connection_on_request_or_shutdown(exchange):
     asks = exchange()
     asks.send(REQUEST.replace(b"4", b"4\r\nConnection: close") + b"1111")
     assert asks.rest() == b"<1111 last>"
@@ -200,7 +200,7 @@ def test_a_client_that_asks_for_the_end_or_whose_worker_ends_gets_it_with_the_an
     assert ending.rest() == b"<1111 last>"
 
 
-def test_a_client_that_is_gone_does_no_harm(exchange):
+def test_disconnected_client_is_ignored(exchange):
     gone = exchange()
     gone.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     gone.client.sendall(REQUEST + b"1111")
@@ -216,6 +216,6 @@ print(ggevent.StreamServer is StreamServer)
 """
 
 
-def test_import_leaves_the_server_of_gunicorns_own_worker_unchanged():
+def test_import_does_not_change_gunicorns_own_worker():
     done = subprocess.run([sys.executable, "-c", UNCHANGED], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

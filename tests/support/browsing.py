@@ -1,4 +1,4 @@
-"""What the tests of the page share: a server, what a page asks for, and the usual steps on it."""
+"""What the tests of the page share: a server, the requests of a page, and the usual steps on it."""
 
 import json
 import os

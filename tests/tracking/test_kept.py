@@ -1,4 +1,4 @@
-"""A run that is kept in a folder: whole or not at all, and read only as it was kept."""
+"""A run that is kept in a folder: complete or not at all, and rejected if it was changed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def record(model_dir: Path) -> RunRecord:
     return RunRecord(metadata, {"loss": [0.5, 0.25], "val_loss": [0.75, float("nan")]}, plots, folder, np.linspace(99, 101, 60)[None])
 
 
-def test_a_kept_run_is_read_as_it_was(record, tmp_path):
+def test_kept_run_is_read_unchanged(record, tmp_path):
     kept = keep(record, tmp_path / "unlogged")
     assert kept == tmp_path / "unlogged" / record.version
     read = read_kept(kept)
@@ -38,12 +38,12 @@ def test_a_kept_run_is_read_as_it_was(record, tmp_path):
     assert kept.stat().st_mode & 0o555 == 0o555  # another user may log it
 
 
-def test_a_run_without_plots_is_kept_too(record, tmp_path):
+def test_run_without_plots_is_kept(record, tmp_path):
     bare = RunRecord(record.metadata, record.losses, {}, record.folder, record.example)
     assert read_kept(keep(bare, tmp_path)).plots == {}
 
 
-def test_what_cannot_be_kept_whole_leaves_nothing(record, tmp_path):
+def test_incomplete_run_is_not_kept(record, tmp_path):
     (record.folder / MODEL_FILES[-1]).unlink()
     with pytest.raises(FileNotFoundError):
         keep(record, tmp_path / "unlogged")
@@ -51,7 +51,7 @@ def test_what_cannot_be_kept_whole_leaves_nothing(record, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_kill_leaves_a_whole_run_or_none(record, tmp_path):
+def test_kill_leaves_a_complete_run_or_none(record, tmp_path):
     chance, outcomes, longest = random.Random(0), [], 0.02
     for kill in range(50):
         place = tmp_path / str(kill)
@@ -78,7 +78,7 @@ def test_a_kill_leaves_a_whole_run_or_none(record, tmp_path):
     [(lambda path: path.write_bytes(path.read_bytes()[:-1] + b"#"), "has another SHA-256"), (lambda path: path.unlink(), "is missing")],
     ids=["altered", "missing"],
 )
-def test_a_damaged_run_is_refused_naming_the_file(record, tmp_path, name, damage, said):
+def test_damaged_run_is_rejected_naming_the_file(record, tmp_path, name, damage, said):
     kept = keep(record, tmp_path)
     damage(kept / name)
     with pytest.raises(UnfitRecordError) as caught:
@@ -91,7 +91,7 @@ def test_a_damaged_run_is_refused_naming_the_file(record, tmp_path, name, damage
     "content",
     [None, b"", b"{", b"[]", b"{}", b'{"files": {}, "losses": {}, "example": []}', b'{"files": 1, "losses": {}, "example": []}'],
 )
-def test_a_folder_without_a_kept_run_is_refused_in_one_sentence(record, tmp_path, content):
+def test_folder_without_a_kept_run_is_rejected_in_one_sentence(record, tmp_path, content):
     kept = keep(record, tmp_path)
     (kept / RUN_FILE).unlink() if content is None else (kept / RUN_FILE).write_bytes(content)
     with pytest.raises(UnfitRecordError) as caught:
@@ -103,7 +103,7 @@ def test_a_folder_without_a_kept_run_is_refused_in_one_sentence(record, tmp_path
     assert caught.value.details == ["run.json: No such file or directory; a run that was logged is removed"]
 
 
-def test_a_run_whose_version_leads_elsewhere_is_refused(record, tmp_path):
+def test_run_with_a_version_outside_the_folder_is_rejected(record, tmp_path):
     kept = keep(record, tmp_path)
     other = RunRecord(record.metadata, record.losses, record.plots, kept, record.example)
     (kept / "metadata.json").write_text(json.dumps(record.metadata.changed(model_version="../../elsewhere").as_dict()))
@@ -111,7 +111,7 @@ def test_a_run_whose_version_leads_elsewhere_is_refused(record, tmp_path):
         read_kept(keep(other, tmp_path / "again"))
 
 
-def test_what_a_kill_left_behind_is_removed_after_a_day(record, tmp_path):
+def test_leftovers_of_a_kill_are_removed_after_a_day(record, tmp_path):
     for name, age in ((".keeping-old", 2 * 86400), (".keeping-new", 3600), ("kept", 2 * 86400)):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (time.time() - age,) * 2)

@@ -1,4 +1,4 @@
-"""Runs that MLflow does not take at once: kept whole, said how to log them, logged later. All on real SQLite files."""
+"""Runs that cannot be logged to MLflow at once: kept in a folder and logged later. All on real SQLite files."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def run_elsewhere(command):
     subprocess.run(command, shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
 
 
-def test_a_kept_run_is_logged_later_noted_in_both_metadata_and_served_as_champion(settings, kept, record):
+def test_kept_run_is_logged_later_and_becomes_champion(settings, kept, record):
     done = run("-m", "tracking.runs", str(kept))
     assert done.returncode == 0, done.stderr
     ((run_id, status, name),) = runs(settings)
@@ -131,7 +131,7 @@ def test_a_kept_run_is_logged_later_noted_in_both_metadata_and_served_as_champio
     np.testing.assert_array_equal(given, load_forecaster(settings.MODEL_DIR).forecast(windows[:5]).prices[:, 0])
 
 
-def test_a_run_that_does_not_serve_leaves_the_alias_and_what_is_published(settings, record, tmp_path):
+def test_logging_a_rejected_run_changes_no_alias_or_publication(settings, record, tmp_path):
     record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
     set_champion(settings.MODEL_DIR, settings)
     before = (settings.MODEL_DIR / "metadata.json").read_bytes()
@@ -148,7 +148,7 @@ def test_a_run_that_does_not_serve_leaves_the_alias_and_what_is_published(settin
     assert list((tmp_path / "unlogged").iterdir()) == []
 
 
-def test_a_database_that_is_locked_is_not_waited_for_long_and_the_command_that_is_said_logs_the_run(settings, record, caplog):
+def test_run_for_a_locked_database_is_kept_and_logged_by_the_command(settings, record, caplog):
     check_tracking(settings)
     with lock(settings):
         started = time.monotonic()
@@ -164,7 +164,7 @@ def test_a_database_that_is_locked_is_not_waited_for_long_and_the_command_that_i
     assert registered(settings) == ([run_id], [run_id])
 
 
-def test_a_database_that_is_locked_during_a_run_is_not_waited_for_long_and_the_partial_run_is_marked(settings, record, tmp_path, caplog):
+def test_run_is_marked_partial_if_the_database_locks_meanwhile(settings, record, tmp_path, caplog):
     check_tracking(settings)
     done = threading.Event()
 
@@ -190,14 +190,14 @@ def test_a_database_that_is_locked_during_a_run_is_not_waited_for_long_and_the_p
     assert registered(settings) == ([runs(settings)[1][0]], [runs(settings)[1][0]])
 
 
-def test_a_run_that_failed_for_another_reason_is_marked_at_once(settings, record, monkeypatch, caplog):
+def test_failed_run_is_marked_at_once(settings, record, monkeypatch, caplog):
     monkeypatch.setattr(runs_module, "PYFUNC_CODE", ["missing.py"])
     assert log_or_keep(record, settings.MODEL_DIR, settings) is None
     assert "missing.py" in caplog.text
     assert [status for _, status, _ in runs(settings)] == ["FAILED"]
 
 
-def test_a_run_that_was_logged_before_its_folder_was_removed_is_not_logged_twice(settings, record, kept):
+def test_logged_run_with_a_leftover_folder_is_not_logged_twice(settings, record, kept):
     run_id = log_run(record, settings)  # and killed here
     main([str(kept)])
     assert [found for found, _, _ in runs(settings)] == [run_id]
@@ -206,7 +206,7 @@ def test_a_run_that_was_logged_before_its_folder_was_removed_is_not_logged_twice
     assert not kept.exists()
 
 
-def test_a_run_that_another_process_is_logging_is_left_to_it(settings, kept):
+def test_run_being_logged_by_another_process_is_skipped(settings, kept):
     with locked(kept):
         done = run("-m", "tracking.runs", str(kept))
     assert done.returncode == 1
@@ -214,7 +214,7 @@ def test_a_run_that_another_process_is_logging_is_left_to_it(settings, kept):
     assert kept.exists()
 
 
-def test_a_run_is_kept_while_it_is_logged_and_gone_once_it_is(settings, record, monkeypatch, tmp_path):
+def test_run_is_kept_until_it_is_logged(settings, record, monkeypatch, tmp_path):
     place, seen = tmp_path / "mlruns" / "unlogged", []
     register = runs_module._register
 
@@ -228,7 +228,7 @@ def test_a_run_is_kept_while_it_is_logged_and_gone_once_it_is(settings, record, 
     assert list(place.iterdir()) == []
 
 
-def test_ctrl_c_while_mlflow_takes_a_run_does_not_lose_it(settings, record, monkeypatch, caplog, tmp_path):
+def test_ctrl_c_during_logging_does_not_lose_the_run(settings, record, monkeypatch, caplog, tmp_path):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -242,7 +242,7 @@ def test_ctrl_c_while_mlflow_takes_a_run_does_not_lose_it(settings, record, monk
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_run_that_cannot_be_saved_next_to_the_database_is_saved_next_to_the_model(settings, record, caplog, tmp_path):
+def test_run_is_kept_next_to_the_model_as_a_fallback(settings, record, caplog, tmp_path):
     check_tracking(settings)
     (tmp_path / "mlruns" / "unlogged").touch()  # no folder can be made there
     with lock(settings):
@@ -252,7 +252,7 @@ def test_a_run_that_cannot_be_saved_next_to_the_database_is_saved_next_to_the_mo
     assert [status for _, status, _ in runs(settings)] == ["FINISHED"]
 
 
-def test_a_run_that_can_be_kept_nowhere_is_logged_all_the_same(settings, record, caplog, tmp_path):
+def test_run_that_cannot_be_kept_is_still_logged(settings, record, caplog, tmp_path):
     (tmp_path / "mlruns").mkdir()
     for folder in (tmp_path / "mlruns", settings.MODEL_DIR):
         (folder / "unlogged").touch()
@@ -261,7 +261,7 @@ def test_a_run_that_can_be_kept_nowhere_is_logged_all_the_same(settings, record,
     assert not (record.folder / ".lock").exists()  # it would be published
 
 
-def test_the_command_names_the_folder_of_the_model_where_that_is_not_the_one_that_serves(settings, record, caplog, tmp_path, kept):
+def test_command_names_a_model_folder_that_is_not_the_serving_one(settings, record, caplog, tmp_path, kept):
     other = Path(shutil.copytree(settings.MODEL_DIR, tmp_path / "other models"))
     command = runs_module._later_command(kept, other, settings)
     assert command.endswith(f" --model-dir '{other}'")
@@ -279,7 +279,7 @@ def test_the_command_names_the_folder_of_the_model_where_that_is_not_the_one_tha
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_alias_that_could_not_be_moved_is_moved_by_the_command_without_a_folder(settings, record, caplog):
+def test_command_without_a_folder_moves_a_pending_alias(settings, record, caplog):
     run_id = log_run(record, settings)
     record_run(settings.MODEL_DIR, record.version, run_id)
     with lock(settings):
@@ -292,14 +292,14 @@ def test_an_alias_that_could_not_be_moved_is_moved_by_the_command_without_a_fold
 
 
 @pytest.mark.parametrize(("run_id", "said"), [(None, "model {} has no run"), ("0" * 32, f"run {'0' * 32} is unknown")])
-def test_an_alias_of_a_model_that_is_not_in_mlflow_stays_and_it_is_said_why(settings, record, run_id, said):
+def test_alias_stays_with_a_reason_if_the_model_is_not_in_mlflow(settings, record, run_id, said):
     record_run(settings.MODEL_DIR, record.version, run_id)
     with pytest.raises(TrackingError) as caught:
         set_champion(settings.MODEL_DIR, settings)
     assert str(caught.value).endswith(f"leaves the alias 'champion' unchanged: {said.format(record.version)}.")
 
 
-def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, record, monkeypatch, tmp_path):
+def test_alias_follows_a_model_published_meanwhile(settings, record, monkeypatch, tmp_path):
     """Another training has set the alias before this one, which knows only of its own model, sets it."""
     record_run(settings.MODEL_DIR, record.version, log_run(record, settings))
 
@@ -323,7 +323,7 @@ def test_an_alias_follows_a_model_that_is_published_while_it_is_set(settings, re
 
 
 @pytest.mark.parametrize("words", [["nowhere"], ["."], ["README.md"]])
-def test_a_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
+def test_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
     done = run("-m", "tracking.runs", *words)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(f"error: {words[0]} holds no run that was kept for MLflow.")
@@ -339,7 +339,7 @@ def test_a_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
     ],
     ids=["other file", "folder", "locked"],
 )
-def test_a_database_that_cannot_be_used_ends_a_training_before_it_begins_in_one_line(settings, spoil, said, tmp_path):
+def test_unusable_database_ends_the_run_before_training(settings, spoil, said, tmp_path):
     database(settings).parent.mkdir()
     spoil(database(settings))
     command = ["modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
@@ -355,7 +355,7 @@ def test_a_database_that_cannot_be_used_ends_a_training_before_it_begins_in_one_
     assert "epoch" not in done.stderr
 
 
-def test_the_alias_is_not_said_to_follow_a_folder_that_does_not_serve(settings):
+def test_alias_does_not_follow_a_folder_that_does_not_serve(settings):
     done = run("-m", "tracking.runs", "--model-dir", "elsewhere")
     assert done.returncode == 2
     assert "the alias follows the model in MODEL_DIR alone" in done.stderr

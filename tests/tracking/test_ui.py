@@ -30,12 +30,12 @@ def test_port_in_use_is_named_and_no_ui_is_started(taken_port, caplog):
     assert message.endswith("Set MLFLOW_UI_PORT to a free port, or MLFLOW_UI=off.")
 
 
-def test_port_of_the_api_is_refused(caplog):
+def test_port_of_the_api_is_rejected(caplog):
     assert ui.start(Settings(PORT=8020)) is None
     assert "MLFLOW_UI_PORT=8020 is also PORT." in caplog.text
 
 
-def test_ui_alone_ends_with_one_line_if_its_port_is_in_use(taken_port):
+def test_standalone_ui_exits_with_one_line_if_its_port_is_in_use(taken_port):
     own = os.environ | {"MLFLOW_UI_PORT": str(taken_port)}
     done = subprocess.run([sys.executable, "-m", "tracking.ui"], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 1
