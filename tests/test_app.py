@@ -214,7 +214,7 @@ def test_missing_backtest_is_an_error(settings, model_dir):
     assert "python modelTrain.py" in without_model.get_json()["error"]
 
 
-def test_page_of_a_model_that_was_published_before_there_was_a_backtest_is_whole(client):
+def test_page_of_a_model_without_a_backtest_is_complete(client):
     forecaster = client.application.extensions[STATE].service.models.current()
     content = forecaster.metadata.as_dict()
     content.pop("coverage")

@@ -237,7 +237,7 @@ def content():
     return {"long_run_volatility": 0.01, "quantiles": quantiles, "constant": {"80": 0.02, "95": 0.04}, "n_scores": 640}
 
 
-def test_calibration_of_metadata_is_read_and_written_unchanged(content):
+def test_calibration_round_trips_through_metadata(content):
     assert Calibration.model_validate_json(json.dumps(content)).model_dump(mode="json") == content
 
 
@@ -254,7 +254,7 @@ def test_invalid_quantiles_are_rejected(content, level, change, message):
         Calibration.model_validate(content)
 
 
-def test_wrong_long_run_volatility_is_refused(content):
+def test_invalid_long_run_volatility_is_rejected(content):
     with pytest.raises(ValidationError, match="long_run_volatility"):
         Calibration.model_validate(content | {"long_run_volatility": -0.1})
 

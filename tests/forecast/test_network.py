@@ -113,7 +113,7 @@ def artefacts(closes, split, folder):
 
 
 @pytest.mark.slow
-def test_nothing_after_a_day_changes_the_forecast_for_it_and_the_same_seed_gives_the_same_score(closes, tmp_path):
+def test_forecast_ignores_later_days_and_a_seed_is_repeatable(closes, tmp_path):
     split = split_in_time(len(closes))
     day = split.test + WINDOW  # the first test day
     altered = closes.prices.copy()

@@ -107,7 +107,7 @@ def compile_published(model_dir: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("lost", ["missing", "damaged", "cannot be loaded"])
-def test_command_repairs_a_model_whose_compiled_form_cannot_serve(model_dir, lost):
+def test_command_restores_an_unusable_compiled_form(model_dir, lost):
     version = read_published(model_dir).version
     content = remove_compiled(model_dir)
     if lost == "damaged":
@@ -226,7 +226,7 @@ def test_file_swapped_after_a_check_does_not_run(keras, model_dir, tmp_path, mar
     assert not marker.exists()
 
 
-def test_a_network_with_code_of_its_own_is_refused_even_where_its_sum_is_right(keras, model_dir, tmp_path, marker):
+def test_network_with_code_is_rejected_despite_a_valid_checksum(keras, model_dir, tmp_path, marker):
     version = read_published(model_dir).version
     remove_compiled(model_dir)
     replace_file(model_dir, version, KERAS_FILE, malicious_network(keras, tmp_path, marker))

@@ -198,7 +198,7 @@ def until(calls: int, work: Callable[[], object]) -> None:
 @pytest.mark.parametrize(
     ("work", "new"), [(lambda model_dir: publish_version(model_dir, "v3"), "v3"), (rollback, "v1")], ids=["publish", "rollback"]
 )
-def test_end_before_each_single_change_of_the_disk_leaves_old_or_new(tmp_path, work, new):
+def test_exit_before_any_disk_change_leaves_the_old_or_new_version(tmp_path, work, new):
     outcomes: list[str] = []
     ended = 9
     while ended == 9:

@@ -42,7 +42,12 @@ def test_restart_reads_only_new_rows(path, log, monkeypatch):
     LiveAccuracy(log).catch_up()
     taken = []
     take = LiveAccuracy._take
-    monkeypatch.setattr(LiveAccuracy, "_take", lambda self, row: (taken.append(row), take(self, row)))
+
+    def note_and_take(self, row):
+        taken.append(row)
+        take(self, row)
+
+    monkeypatch.setattr(LiveAccuracy, "_take", note_and_take)
     new = list(trade(range(20, 24)))
     for row in new:
         log.append(row)

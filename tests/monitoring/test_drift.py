@@ -64,7 +64,7 @@ def test_verdict_says_what_has_changed(change, said):
     assert (result["ks_distance"] > result["threshold"]) == ("look like" not in result["verdict"])
 
 
-def test_sketch_tells_the_mean_size_of_the_returns_within_five_percent():
+def test_volatility_ratio_from_the_sketch_is_within_five_percent():
     assert detect_drift(daily_returns().tolist(), TRAINED)["volatility_ratio"] == pytest.approx(1, abs=0.05)
 
 

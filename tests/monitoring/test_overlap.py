@@ -71,7 +71,7 @@ def test_other_days_of_a_quiet_series_are_not_found(name):
         assert KeyIndex([key]).find(other) != key or key == other
 
 
-def test_close_that_moved_by_more_than_the_tolerance_makes_another_window(closes):
+def test_close_beyond_the_tolerance_makes_another_window(closes):
     for factor, same in ((1 + MAX_TOLERANCE * UNIT * 0.9, True), (1 + MAX_TOLERANCE * UNIT * 1.2, False)):
         changed = closes[:60].copy()
         changed[59] *= factor
@@ -79,7 +79,7 @@ def test_close_that_moved_by_more_than_the_tolerance_makes_another_window(closes
 
 
 @pytest.mark.parametrize("shift", [-MAX_TOLERANCE, -1, 0, 1, MAX_TOLERANCE])
-def test_equal_key_is_found_in_a_neighbouring_cell(shift):
+def test_matching_key_is_found_in_a_neighbouring_cell(shift):
     for first in range(-300, 300, 7):
         key = "r" + ".".join(map(str, [first, -first, 900, -1800, 2700, -3600, 4500, -5400, 6300]))
         near = "r" + ".".join(map(str, [first + shift, -first - shift, 900, -1800, 2700, -3600, 4500, -5400, 6300]))

@@ -1,15 +1,20 @@
 """Request logs with forecasts of real closes, and their live accuracy by a plain pandas join over the whole log."""
 
 import io
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import count
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from closes.series import Floats
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
+from monitoring.accuracy import LiveAccuracy
 from monitoring.logreader import COLUMNS
 from monitoring.overlap import window_keys
 from settings import PROJECT_DIR
@@ -21,7 +26,7 @@ FORECASTER = load_forecaster(PROJECT_DIR / "modelFiles")
 MICROSECONDS = count()
 
 
-def row_of(window, version="v1", **changed):
+def row_of(window: Floats, version: str = "v1", **changed: Any) -> dict[str, Any]:
     """The row that a request for a window leaves in the log."""
     answer = FORECASTER.forecast(window[None]).as_dict(0)
     later, earlier = window_keys(window)
@@ -35,15 +40,15 @@ def row_of(window, version="v1", **changed):
 
 
 @cache
-def prices_of(symbol):
+def prices_of(symbol: str) -> Floats:
     return read_snapshot(symbol).prices
 
 
-def window_of(symbol, day):
+def window_of(symbol: str, day: int) -> Floats:
     return prices_of(symbol)[day : day + 60]
 
 
-def whole_log(path):
+def whole_log(path: Path) -> pd.DataFrame:
     """All rows of all parts, oldest first."""
     parts = sorted(path.parent.glob("log.csv.[0-9]*"), key=lambda part: -int(part.suffix[1:]))
     kinds = dict.fromkeys(COLUMNS[1:12], "float64") | {"last_return": "float64"} | dict.fromkeys(("closes_2_60", "closes_1_59"), "str")
@@ -51,7 +56,7 @@ def whole_log(path):
     return pd.concat(tables, ignore_index=True)
 
 
-def joined(path):
+def joined(path: Path) -> tuple[dict[str, Any], list[float]]:
     """The same by a plain join: the first forecast of each window and version with the first later row that realises it."""
     rows = whole_log(path)
     rows = rows[(rows["status"] == 200) & (rows["windows"] == 1)].rename_axis("number").reset_index()
@@ -61,7 +66,7 @@ def joined(path):
     pairs = pairs.sort_values("number_came").drop_duplicates("number")
     came, last = pairs["last_return_came"], pairs["last_close"]
     error = np.log(pairs["predicted_price"] / last) - came
-    result = {
+    result: dict[str, Any] = {
         "n": len(pairs), "rmse": np.sqrt((error**2).mean()), "mae": error.abs().mean(),
         "naive_rmse": np.sqrt((came**2).mean()), "naive_mae": came.abs().mean(),
         "first": pairs["timestamp_came"].iloc[0], "last": pairs["timestamp_came"].iloc[-1],
@@ -74,7 +79,7 @@ def joined(path):
     return result, returns.tolist()[-500:]
 
 
-def check(live, path, n=None):
+def check(live: LiveAccuracy, path: Path, n: int | None = None) -> None:
     """What was read is what the join over the whole log gives."""
     expected, returns = joined(path)
     assert live.accuracy["caught_up"]
@@ -85,7 +90,7 @@ def check(live, path, n=None):
     assert n is None or live.accuracy["n"] == n
 
 
-def read_to_the_end(live):
+def read_to_the_end(live: LiveAccuracy) -> LiveAccuracy:
     for _ in range(10_000):
         live.catch_up()
         if live.accuracy["caught_up"]:
@@ -93,7 +98,7 @@ def read_to_the_end(live):
     raise AssertionError("never caught up")
 
 
-def trade(days, symbols=("MSFT", "KO", "AMD"), seed=0):
+def trade(days: Iterable[int], symbols: Sequence[str] = ("MSFT", "KO", "AMD"), seed: int = 0) -> Iterator[dict[str, Any]]:
     """Rows of requests day by day: each window some times, by two versions, with refused ones and batches between."""
     random = np.random.default_rng(seed)
     for day in days:
