@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from closes.series import MAX_CLOSE, MIN_CLOSE, Closes, last_final_day, split_warnings, warn_suspicious
+from closes.snapshot import read_snapshot
 from errors import DataUnavailableError, InvalidClosesError
 
 
