@@ -94,8 +94,9 @@ screenshot: $(VENV)/requirements-dev chromium  ## take the README's screenshot a
 node:  ## install Debian's Node.js and npm, for the type checks of static/js (needs root)
 	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
 
-chromium:  ## install Debian's Chromium for the browser tests (needs root)
-	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; }
+chromium:  ## install Debian's headless Chromium for the browser tests (needs root)
+	@command -v chromium-headless-shell >/dev/null || \
+	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || command -v chromium >/dev/null
 
 prometheus:  ## install Debian's Prometheus with promtool, for the tests of deploy/monitoring (needs root)
 	@command -v prometheus >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }

@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.openings < 1:
         parser.error("--openings must be at least 1")
     try:
-        chromium = shutil.which("chromium")
+        chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
         if chromium is None:
             raise BenchError("Chromium is missing: make chromium (Debian's package, needs root).")
         print(report(measure(options.openings, chromium)))

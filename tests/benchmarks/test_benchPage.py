@@ -4,6 +4,7 @@ import re
 import shutil
 
 import pytest
+from browsing import CHROMIUM
 
 import benchPage
 from benchPage import Opening, report
@@ -42,7 +43,7 @@ def test_page_without_a_chart_is_an_error(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is missing: make chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")
 def test_opening_is_measured(monkeypatch, capsys):
     monkeypatch.setattr(benchPage, "CHART_SECONDS", 60)
     assert benchPage.main(["--openings", "1"]) == 0

@@ -1,6 +1,7 @@
 """Makes static/screenshot.png, the README's picture: the real page in a real Chromium, as it opens (make screenshot)."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -23,7 +24,9 @@ def main():
         url = f"http://127.0.0.1:{port}/"
         wait_for(url)
         with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+            browser = play.chromium.launch(
+                executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"]
+            )
             page = browser.new_page(viewport={"width": 1280, "height": 965})
             page.goto(url)
             page.locator("#chart canvas").wait_for()

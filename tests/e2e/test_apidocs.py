@@ -1,13 +1,11 @@
 """The interactive documentation in a real Chromium: it renders without internet, and "Try it out" works."""
 
 import json
-import shutil
 
-import pytest
+from browsing import CHROMIUM, MARKS
 from playwright.sync_api import sync_playwright
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
+pytestmark = MARKS
 
 
 def test_try_it_out_answers_a_forecast(start):
