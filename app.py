@@ -20,16 +20,20 @@ from werkzeug.exceptions import HTTPException
 
 from api import mlflowlink, startup, swagger
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
-from api.body import BodyBudget, read_body
+from api.body import BodyBudget, check_numbers, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
 from api.page import OpeningForecast, embedded
 from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
+from api.symbol import TRACK_DAYS
 from closes.newest import MAX_CLOSES
 from closes.series import split_warnings
+from closes.symbols import check_symbol
 from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
-from forecast.intervals import MAX_HORIZON
+from forecast.backtest import backtest_csv
+from forecast.forecaster import Question
+from forecast.intervals import LEVELS, MAX_HORIZON
 from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
@@ -40,7 +44,8 @@ from settings import PROJECT_DIR, SettingError, Settings
 from storage import sha256_of
 
 MAX_MONITOR_ROWS = 1000
-NEEDS_KEY = frozenset({"predict", "forecast", "monitor"})  # endpoints with access control
+FORECASTS = frozenset({("predict", "POST"), ("forecast", "GET")})  # endpoints and methods in the request log
+NEEDS_KEY = frozenset({"predict", "forecast", "symbol_backtest", "monitor"})  # endpoints with access control
 STATE = "stock-forecast"  # key of State in app.extensions
 
 
@@ -87,6 +92,7 @@ def _add_routes(app: Flask) -> None:
     app.add_url_rule("/forecast/<symbol>", view_func=forecast)
     app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
+    app.add_url_rule("/backtest/<symbol>", view_func=symbol_backtest)
     app.add_url_rule("/monitor", view_func=monitor)
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
@@ -124,6 +130,9 @@ def forecast(symbol: str) -> Response:
     :raise 503: there is no model, or no source of closes.
     """
     horizon, shown = _from_query("horizon", 1, MAX_HORIZON, default=1), _from_query("closes", 0, MAX_CLOSES, default=0)
+    levels = check_numbers("levels", request.args["levels"]) if "levels" in request.args else LEVELS
+    above = check_numbers("above", request.args["above"]) if "above" in request.args else ()
+    question = Question(levels, above, with_path="horizon" in request.args)
     service = _service()
     service.models.current()  # without a model, do not download
     newest = service.newest.of(symbol)
@@ -131,7 +140,8 @@ def forecast(symbol: str) -> Response:
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast needs {WINDOW}.")
     window, days = closes.prices[-WINDOW:], closes.dates[-WINDOW:]
-    answer = service.forecast_one(window, horizon, "horizon" in request.args, g.context.started).content
+    result = service.forecast_symbol(closes, horizon, question, g.context.started)
+    answer, g.logged = result.content, result.logged
     about_series = [warning.as_dict() for warning in newest.warnings]
     about_window = [warning for warning in answer["warnings"] if warning["code"] != POSSIBLE_SPLIT]
     splits = [warning.as_dict() for warning in split_warnings(window, days)]  # with their days, which the model does not know
@@ -172,6 +182,20 @@ def backtest() -> Response:
     response.set_etag(version)
     response.make_conditional(request)
     return response
+
+
+def symbol_backtest(symbol: str) -> Response:
+    """What the model would have forecast on each of a symbol's last days, as CSV.
+
+    :raise 401: the API key is missing or wrong.
+    :raise 404: the symbol is unknown.
+    :raise 422: a wrong symbol or number of days, or a symbol with too few closes.
+    :raise 503: there is no model, or no source of closes.
+    """
+    days, service = _from_query("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), _service()
+    service.models.current()  # without a model, do not download
+    result = service.track(service.newest.of(symbol).closes, days)
+    return Response(backtest_csv(result), mimetype="text/csv")
 
 
 def monitor() -> Response:
@@ -253,13 +277,23 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    """Count the request and log it. Every POST /predict is in the request log, also if it is refused."""
+    """Count the request and log it. Every request for a forecast is in the request log, also if it is refused."""
     rule = request.url_rule
-    is_predict = rule is not None and rule.endpoint == "predict" and request.method == "POST"
-    logged = g.get("logged", {}) if is_predict else None
+    is_forecast = rule is not None and (rule.endpoint, request.method) in FORECASTS
+    logged = g.get("logged", _asked_symbol()) if is_forecast else None
     _service().finish(rule.rule if rule else "unmatched", g.context, response.status_code, logged)
     response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.info.id})
     return response
+
+
+def _asked_symbol() -> dict[str, str]:
+    """Return the columns of the request log for a refused request: the symbol that it asked for, if that is one."""
+    symbol = (request.view_args or {}).get("symbol", "")
+    try:
+        check_symbol(symbol)
+    except ForecastError:
+        return {}
+    return {"symbol": symbol.upper()}
 
 
 def _give_back(_: BaseException | None) -> None:

@@ -8,19 +8,16 @@ Neither TensorFlow nor scikit-learn is imported.
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cli
 from closes.files import read_csv
 from closes.series import warn_suspicious
 from errors import InvalidClosesError
+from forecast.forecaster import Question
 from forecast.intervals import MAX_HORIZON
 from models.loading import load_forecaster
 from processData import WINDOW
 from settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,9 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
     forecast = forecaster.forecast(closes.prices[None, -WINDOW:], options.horizon)
-    answer = {"as_of": closes.last_date, **forecast.as_dict(0), "model_version": forecaster.version}
-    if options.horizon > 1:
-        answer["path"] = forecast.path(0)
+    question = Question(with_path=options.horizon > 1)
+    answer = {"as_of": closes.last_date, **forecast.as_dict(0, question), "model_version": forecaster.version}
     print(json.dumps(answer, indent=2))
 
 

@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 from flask import g, request
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-from pydantic_core import from_json
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError, from_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import MAX_BODY_BYTES, RequestError
-from forecast.intervals import MAX_HORIZON
+from forecast.intervals import LEVELS, MAX_HORIZON, MAX_LEVEL, MIN_LEVEL
 from processData import WINDOW
 
 MAX_WINDOWS = 1024  # in a batch
+MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
 MAX_DETAILS = 5  # problems that an error names
 MAX_HELD_BYTES = 16 * 1024 * 1024  # of all bodies that a worker holds
 LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn
@@ -25,6 +26,22 @@ RETRY_SECONDS = 1  # until a client should try again that found the worker full
 
 Close = Annotated[FiniteFloat, Field(gt=0)]
 Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
+Level = Annotated[FiniteFloat, Field(ge=MIN_LEVEL, le=MAX_LEVEL)]
+
+
+def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Check that no value appears twice.
+
+    Raises:
+        ValueError: one does.
+    """
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("repeated", "no value may appear twice")
+    return values
+
+
+Levels = Annotated[tuple[Level, ...], Field(min_length=1, max_length=MAX_LEVELS), AfterValidator(_distinct)]
+Prices = Annotated[tuple[Close, ...], Field(min_length=1, max_length=MAX_PRICES), AfterValidator(_distinct)]
 
 
 class PredictOne(BaseModel):
@@ -33,6 +50,8 @@ class PredictOne(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Window
     horizon: int = Field(1, ge=1, le=MAX_HORIZON)
+    levels: Levels = LEVELS
+    above: Prices = ()
 
 
 class PredictMany(BaseModel):
@@ -41,6 +60,7 @@ class PredictMany(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
     horizon: int = Field(1, ge=1, le=1)
+    levels: Levels = LEVELS
 
 
 class BodyBudget:
@@ -98,6 +118,26 @@ def read_body(budget: BodyBudget) -> bytearray:
     if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # Werkzeug cuts a chunked body at the limit
         raise RequestEntityTooLarge
     return body
+
+
+_QUERIES: dict[str, TypeAdapter[tuple[float, ...]]] = {"levels": TypeAdapter(Levels), "above": TypeAdapter(Prices)}
+_NUMBERS = {
+    "levels": f"1 to {MAX_LEVELS} different numbers from {MIN_LEVEL:g} to {MAX_LEVEL:g}, separated by commas",
+    "above": f"1 to {MAX_PRICES} different positive prices, separated by commas",
+}
+
+
+def check_numbers(name: str, text: str) -> tuple[float, ...]:
+    """Return the numbers of the query parameter `levels` or `above`.
+
+    Raises:
+        RequestError: 422, it is not a list of valid numbers.
+    """
+    try:
+        return _QUERIES[name].validate_python(text.split(","))
+    except ValidationError as error:
+        problems = [f"{name}{problem}" for problem in _problems(error)]
+        raise RequestError(422, f"{name} must be {_NUMBERS[name]}.", problems) from None
 
 
 def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from api.symbol import record_of
 from api.threads import run_in_thread
-from closes.newest import age_warnings
+from closes.newest import MAX_CLOSES, age_warnings
 from closes.series import Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
-from forecast.forecaster import Forecaster
+from forecast.forecaster import Forecaster, Question
 from forecast.intervals import MAX_HORIZON
 from processData import WINDOW
 from settings import PROJECT_DIR
@@ -53,15 +54,17 @@ class OpeningForecast:
 def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     """Return the example's closes and their forecast."""
     closes = _example()
-    forecast = forecaster.forecast(closes.prices[None, -WINDOW:], MAX_HORIZON)
+    record = record_of(forecaster, closes)
+    forecast = forecaster.forecast(closes.prices[None, -WINDOW:], MAX_HORIZON).calibrated(record.distribution)
     return {
         "symbol": closes.symbol,
         "as_of": closes.last_date,
         "source": closes.source,
-        "dates": np.datetime_as_string(closes.dates).tolist(),
-        "closes": closes.prices.tolist(),
-        **forecast.as_dict(0),
-        "path": forecast.path(0),
+        "dates": np.datetime_as_string(closes.dates[-SHOWN_CLOSES:]).tolist(),
+        "closes": closes.prices[-SHOWN_CLOSES:].tolist(),
+        **forecast.as_dict(0, Question(with_path=True)),
+        "calibration": record.calibration,
+        "track_record": record.track_record,
         "model_version": forecaster.version,
     }
 
@@ -70,4 +73,4 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
 def _example() -> Closes:
     """Return the newest embedded closes of the example."""
     closes = read_snapshot(EXAMPLE_SYMBOL)
-    return Closes(closes.symbol, closes.source, closes.dates[-SHOWN_CLOSES:].copy(), closes.prices[-SHOWN_CLOSES:].copy())
+    return Closes(closes.symbol, closes.source, closes.dates[-MAX_CLOSES:].copy(), closes.prices[-MAX_CLOSES:].copy())

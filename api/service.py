@@ -9,14 +9,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from api.access import Gatekeeper
 from api.batching import Batcher
 from api.body import PredictMany, check_body
+from api.symbol import SymbolRecord, record_of
 from api.threads import every, in_gevent, in_threads, run_in_thread
 from closes.newest import NewestCloses
-from closes.series import Floats
+from closes.series import Closes, Floats
 from errors import ModelUnavailableError
+from forecast.backtest import Backtest
+from forecast.forecaster import Forecast, Forecaster, Question
+from forecast.intervals import LEVELS
+from forecast.track import track
 from models.holder import ModelHolder
 from monitoring.accesslog import AccessLog, RequestInfo
 from monitoring.accuracy import LiveAccuracy
@@ -25,6 +31,7 @@ from monitoring.gauge import Gauge
 from monitoring.metrics import Metrics
 from monitoring.overlap import window_keys
 from monitoring.requestlog import RequestLog
+from processData import WINDOW
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,6 +39,7 @@ log = logging.getLogger(__name__)
 COMPUTING_THREADS = 2  # for batches and long horizons; more would slow down single windows
 REFRESH_SECONDS = 1.0  # between two looks for a new model
 PREDICT_ROUTE = "/predict"
+MAX_RECORDS = 256  # of symbols, 32 kB each; the least recently used one is evicted
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class ForecastService:
         self.gauge = Gauge()
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._compute = in_threads(COMPUTING_THREADS)
+        self._records: LRUCache[tuple[str, str, str, str, int], SymbolRecord] = LRUCache(MAX_RECORDS)
         self._batcher = Batcher(self.models) if in_gevent() else None
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
 
@@ -90,20 +99,19 @@ class ForecastService:
         """
         asked = check_body(body)
         if isinstance(asked, PredictMany):
-            windows = np.array(asked.predict, np.float64)
+            windows, question = np.array(asked.predict, np.float64), Question(asked.levels)
             del asked  # the parsed body takes five times the memory of the array
-            return self._forecast_many(windows, context.started)
-        window, horizon, with_path = np.array(asked.predict, np.float64), asked.horizon, "horizon" in asked.model_fields_set
-        del asked
-        return self.forecast_one(window, horizon, with_path, context.started)
+            return self._forecast_many(windows, question, context.started)
+        question = Question(asked.levels, asked.above, "horizon" in asked.model_fields_set)
+        return self.forecast_one(np.array(asked.predict, np.float64), asked.horizon, question, context.started)
 
-    def forecast_one(self, window: Floats, horizon: int, with_path: bool, started: float) -> Result:
+    def forecast_one(self, window: Floats, horizon: int, question: Question, started: float) -> Result:
         """Forecast one window.
 
         Args:
             window: (60,) float64, oldest first, any currency.
             horizon: trading days ahead, 1 to 20.
-            with_path: whether the answer has the forecast of each step.
+            question: what the answer has.
             started: time.perf_counter() when the request began.
 
         Raises:
@@ -115,17 +123,54 @@ class ForecastService:
         else:
             forecaster, row = self.models.current(), 0
             forecast = self._compute(forecaster.forecast, window[None], horizon)
-        content = forecast.as_dict(row)
-        logged = _logged(content, window)
-        if with_path:
-            content["path"] = forecast.path(row)
+        content = forecast.as_dict(row, question)
+        logged = _logged(forecast, row, window)
         return self._result(content, logged, 1, horizon, forecaster.version, started)
 
-    def _forecast_many(self, windows: Floats, started: float) -> Result:
+    def forecast_symbol(self, closes: Closes, horizon: int, question: Question, started: float) -> Result:
+        """Forecast the closes after a symbol's newest ones, with intervals that are calibrated on the symbol as well.
+
+        Args:
+            closes: at least 60.
+            horizon: trading days ahead, 1 to 20.
+            question: what the answer has.
+            started: time.perf_counter() when the request began.
+
+        Raises:
+            InvalidClosesError: the closes cannot be forecast.
+            ModelUnavailableError: there is no model that can be trusted.
+        """
+        forecaster = self.models.current()
+        record = self._record_of(forecaster, closes)
+        window = closes.prices[-WINDOW:]
+        forecast = self._compute(forecaster.forecast, window[None], horizon).calibrated(record.distribution)
+        content = forecast.as_dict(0, question) | {"calibration": record.calibration, "track_record": record.track_record}
+        logged = _logged(forecast, 0, window) | {"symbol": closes.symbol}
+        return self._result(content, logged, 1, horizon, forecaster.version, started)
+
+    def track(self, closes: Closes, days: int) -> Backtest:
+        """Return what the model would have forecast on each of a symbol's last days.
+
+        Raises:
+            InvalidClosesError: there are too few closes.
+            ModelUnavailableError: there is no model that can be trusted.
+        """
+        result: Backtest = self._compute(track, self.models.current(), closes, days)
+        return result
+
+    def _record_of(self, forecaster: Forecaster, closes: Closes) -> SymbolRecord:
+        """Return a symbol's record, which is made once for each model and each new close."""
+        key = (forecaster.version, closes.symbol, closes.source, closes.last_date, len(closes))
+        record = self._records.get(key)
+        if record is None:
+            record = self._records[key] = self._compute(record_of, forecaster, closes)
+        return record
+
+    def _forecast_many(self, windows: Floats, question: Question, started: float) -> Result:
         """Forecast the next close of each window (n, 60)."""
         forecaster = self.models.current()
         forecast = self._compute(forecaster.forecast, windows)
-        content = {"predictions": [forecast.as_dict(row) for row in range(len(windows))]}
+        content = {"predictions": [forecast.as_dict(row, question) for row in range(len(windows))]}
         return self._result(content, {}, len(windows), 1, forecaster.version, started)
 
     def _result(
@@ -171,12 +216,14 @@ def open_request_log(settings: Settings) -> RequestLog:
     return RequestLog(settings.REQUEST_LOG, settings.REQUEST_LOG_MAX_BYTES, settings.REQUEST_LOG_PARTS)
 
 
-def _logged(content: dict[str, Any], window: Floats) -> dict[str, Any]:
-    """Return the columns of the request log for one window's forecast."""
-    (low_80, high_80), (low_95, high_95) = content["intervals"]["80"], content["intervals"]["95"]
+def _logged(forecast: Forecast, row: int, window: Floats) -> dict[str, Any]:
+    """Return the columns of the request log for the forecast of the next close of one window."""
+    (low_80, high_80), (low_95, high_95) = (
+        (float(low[row, 0]), float(high[row, 0])) for low, high in (forecast.bounds[level] for level in LEVELS)
+    )
     later, earlier = window_keys(window)
     return {
-        "last_close": content["last_close"], "predicted_price": content["predicted_price"],
+        "last_close": float(forecast.last_closes[row]), "predicted_price": float(forecast.prices[row, 0]),
         "low_80": low_80, "high_80": high_80, "low_95": low_95, "high_95": high_95,
         "closes_2_60": later, "closes_1_59": earlier, "last_return": math.log(window[-1] / window[-2]),
     }  # fmt: skip

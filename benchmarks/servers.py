@@ -57,7 +57,7 @@ class Question:
         expected: list[float] = [float(self.forecast.prices[row, 0])]
         given = [price]
         for level, bounds in (intervals or {}).items():
-            expected += self.forecast.intervals(row, 0)[level]
+            expected += self.forecast.as_dict(row)["intervals"][level]
             given += bounds
         if not np.allclose(given, expected, rtol=TOLERANCE, atol=0):
             raise BenchError(f"wrong answer: {given}, expected {expected}")

@@ -12,6 +12,7 @@ OLD_DATA = "old_data"  # the last close is more than a few days old
 SOURCE_FALLBACK = "source_fallback"  # Yahoo Finance failed; the closes come from the cache or the snapshot
 UNLIKE_TRAINING_RANGE = "unlike_training_range"  # closes further from the last close than any in training
 UNLIKE_TRAINING_VOLATILITY = "unlike_training_volatility"  # volatility outside the range seen in training
+BEYOND_CALIBRATION = "beyond_calibration"  # a price in `above` is outside the calibrated range
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from closes.series import Closes, Floats
 from errors import DataUnavailableError
 from forecast.forecaster import Forecaster
+from forecast.intervals import LEVELS
 from processData import WINDOW, make_windows
 from storage import write_atomic
 
@@ -88,20 +89,25 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
         windows=windows[keep],
         actual=targets[keep, 0],
         predicted=forecast.prices[:, 0],
-        bounds={level: (low[:, 0], high[:, 0]) for level, (low, high) in forecast.bounds.items()},
+        bounds={level: (forecast.bounds[level][0][:, 0], forecast.bounds[level][1][:, 0]) for level in LEVELS},
         constant=forecaster.metadata.calibration.constant,
     )
 
 
-def write_backtest(result: Backtest, path: Path) -> None:
-    """Write a backtest as a CSV file."""
+def backtest_csv(result: Backtest) -> str:
+    """Return a backtest in the form of CSV."""
     (low_80, high_80), (low_95, high_95) = result.bounds[80], result.bounds[95]
     columns = (result.actual, result.predicted, low_80, high_80, low_95, high_95)
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["date", "actual", "predicted", "low_80", "high_80", "low_95", "high_95"])
     writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns), strict=True))
+    return table.getvalue()
+
+
+def write_backtest(result: Backtest, path: Path) -> None:
+    """Write a backtest as a CSV file."""
     try:
-        write_atomic(path, table.getvalue().encode(), unlocked=True)
+        write_atomic(path, backtest_csv(result).encode(), unlocked=True)
     except OSError as error:
         raise DataUnavailableError(f"{path} cannot be written: {error.strerror}.") from None

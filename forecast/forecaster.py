@@ -1,17 +1,40 @@
 """Windows of closes in, forecasts with intervals and warnings out. Prices are in the currency of the window that they belong to."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, split_warnings
-from closes.warnings import UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, SeriesWarning
+from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, SeriesWarning
 from errors import InvalidClosesError
-from forecast.intervals import bounds, window_volatility
+from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above, window_volatility
 from forecast.metadata import FitMetadata
 from forecast.runtime import Network
 from processData import WINDOW
+
+Bounds = dict[float, tuple[Floats, Floats]]
+EDGES = (1 - PROBABILITIES[-1] + 1e-12, 1 - PROBABILITIES[0] - 1e-12)  # smallest and largest probability that is known
+BEYOND_TEXT = (
+    "A price in above is beyond what the intervals are calibrated for: its probability is only known to be under 0.5% or over 99.5%, "
+    "and is given as 0.005 or 0.995."
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a request asks about a forecast.
+
+    Attributes:
+        levels: of the intervals, in percent.
+        above: prices; for each the answer has the probability that the close is above it.
+        with_path: whether the answer has the forecast of each step.
+    """
+
+    levels: Sequence[float] = LEVELS
+    above: Sequence[float] = ()
+    with_path: bool = False
 
 
 @dataclass(frozen=True)
@@ -20,34 +43,67 @@ class Forecast:
 
     Attributes:
         last_closes: (n,) float64, the windows' last closes.
+        volatility: (n,) float64, of the windows, see window_volatility.
         prices: (n, horizon) float64, the forecast closes of the 1st, 2nd, ... day after the window.
-        bounds: for each level in percent the lower and the upper bounds, each (n, horizon) float64.
+        bounds: for each level of LEVELS the lower and the upper bounds, each (n, horizon) float64.
         warnings: n lists of reasons to trust a forecast less.
+        distribution: of the scores.
     """
 
     last_closes: Floats
+    volatility: Floats
     prices: Floats
-    bounds: dict[int, tuple[Floats, Floats]]
+    bounds: Bounds
     warnings: list[list[SeriesWarning]]
+    distribution: Distribution
 
-    def intervals(self, row: int, step: int) -> dict[str, list[float]]:
-        """Return the intervals of one window and step (counted from 0): level -> [low, high]."""
-        return {str(level): [float(low[row, step]), float(high[row, step])] for level, (low, high) in self.bounds.items()}
+    def as_dict(self, row: int, question: Question = Question()) -> dict[str, Any]:
+        """Return the forecast of one window in the form of /predict.
 
-    def as_dict(self, row: int) -> dict[str, Any]:
-        """Return the forecast of one window in the form of /predict."""
-        return {
+        Args:
+            row: of the window.
+            question: the levels of the intervals, and the prices to compare with.
+        """
+        part = slice(row, row + 1)
+        limits, above = self._bounds(part, question.levels), self._above(part, question.above)
+        warnings = [warning.as_dict() for warning in self.warnings[row]]
+        if above is not None and not ((above > EDGES[0]) & (above < EDGES[1])).all():
+            warnings.append(SeriesWarning(BEYOND_CALIBRATION, None, BEYOND_TEXT).as_dict())
+        content = {
             "predicted_price": float(self.prices[row, 0]),
             "last_close": float(self.last_closes[row]),
-            "intervals": self.intervals(row, 0),
-            "warnings": [warning.as_dict() for warning in self.warnings[row]],
+            **_step(limits, above, 0),
+            "warnings": warnings,
         }
+        if question.with_path:
+            content["path"] = [
+                {"step": step + 1, "price": float(price), **_step(limits, above, step)} for step, price in enumerate(self.prices[row])
+            ]
+        return content
 
-    def path(self, row: int) -> list[dict[str, Any]]:
-        """Return the forecast of each step of one window."""
-        return [
-            {"step": step + 1, "price": float(price), "intervals": self.intervals(row, step)} for step, price in enumerate(self.prices[row])
-        ]
+    def calibrated(self, distribution: Distribution) -> "Forecast":
+        """Return the same forecasts with the intervals of another distribution."""
+        return replace(self, distribution=distribution, bounds=bounds(self.volatility, self.prices, distribution))
+
+    def _bounds(self, part: slice, levels: Sequence[float]) -> Bounds:
+        """Return the bounds of a part of the windows at some levels."""
+        if levels is LEVELS:
+            return {level: (low[part], high[part]) for level, (low, high) in self.bounds.items()}
+        return bounds(self.volatility[part], self.prices[part], self.distribution, levels)
+
+    def _above(self, part: slice, prices: Sequence[float]) -> Floats | None:
+        """Return the probabilities of a part of the windows, (n, horizon, n_prices); None without prices."""
+        return probability_above(self.volatility[part], self.prices[part], prices, self.distribution) if prices else None
+
+
+def _step(limits: Bounds, above: Floats | None, step: int) -> dict[str, Any]:
+    """Return what is known about one step (counted from 0) of the first window."""
+    content: dict[str, Any] = {
+        "intervals": {f"{level:g}": [float(low[0, step]), float(high[0, step])] for level, (low, high) in limits.items()}
+    }
+    if above is not None:
+        content["probability_above"] = above[0, step].tolist()
+    return content
 
 
 class Forecaster:
@@ -56,11 +112,13 @@ class Forecaster:
     Attributes:
         metadata: what forecasts depend on.
         version: the model's version.
+        distribution: of the scores.
     """
 
     def __init__(self, network: Network, metadata: FitMetadata) -> None:
         """Combine a network with what belongs to it."""
         self.metadata, self.version = metadata, metadata.model_version
+        self.distribution = Distribution(metadata.calibration.quantiles)
         self._network = network
 
     def forecast(self, windows: Floats, horizon: int = 1) -> Forecast:
@@ -77,7 +135,7 @@ class Forecaster:
         last_closes, volatility = windows[:, -1], window_volatility(windows)
         prices = self._network.path(windows, horizon)
         warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
-        return Forecast(last_closes, prices, bounds(volatility, prices, self.metadata.calibration), warnings)
+        return Forecast(last_closes, volatility, prices, bounds(volatility, prices, self.distribution), warnings, self.distribution)
 
     def _warnings(self, windows: Floats, low: Floats, high: Floats, volatility: Floats) -> list[list[SeriesWarning]]:
         """Return the warnings of each window; `low` and `high` (n,) are its extremes divided by its last close."""

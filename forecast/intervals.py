@@ -1,60 +1,94 @@
-"""Prediction intervals: split-conformal, in units of the volatility of the window.
+"""Predictive distributions: conformal quantiles of many stocks, in units of the volatility of the window.
 
-A score is the error of a forecast, as a log return, divided by the volatility of its window. `calibrate` takes the quantiles of the scores
-on days that the network was not trained on. `bounds` multiplies them by the volatility of a new window. So an interval is wide after wild
-weeks and narrow after calm ones, for any price and currency.
+A score is a log return, from the last close of a window to a later close, divided by the volatility of the window. `calibrate` takes the
+quantiles of the scores of many stocks, on days before the test. `bounds` multiplies them by the volatility of a new window. So an interval
+is wide after wild weeks and narrow after calm ones, for any price, currency and symbol: no constant belongs to one stock.
 
-Source: Papadopoulos et al. (2002), Inductive confidence machines for regression; Lei et al. (2018), Distribution-free
-predictive inference for regression, section 5.2 (locally weighted).
+The scores are those of persistence, which repeats the last close. It is not trained, so all days before the test count.
+
+Sources: Papadopoulos et al. (2002), Inductive confidence machines for regression; Lei et al. (2018), Distribution-free predictive inference
+for regression, section 5.2 (locally weighted); Vovk et al. (2019), Nonparametric predictive distributions based on conformal prediction.
 """
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from closes.series import Floats
+from closes.series import Closes, Floats
+from errors import InvalidClosesError
 from processData import WINDOW, make_windows
 
-LEVELS = (80, 95)  # percent
+LEVELS: tuple[int, ...] = (80, 95)  # percent, of the intervals that every forecast has
+MIN_LEVEL, MAX_LEVEL = 50.0, 99.0  # percent, that a request may ask for
 MAX_HORIZON = 20  # trading days ahead
+PROBABILITIES = np.arange(1, 200) / 200  # of the quantiles: intervals of every whole level end on one of them
 DECAYS = (0.80, 0.94)  # of two exponentially weighted means: weight of a day divided by the weight of the day after
-SHARES = (0.35, 0.35, 0.30)  # of these two means and of the plain mean
-DOWN, UP = 1.5, 0.5  # weights of falls and of rises; falls are followed by larger moves
-LONG_RUN_SHARE = 0.3  # of the stock's typical volatility; the rest is that of the window
+SHARES = (0.245, 0.245, 0.51)  # of these two means and of the plain mean
+DOWN, UP = 1.5, 0.5  # weights of falls and of rises in the weighted means; falls are followed by larger moves
 MIN_VOLATILITY = 1e-9  # of a flat window
-SMOOTHED_STEPS = 2  # neighbours on either side that a quantile is averaged with
 
-
-Quantiles = Annotated[list[Annotated[FiniteFloat, Field(ge=0)]], Field(min_length=MAX_HORIZON, max_length=MAX_HORIZON)]
+Quantiles = Annotated[list[FiniteFloat], Field(min_length=len(PROBABILITIES), max_length=len(PROBABILITIES))]
 
 
 class Calibration(BaseModel):
-    """What turns a volatility into an interval, as in metadata.json.
+    """What turns a volatility into a distribution, as in metadata.json.
 
     Attributes:
-        long_run_volatility: median volatility of the training windows, see window_volatility.
-        quantiles: for each level in percent half the width of the interval of each of MAX_HORIZON steps, as a log return, in units of the
-            volatility.
+        symbols: whose scores were pooled.
+        first_date: first day with a score.
+        last_date: last day that a score depends on.
+        n_scores: number of scores of the first step.
+        quantiles: for each of MAX_HORIZON steps the quantiles of the scores at PROBABILITIES, in units of the volatility.
         constant: for each level in percent, half the width, as a log return, of a band around the last close that has the same width on all
-            days; for comparison.
-        n_scores: number of scores that the quantiles come from.
+            days; for comparison only.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    long_run_volatility: Annotated[FiniteFloat, Field(ge=0)]
-    quantiles: dict[int, Quantiles]
-    constant: dict[int, FiniteFloat]
+    symbols: list[str]
+    first_date: date
+    last_date: date
     n_scores: int
+    quantiles: Annotated[list[Quantiles], Field(min_length=MAX_HORIZON, max_length=MAX_HORIZON)]
+    constant: dict[int, FiniteFloat]
 
-    @field_validator("quantiles", "constant")
-    @classmethod
-    def _has_levels(cls, values: dict[int, Any]) -> dict[int, Any]:
-        """Check that there is a value for each level."""
-        if set(values) != set(LEVELS):
-            raise ValueError(f"must have the levels {LEVELS}")
-        return values
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Check that quantiles increase, and that there is a band for each level."""
+        if (np.diff(self.quantiles, axis=1) < 0).any():
+            raise ValueError("quantiles must not decrease")
+        if set(self.constant) != set(LEVELS):
+            raise ValueError(f"constant must have the levels {LEVELS}")
+        return self
+
+
+class Distribution:
+    """The quantiles of a calibration, in memory.
+
+    Attributes:
+        table: (MAX_HORIZON, n_probabilities) float64.
+    """
+
+    def __init__(self, quantiles: Sequence[Sequence[float]] | Floats) -> None:
+        """Keep the quantiles of each step."""
+        self.table: Floats = np.array(quantiles, np.float64)
+        self._default = self._interpolate(LEVELS)
+
+    def limits(self, levels: Sequence[float]) -> Floats:
+        """Return the lower and the upper quantile of intervals, (n_levels, 2, MAX_HORIZON)."""
+        return self._default if levels is LEVELS else self._interpolate(levels)
+
+    def _interpolate(self, levels: Sequence[float]) -> Floats:
+        """Return the quantiles at the ends of intervals; between two of PROBABILITIES in a straight line."""
+        share = np.array(levels) / 100
+        place = np.stack([(1 - share) / 2, (1 + share) / 2], axis=1) * 200 - 1  # (n_levels, 2)
+        left = np.clip(np.floor(place + 1e-9).astype(int), 0, len(PROBABILITIES) - 2)
+        weight = np.clip(place - left, 0, 1)[..., None]
+        limits: Floats = (1 - weight) * self.table.T[left] + weight * self.table.T[left + 1]
+        return limits
 
 
 def _weights(decay: float) -> Floats:
@@ -89,76 +123,88 @@ def window_volatility(windows: Floats) -> Floats:
     return volatility
 
 
-def scale(volatility: Floats, long_run_volatility: float) -> Floats:
-    """Return the divisors (n,) of the scores of windows with these volatilities (n,): shrunk towards the long run, never zero."""
-    scaled: Floats = np.maximum((1 - LONG_RUN_SHARE) * volatility + LONG_RUN_SHARE * long_run_volatility, MIN_VOLATILITY)
-    return scaled
+def scores_of(prices: Floats) -> Floats:
+    """Return the scores of persistence on a series of closes (n_days,): (n_days - 79, MAX_HORIZON) float64, oldest first."""
+    windows, actual = make_windows(prices, MAX_HORIZON)
+    return np.log(actual / windows[:, -1:]) / _unit(window_volatility(windows))
 
 
-def calibrate(windows: Floats, predicted: Floats, actual: Floats, history: Floats, long_run_volatility: float) -> Calibration:
-    """Calibrate on forecasts whose actual closes are known.
+def calibrate(pool: Sequence[Closes], moves: Floats) -> Calibration:
+    """Calibrate on the scores of persistence over all days of a pool of series.
 
     Args:
-        windows: (n, 60) float64, from days that the network was not trained on.
-        predicted: (n,) float64, the forecast next closes.
-        actual: (n,) float64, the actual next closes.
-        history: (n_days,) float64, all closes before the test, oldest first.
-        long_run_volatility: see Calibration.
+        pool: series of closes; those that are too short for a score are left out.
+        moves: (n,) float64, daily log returns that the constant band is calibrated on.
 
-    Step 1 uses the ceil((n + 1) * level)-th smallest score: if scores are exchangeable, at least `level` of new ones are within it. Later
-    steps multiply it by the growth of persistence's quantile with the step over the whole history: the days that the network was not
-    trained on have too few independent spans of 20 days. Persistence, which repeats the last close, is not trained, so all days count.
+    Raises:
+        InvalidClosesError: no series is long enough.
     """
-    scores = np.abs(np.log(actual / predicted)) / scale(window_volatility(windows), long_run_volatility)
-    moves = np.abs(np.log(actual / windows[:, -1]))
-    growth = _growth(history, long_run_volatility)
+    pool = [closes for closes in pool if len(closes) >= WINDOW + MAX_HORIZON]
+    if not pool:
+        raise InvalidClosesError(f"No series has the {WINDOW + MAX_HORIZON} closes that a calibration needs.")
+    scores = np.concatenate([scores_of(closes.prices) for closes in pool])
     return Calibration(
-        long_run_volatility=long_run_volatility,
-        quantiles={level: (_quantile(scores, level) * growth[level]).tolist() for level in LEVELS},
-        constant={level: float(_quantile(moves, level)) for level in LEVELS},
+        symbols=[closes.symbol for closes in pool],
+        first_date=min(date.fromisoformat(str(closes.dates[WINDOW])) for closes in pool),
+        last_date=max(date.fromisoformat(closes.last_date) for closes in pool),
         n_scores=len(scores),
+        quantiles=[[float(f"{value:.6g}") for value in step] for step in quantiles_of(scores).T],
+        constant={level: float(_upper_quantile(np.abs(moves), level / 100)) for level in LEVELS},
     )
 
 
-def _quantile(scores: Floats, level: int) -> Floats:
-    """Return the conformal quantile of scores (n,) or (n, horizon) over the first axis."""
-    n = len(scores)
-    quantile: Floats = np.sort(scores, axis=0)[min(int(np.ceil((n + 1) * level / 100)), n) - 1]
-    return quantile
+def quantiles_of(scores: Floats) -> Floats:
+    """Return the conformal quantiles of scores (n, steps) at PROBABILITIES, (n_probabilities, steps), rounded outwards from the median.
+
+    With exchangeable scores, a new one is at or below the quantile of p >= 0.5 with a probability of at least p, and above that of
+    p < 0.5 with a probability of at least 1 - p.
+    """
+    n, ordered = len(scores), np.sort(scores, axis=0)
+    ranks = np.where(PROBABILITIES < 0.5, np.floor((n + 1) * PROBABILITIES + 1e-9), np.ceil((n + 1) * PROBABILITIES - 1e-9))
+    quantiles: Floats = ordered[np.clip(ranks.astype(int) - 1, 0, n - 1)]
+    return quantiles
 
 
-def _growth(history: Floats, long_run_volatility: float) -> dict[int, Floats]:
-    """Return, for each level, persistence's quantile of each step divided by that of the first step (MAX_HORIZON,)."""
-    windows, actual = make_windows(history, MAX_HORIZON)
-    scores = np.abs(np.log(actual / windows[:, -1:])) / scale(window_volatility(windows), long_run_volatility)[:, None]
-    quantiles = {level: _smooth(_quantile(scores, level)) for level in LEVELS}
-    root = np.sqrt(np.arange(1, MAX_HORIZON + 1))  # for a series that never moves
-    return {level: values / values[0] if values[0] > 0 else root for level, values in quantiles.items()}
-
-
-def _smooth(quantiles: Floats) -> Floats:
-    """Average quantiles (horizon,), in units of the root of the step, over neighbouring steps; the first step is unchanged."""
-    root = np.sqrt(np.arange(1, len(quantiles) + 1))
-    unit = quantiles / root
-    near = [unit[max(0, step - SMOOTHED_STEPS) : step + SMOOTHED_STEPS + 1].mean() for step in range(len(unit))]
-    return np.concatenate([quantiles[:1], (root * near)[1:]])
-
-
-def bounds(volatility: Floats, predicted: Floats, calibration: Calibration) -> dict[int, tuple[Floats, Floats]]:
+def bounds(
+    volatility: Floats, predicted: Floats, distribution: Distribution, levels: Sequence[float] = LEVELS
+) -> dict[float, tuple[Floats, Floats]]:
     """Compute the intervals around forecasts.
 
     Args:
         volatility: (n,) float64, of the windows that the forecasts were made from, see window_volatility.
         predicted: (n, horizon) float64 forecast closes.
-        calibration: of the model that made the forecasts.
+        distribution: of the scores.
+        levels: in percent, MIN_LEVEL to MAX_LEVEL.
 
     Returns:
-        For each level in percent the lower and upper bounds, each (n, horizon) float64, positive, in the windows' currency.
+        For each level the lower and upper bounds, each (n, horizon) float64, positive, in the windows' currency.
     """
-    unit = scale(volatility, calibration.long_run_volatility)[:, None]
-    horizon = predicted.shape[1]
-    result = {}
-    for level, quantiles in calibration.quantiles.items():
-        factor = np.exp(unit * np.array(quantiles[:horizon]))
-        result[level] = (predicted / factor, predicted * factor)
-    return result
+    factors = np.exp(_unit(volatility) * distribution.limits(levels)[:, :, None, : predicted.shape[1]])  # (n_levels, 2, n, horizon)
+    return {level: (predicted * low, predicted * high) for level, (low, high) in zip(levels, factors, strict=True)}
+
+
+def probability_above(volatility: Floats, predicted: Floats, prices: Sequence[float], distribution: Distribution) -> Floats:
+    """Compute the probability that a close is above a price, for each forecast and each price.
+
+    Args:
+        volatility: (n,) float64, of the windows, see window_volatility.
+        predicted: (n, horizon) float64 forecast closes.
+        prices: m prices in the windows' currency.
+        distribution: of the scores.
+
+    Returns:
+        (n, horizon, m) float64. Outside the quantiles nothing is known: the least is 0.005, the largest 0.995.
+    """
+    scores = np.log(np.array(prices) / predicted[..., None]) / _unit(volatility)[..., None]
+    above = [1 - np.interp(scores[:, step], row, PROBABILITIES) for step, row in enumerate(distribution.table[: predicted.shape[1]])]
+    return np.stack(above, axis=1)
+
+
+def _upper_quantile(values: Floats, share: float) -> float:
+    """Return the smallest value with at least `share` of a new one's probability at or below it; the largest if there are too few."""
+    return float(np.sort(values)[min(int(np.ceil((len(values) + 1) * share - 1e-9)), len(values)) - 1])
+
+
+def _unit(volatility: Floats) -> Floats:
+    """Return the divisors (n, 1) of scores: the volatility (n,), never zero."""
+    return np.maximum(volatility, MIN_VOLATILITY)[:, None]

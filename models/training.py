@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from closes.series import Floats
+from closes.series import Closes, Floats
+from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.forecaster import Forecaster
 from forecast.intervals import calibrate, window_volatility
 from forecast.metadata import N_RETURN_QUANTILES, FitMetadata, Training
@@ -15,7 +16,7 @@ from forecast.network import FitOptions, Fitted, fit
 from forecast.runtime import Network
 from forecast.split import Dataset
 from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE
-from processData import make_windows, relative_to_last
+from processData import WINDOW, make_windows, relative_to_last
 
 
 def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = True) -> tuple[Forecaster, Fitted]:
@@ -41,17 +42,28 @@ def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = Tru
     (folder / SCALER_FILE).write_bytes(scaler_file.getvalue())
     (folder / ONNX_FILE).write_bytes(compiled)
     network = Network(compiled)
-    long_run = float(np.median(window_volatility(make_windows(data.fit_prices)[0])))
-    windows, actual = make_windows(data.calibration_prices)
-    calibration = calibrate(windows, network.path(windows)[:, 0], actual[:, 0], data.prices_before_test, long_run)
+    moves = np.diff(np.log(data.calibration_prices[WINDOW - 1 :]))
     metadata = FitMetadata(
         model_version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         fitted_until=data.fitted_until,
         tested_from=data.tested_from,
-        calibration=calibration,
+        calibration=calibrate(calibration_pool(data), moves),
         training=describe_training(data.fit_prices),
     )
     return Forecaster(network, metadata), fitted
+
+
+def calibration_pool(data: Dataset) -> list[Closes]:
+    """Return the series whose scores are pooled: the closes before the test, and those of the snapshot's other stocks to the same day."""
+    n = len(data.prices_before_test)
+    own = Closes(data.closes.symbol, data.closes.source, data.closes.dates[:n], data.closes.prices[:n])
+    pool = [own]
+    for symbol in snapshot_symbols():
+        other = read_snapshot(symbol)
+        before = other.dates <= own.dates[-1]
+        if symbol != own.symbol and before.any():
+            pool.append(Closes(symbol, other.source, other.dates[before], other.prices[before]))
+    return pool
 
 
 def describe_training(prices: Floats) -> Training:

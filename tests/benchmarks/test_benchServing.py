@@ -106,7 +106,7 @@ def test_peer_without_input_checks_is_rejected(tmp_path):
 
 def test_answer_must_equal_the_forecaster():
     question = servers.Question(3)
-    price, intervals = float(question.forecast.prices[2, 0]), question.forecast.intervals(2, 0)
+    price, intervals = float(question.forecast.prices[2, 0]), question.forecast.as_dict(2)["intervals"]
     question.check(2, price * (1 + 9e-6), intervals)
     for answer in ((price * (1 + 2e-5), intervals), (price, intervals | {"80": [0.0, 1.0]}), (float("nan"), intervals)):
         with pytest.raises(BenchError, match="wrong answer"):
