@@ -37,11 +37,13 @@ from scipy.stats import t as student_t
 from closes.series import Closes, Floats
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import Backtest, backtest
-from forecast.intervals import LEVELS
+from forecast.forecaster import Forecaster
+from forecast.intervals import LEVELS, Distribution, bounds, calibrate, window_volatility
 from forecast.network import FitOptions
 from forecast.scores import coverage, coverage_by, coverage_by_horizon, score, winkler
 from forecast.split import Dataset, split_in_time
-from models.training import train
+from forecast.track import track
+from models.training import calibration_pool, train
 
 TARGET = Path(__file__).with_name("forecast.md")
 REFIT_DAYS = 20  # trading days between two fits of GARCH
@@ -86,9 +88,47 @@ def judge_stock(symbol: str, options: FitOptions) -> dict[str, Any]:
     for level, (low, high) in garch.items():
         values[f"garch_coverage_{level}"] = coverage(result.actual, low, high)
         values[f"garch_winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
+    values |= held_by(result, unknown_bounds(forecaster, data, result), "unknown")
+    values |= held_by(result, track(forecaster, closes, len(result)).bounds, "own")
     print(f"{symbol:5} {time.monotonic() - started:4.0f} s  RMSE ratio {values['rmse_ratio']:.4f}", file=sys.stderr, flush=True)
     parts = coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, first)}
     return {"symbol": symbol, "metrics": values, "parts": parts, "days": f"{result.dates[0]} to {result.dates[-1]}"}
+
+
+def unknown_bounds(forecaster: Forecaster, data: Dataset, result: Backtest) -> dict[int, tuple[Floats, Floats]]:
+    """The intervals of a stock that is left out of the pool, as for a symbol that the model does not know."""
+    others = [closes for closes in calibration_pool(data) if closes.symbol != data.closes.symbol]
+    distribution = Distribution(calibrate(others, np.ones(1)).quantiles)
+    limits = bounds(window_volatility(result.windows), result.predicted[:, None], distribution)
+    return {level: (limits[level][0][:, 0], limits[level][1][:, 0]) for level in LEVELS}
+
+
+def held_by(result: Backtest, limits: dict[int, tuple[Floats, Floats]], name: str) -> dict[str, float]:
+    """Coverage and Winkler score of other intervals on the days of a backtest."""
+    values = {}
+    for level, (low, high) in limits.items():
+        values[f"{name}_coverage_{level}"] = coverage(result.actual, low, high)
+        values[f"{name}_winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
+    return values
+
+
+def symbol_table(results: list[dict[str, Any]]) -> list[str]:
+    """How well the intervals hold for a symbol that the model does not know, and with the symbol's own closes."""
+    lines = [
+        "| calibrated on | held 80% | held 95% | within 4 points of 80% | within 2 points of 95% | Winkler 80% | Winkler 95% |",
+        "| --- |" + " ---: |" * 6,
+    ]
+    for name, label in (
+        ("", "the stock and 19 others"),
+        ("unknown_", "19 others"),
+        ("own_", "the same, averaged with the last 1,000 closes"),
+    ):
+        held = {level: np.array([result["metrics"][f"{name}coverage_{level}"] for result in results]) for level in LEVELS}
+        score = [np.mean([result["metrics"][f"{name}winkler_{level}"] for result in results]) for level in LEVELS]
+        near = [int((np.abs(held[level] - level / 100) <= points / 100).sum()) for level, points in zip(LEVELS, (4, 2), strict=True)]
+        means = " | ".join(f"{100 * held[level].mean():.1f}" for level in LEVELS)
+        lines.append(f"| {label} | {means} | {near[0]} of {len(results)} | {near[1]} of {len(results)} | {score[0]:.5f} | {score[1]:.5f} |")
+    return lines
 
 
 def row_of(values: dict[str, float]) -> list[float]:
@@ -133,6 +173,7 @@ def tables(results: list[dict[str, Any]]) -> str:
             every = [100 * np.mean([result["parts"][group][name][f"coverage_{level}"] for result in results]) for level in LEVELS]
             label = label_of(group, name)
             lines.append(f"| {label} | " + " | ".join(f"{value:.1f}" for value in (*own, *every)) + " |")
+    lines += ["", "One day ahead, by the calibration of the intervals; the number of stocks is counted:", "", *symbol_table(results)]
     return "\n".join(lines)
 
 
@@ -145,7 +186,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     started = time.monotonic()
-    how = FitOptions(options.epochs, seed=options.seed)
+    how = FitOptions(options.epochs, options.batch_size, options.seed)
     results = Parallel(n_jobs=os.cpu_count())(delayed(judge_stock)(symbol, how) for symbol in options.symbols)
     minutes = (time.monotonic() - started) / 60
     libraries = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "onnxruntime", "arch"))

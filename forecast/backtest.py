@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from closes.series import Closes, Floats
 from errors import DataUnavailableError
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS
+from forecast.intervals import LEVELS, crps
 from processData import WINDOW, make_windows
 from storage import write_atomic
 
@@ -26,6 +26,7 @@ class Backtest:
         actual: (n,) float64, the closes of these days.
         predicted: (n,) float64, their forecasts.
         bounds: for each level in percent the lower and upper bounds, each (n,) float64.
+        crps: (n,) float64, the continuous ranked probability score of each forecast.
         constant: for each level in percent half the width, as a log return, of the naive band around the last close.
     """
 
@@ -34,6 +35,7 @@ class Backtest:
     actual: Floats
     predicted: Floats
     bounds: dict[int, tuple[Floats, Floats]]
+    crps: Floats
     constant: dict[int, float]
 
     def __len__(self) -> int:
@@ -62,7 +64,9 @@ class Backtest:
         """Return the part from day `first` on (ISO date)."""
         keep = self.dates >= np.datetime64(first)
         bounds = {level: (low[keep], high[keep]) for level, (low, high) in self.bounds.items()}
-        return Backtest(self.dates[keep], self.windows[keep], self.actual[keep], self.predicted[keep], bounds, self.constant)
+        return Backtest(
+            self.dates[keep], self.windows[keep], self.actual[keep], self.predicted[keep], bounds, self.crps[keep], self.constant
+        )
 
 
 def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, last: str | None = None) -> Backtest:
@@ -90,6 +94,7 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
         actual=targets[keep, 0],
         predicted=forecast.prices[:, 0],
         bounds={level: (forecast.bounds[level][0][:, 0], forecast.bounds[level][1][:, 0]) for level in LEVELS},
+        crps=crps(forecast.volatility, forecast.prices[:, 0], targets[keep, 0], forecaster.distribution),
         constant=forecaster.metadata.calibration.constant,
     )
 

@@ -200,6 +200,23 @@ def probability_above(volatility: Floats, predicted: Floats, prices: Sequence[fl
     return np.stack(above, axis=1)
 
 
+def crps(volatility: Floats, predicted: Floats, actual: Floats, distribution: Distribution) -> Floats:
+    """Compute the continuous ranked probability score of the next closes (n,), in their currency; smaller is better.
+
+    Args:
+        volatility: (n,) float64, of the windows, see window_volatility.
+        predicted: (n,) float64 forecast next closes.
+        actual: (n,) float64 next closes.
+        distribution: of the scores.
+
+    It is twice the mean pinball loss over PROBABILITIES. Source: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction,
+    and estimation, section 4.2; Laio and Tamea (2007) for the form with quantiles.
+    """
+    error = actual[:, None] - predicted[:, None] * np.exp(_unit(volatility) * distribution.table[0])
+    scores: Floats = 2 * np.maximum(PROBABILITIES * error, (PROBABILITIES - 1) * error).mean(axis=1)
+    return scores
+
+
 def _upper_quantile(values: Floats, share: float) -> float:
     """Return the smallest value with at least `share` of a new one's probability at or below it; the largest if there are too few."""
     return float(np.sort(values)[min(int(np.ceil((len(values) + 1) * share - 1e-9)), len(values)) - 1])

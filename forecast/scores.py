@@ -25,7 +25,8 @@ def score(result: Backtest) -> dict[str, float]:
         mse, rmse, mae (currency), mape (fraction), r2, each also as naive_... and drift_...; rmse_ratio (model over persistence: below 1 is
         better); dm_statistic and dm_p_value (Diebold-Mariano, model against persistence: a negative statistic favours the model);
         directional_accuracy (fraction) with its 95% interval ..._low, ..._high, and up_share, what "always up" would get; for each
-        level coverage_.. (fraction) and winkler_.. (fraction of the last close), each also as naive_...; n_days.
+        level coverage_.. (fraction) and winkler_.. (fraction of the last close), each also as naive_...; crps (fraction of the last
+        close); n_days.
     """
     model, naive = point_metrics(result.actual, result.predicted), point_metrics(result.actual, result.last_close)
     drift = point_metrics(result.actual, result.drift)
@@ -39,6 +40,7 @@ def score(result: Backtest) -> dict[str, float]:
         for level, (low, high) in bands.items():
             values[f"{prefix}coverage_{level}"] = coverage(result.actual, low, high)
             values[f"{prefix}winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
+    values["crps"] = float(np.mean(result.crps / result.last_close))
     values["n_days"] = len(result)
     return values
 

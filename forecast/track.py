@@ -12,7 +12,7 @@ from closes.series import Closes, Floats
 from errors import InvalidClosesError
 from forecast.backtest import Backtest
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, MAX_HORIZON, Distribution, bounds, quantiles_of, scores_of, window_volatility
+from forecast.intervals import LEVELS, MAX_HORIZON, Distribution, bounds, crps, quantiles_of, scores_of, window_volatility
 from processData import WINDOW
 
 POOLED_WEIGHT = 300  # own scores that weigh as much as the pool
@@ -63,9 +63,11 @@ def track(forecaster: Forecaster, closes: Closes, days: int) -> Backtest:
     predicted = forecaster.forecast(windows).prices
     volatility = window_volatility(windows)
     limits: dict[int, tuple[list[Floats], list[Floats]]] = {level: ([], []) for level in LEVELS}
+    scores: list[Floats] = []
     for start in range(0, len(windows), BLOCK_DAYS):
         block = slice(start, start + BLOCK_DAYS)
         distribution, _ = own_distribution(closes.prices[: first + start], forecaster.distribution)
+        scores.append(crps(volatility[block], predicted[block, 0], closes.prices[first:][block], distribution))
         found = bounds(volatility[block], predicted[block], distribution)
         for level, (lows, highs) in limits.items():
             lows.append(found[level][0][:, 0])
@@ -76,5 +78,6 @@ def track(forecaster: Forecaster, closes: Closes, days: int) -> Backtest:
         actual=closes.prices[first:],
         predicted=predicted[:, 0],
         bounds={level: (np.concatenate(low), np.concatenate(high)) for level, (low, high) in limits.items()},
+        crps=np.concatenate(scores),
         constant=forecaster.metadata.calibration.constant,
     )

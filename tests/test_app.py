@@ -134,7 +134,7 @@ def test_api_key_is_required_if_set(settings):
     assert client.get("/monitor", headers={"X-API-Key": "key-1"}).status_code == 200
     assert client.get("/forecast/MSFT", headers={"X-API-Key": "key-1"}).status_code == 200
     assert client.get("/health").status_code == client.get("/ready").status_code == client.get("/").status_code == 200
-    assert [row["status"] for row in logged(settings)] == ["401"] * 4 + ["200"]
+    assert [row["status"] for row in logged(settings)] == ["401"] * 8 + ["200"] * 2  # of /predict and /forecast
     assert "key-1" not in settings.REQUEST_LOG.read_text() + repr(settings.model_copy(update={"API_KEY": SecretStr("key-1")}))
 
 

@@ -24,11 +24,11 @@ def test_forecast_equals_predict_on_the_newest_closes(with_yahoo, yahoo, setting
     body = answer.json
     assert (body["symbol"], body["as_of"], body["source"]) == ("ACME", yahoo.dates[-1].isoformat(), "yahoo")
     same = with_yahoo.post("/predict", json={"predict": yahoo.adjusted[-60:], "horizon": 3}).json
-    assert set(body) == {"symbol", "as_of", "source", *same}
+    assert set(body) == {"symbol", "as_of", "source", "calibration", "track_record", *same}
     assert body["warnings"] == same["warnings"]
     assert [body[field] for field in ("predicted_price", "last_close")] == pytest.approx([same["predicted_price"], same["last_close"]])
     assert [step["price"] for step in body["path"]] == pytest.approx([step["price"] for step in same["path"]])
-    assert len(logged(settings)) == 1  # the log is of /predict
+    assert [row["symbol"] for row in logged(settings)] == ["ACME", ""]
 
 
 def test_forecast_has_path_and_closes_only_on_request(with_yahoo, yahoo):

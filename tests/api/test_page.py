@@ -45,8 +45,9 @@ def test_opening_equals_the_forecast_of_the_snapshot(client):
 def test_opening_is_computed_once_per_version(forecaster, monkeypatch):
     made = []
 
-    def forecast(windows, horizon):
-        made.append(forecaster.version)
+    def forecast(windows, horizon=1):
+        if len(windows) == 1:  # the others are of the track record
+            made.append(forecaster.version)
         return type(forecaster).forecast(forecaster, windows, horizon)
 
     monkeypatch.setattr(forecaster, "forecast", forecast)

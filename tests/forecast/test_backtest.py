@@ -68,7 +68,9 @@ def made_up(actual, predicted, last=100.0):
     predicted = np.array(predicted, float)
     bounds = {80: (predicted * 0.99, predicted * 1.01), 95: (predicted * 0.98, predicted * 1.02)}
     dates = np.datetime64("2021-12-30") + np.arange(n)
-    return Backtest(dates, windows, np.array(actual, float), predicted, bounds, {80: 0.01, 95: 0.02})
+    return Backtest(
+        dates, windows, np.array(actual, float), predicted, bounds, np.abs(predicted - np.array(actual, float)), {80: 0.01, 95: 0.02}
+    )
 
 
 def test_drift_forecast_continues_the_mean_change():

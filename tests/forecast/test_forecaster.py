@@ -13,7 +13,7 @@ import pytest
 from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, Floats
 from closes.snapshot import read_snapshot
 from errors import InvalidClosesError, ModelUnavailableError
-from forecast.forecaster import Forecaster, check_windows
+from forecast.forecaster import Forecaster, Question, check_windows
 from forecast.intervals import MAX_HORIZON
 from modelPredict import main
 from models.loading import load_forecaster
@@ -59,8 +59,9 @@ def test_forecast_lies_within_its_intervals_and_near_the_last_close(forecaster, 
 def test_first_step_of_a_path_is_the_one_step_forecast(forecaster, windows):
     one, path = forecaster.forecast(windows), forecaster.forecast(windows, 5)
     np.testing.assert_array_equal(path.prices[:, :1], one.prices)
-    assert path.path(0)[0] == {"step": 1, "price": one.as_dict(0)["predicted_price"], "intervals": one.as_dict(0)["intervals"]}
-    assert [step["step"] for step in path.path(0)] == [1, 2, 3, 4, 5]
+    first, *later = path.as_dict(0, Question(with_path=True))["path"]
+    assert first == {"step": 1, "price": one.as_dict(0)["predicted_price"], "intervals": one.as_dict(0)["intervals"]}
+    assert [step["step"] for step in later] == [2, 3, 4, 5]
 
 
 def test_each_step_extends_the_window_by_the_previous_steps(forecaster, windows):
@@ -241,8 +242,8 @@ def test_metadata_without_a_required_part_is_rejected_naming_it(model_dir, name)
         ("created_at", "yesterday"),
         ("last_date", "2022-13-01"),
         ("calibration.quantiles", {}),
-        ("calibration.quantiles.80", [1.0] * 10),  # a horizon of 15 would fail later
-        ("calibration.quantiles.95", [1.0] * 21),
+        ("calibration.quantiles", [[1.0] * 199] * 10),  # a horizon of 15 would fail later
+        ("calibration.quantiles", [[1.0] * 198] * 20),
     ],
 )
 def test_invalid_metadata_is_rejected_naming_the_place(model_dir, place, value):

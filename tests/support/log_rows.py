@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "closes_2_60": "0123456789ab",
     "closes_1_59": "ba9876543210",
     "last_return": -0.0123,
+    "symbol": "BRK-B",
 }
 
 # Python 3.12 on; what the children do needs none of the threads
