@@ -40,8 +40,8 @@ def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
-Levels = Annotated[tuple[Level, ...], Field(min_length=1, max_length=MAX_LEVELS), AfterValidator(_distinct)]
-Prices = Annotated[tuple[Close, ...], Field(min_length=1, max_length=MAX_PRICES), AfterValidator(_distinct)]
+Levels = Annotated[tuple[Level, ...], Field(min_length=1, max_length=MAX_LEVELS, strict=False), AfterValidator(_distinct)]
+Prices = Annotated[tuple[Close, ...], Field(min_length=1, max_length=MAX_PRICES, strict=False), AfterValidator(_distinct)]
 
 
 class PredictOne(BaseModel):

@@ -25,6 +25,7 @@ LEVELS: tuple[int, ...] = (80, 95)  # percent, of the intervals that every forec
 MIN_LEVEL, MAX_LEVEL = 50.0, 99.0  # percent, that a request may ask for
 MAX_HORIZON = 20  # trading days ahead
 PROBABILITIES = np.arange(1, 200) / 200  # of the quantiles: intervals of every whole level end on one of them
+MEDIAN = 99  # place of 0.5
 DECAYS = (0.80, 0.94)  # of two exponentially weighted means: weight of a day divided by the weight of the day after
 SHARES = (0.245, 0.245, 0.51)  # of these two means and of the plain mean
 DOWN, UP = 1.5, 0.5  # weights of falls and of rises in the weighted means; falls are followed by larger moves
@@ -41,7 +42,8 @@ class Calibration(BaseModel):
         first_date: first day with a score.
         last_date: last day that a score depends on.
         n_scores: number of scores of the first step.
-        quantiles: for each of MAX_HORIZON steps the quantiles of the scores at PROBABILITIES, in units of the volatility.
+        quantiles: for each of MAX_HORIZON steps the quantiles of the scores at PROBABILITIES minus their median, in
+            units of the volatility.
         constant: for each level in percent, half the width, as a log return, of a band around the last close that has the same width on all
             days; for comparison only.
     """
@@ -154,15 +156,15 @@ def calibrate(pool: Sequence[Closes], moves: Floats) -> Calibration:
 
 
 def quantiles_of(scores: Floats) -> Floats:
-    """Return the conformal quantiles of scores (n, steps) at PROBABILITIES, (n_probabilities, steps), rounded outwards from the median.
+    """Return the conformal quantiles of scores (n, steps) at PROBABILITIES minus their median, (n_probabilities, steps).
 
-    With exchangeable scores, a new one is at or below the quantile of p >= 0.5 with a probability of at least p, and above that of
-    p < 0.5 with a probability of at least 1 - p.
+    Ranks are rounded outwards from the median, as split-conformal prediction does. Without the median, the forecast is the median of
+    its distribution: the network says how far prices drift, and the rise of the pooled stocks is not promised to others.
     """
     n, ordered = len(scores), np.sort(scores, axis=0)
     ranks = np.where(PROBABILITIES < 0.5, np.floor((n + 1) * PROBABILITIES + 1e-9), np.ceil((n + 1) * PROBABILITIES - 1e-9))
     quantiles: Floats = ordered[np.clip(ranks.astype(int) - 1, 0, n - 1)]
-    return quantiles
+    return quantiles - quantiles[MEDIAN]
 
 
 def bounds(

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from log_rows import logged
 
-from app import create_app
+from app import STATE, create_app
+from closes.series import Closes
 from closes.snapshot import read_snapshot
+from forecast.track import own_distribution, track
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 
@@ -52,6 +54,75 @@ def test_forecast_names_its_fallback_source_when_yahoo_fails(client):
     assert (old["code"], old["day"]) == ("old_data", "2022-12-28")
     assert old["text"].startswith("The last close is from 2022-12-28, ")
     assert client.get("/forecast/MSFT").json["predicted_price"] == client.post("/predict", json={"predict": CLOSES}).json["predicted_price"]
+
+
+def test_forecast_takes_levels_and_prices(client):
+    body = client.get("/forecast/MSFT?horizon=2&levels=60,97.5&above=200,240").json
+    assert list(body["intervals"]) == ["60", "97.5"]
+    for step in [body, *body["path"]]:
+        above_200, above_240 = step["probability_above"]
+        assert 1 > above_200 > above_240 > 0
+
+
+@pytest.mark.parametrize("query", ["levels=40", "levels=", "levels=80,80", "levels=x", "above=-1", "above=nan", "above=1,1"])
+def test_forecast_rejects_invalid_levels_and_prices(client, query):
+    answer = client.get(f"/forecast/MSFT?{query}")
+    assert answer.status_code == 422
+    name = query.partition("=")[0]
+    assert answer.json["error"].startswith(f"{name} must be ")
+    assert answer.json["details"][0].startswith(name)
+
+
+def test_forecast_has_the_calibration_and_the_track_record_of_the_symbol(client):
+    body = client.get("/forecast/AMD").json
+    newest = read_snapshot("AMD")
+    closes = Closes("AMD", "snapshot", newest.dates[-1000:], newest.prices[-1000:])
+    forecaster = client.application.extensions[STATE].service.models.current()
+    distribution, n = own_distribution(closes.prices, forecaster.distribution)
+    expected = forecaster.forecast(closes.prices[None, -60:]).calibrated(distribution).as_dict(0)
+    assert body["intervals"] == expected["intervals"]
+    assert body["intervals"] != client.post("/predict", json={"predict": closes.prices[-60:].tolist()}).json["intervals"]
+    assert (body["calibration"]["own_scores"], len(body["calibration"]["pooled_symbols"])) == (n, 20) == (921, 20)
+    assert (body["calibration"]["own_from"], body["calibration"]["own_to"]) == (str(closes.dates[60]), "2022-12-28")
+    result = track(forecaster, closes, 250)
+    record = body["track_record"]
+    assert (record["days"], record["first_date"], record["last_date"]) == (250, str(closes.dates[-250]), "2022-12-28")
+    for level, (low, high) in result.bounds.items():
+        assert record["held"][str(level)] == int(((low <= result.actual) & (result.actual <= high)).sum())
+    assert record["rmse_ratio"] == pytest.approx(1, abs=0.01)
+
+
+def test_symbol_record_is_computed_once(client, monkeypatch):
+    first = client.get("/forecast/AMD").json
+    monkeypatch.setattr("api.service.record_of", None)
+    assert client.get("/forecast/AMD").json["track_record"] == first["track_record"]
+
+
+def test_forecast_requests_are_logged_with_their_symbol(client, settings):
+    answer = client.get("/forecast/amd?levels=60").json
+    client.get("/forecast/AMD?horizon=99")
+    client.get("/forecast/.AMD")
+    client.get("/forecast/UNKNOWN")
+    rows = logged(settings)
+    assert [(row["status"], row["symbol"]) for row in rows] == [("200", "AMD"), ("422", "AMD"), ("422", ""), ("503", "UNKNOWN")]
+    assert float(rows[0]["predicted_price"]) == answer["predicted_price"]
+    assert float(rows[0]["low_80"]) < answer["intervals"]["60"][0]
+
+
+def test_symbol_backtest_is_the_track_record_as_csv(client):
+    answer = client.get("/backtest/AMD?days=30")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    header, *rows = answer.text.splitlines()
+    assert header == "date,actual,predicted,low_80,high_80,low_95,high_95"
+    assert (len(rows), rows[-1].partition(",")[0]) == (30, "2022-12-28")
+    assert len(client.get("/backtest/AMD").text.splitlines()) == 251
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("AMD?days=0", 422), ("AMD?days=941", 422), ("AMD?days=x", 422), (".AMD", 422), ("NONE", 503)]
+)
+def test_symbol_backtest_rejects_an_invalid_request(client, path, status):
+    assert client.get(f"/backtest/{path}").status_code == status
 
 
 @pytest.mark.parametrize("symbol", [".MSFT", "A" * 16, "MS FT", "%00", "é", "A;B", "<b>"])

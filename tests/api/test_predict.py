@@ -47,6 +47,81 @@ def test_predict_gives_a_batch_the_answers_of_its_windows(client):
         assert prediction == {name: alone[name] for name in prediction}
 
 
+def test_levels_replace_the_default_intervals(client):
+    body = client.post("/predict", json={"predict": CLOSES, "levels": [95, 50, 97.5], "horizon": 2}).json
+    usual = client.post("/predict", json={"predict": CLOSES, "horizon": 2}).json
+    for given, default in zip([body, *body["path"]], [usual, *usual["path"]], strict=True):
+        assert list(given["intervals"]) == ["95", "50", "97.5"]
+        assert given["intervals"]["95"] == pytest.approx(default["intervals"]["95"], rel=1e-9)
+        (low_50, high_50), (low, high) = given["intervals"]["50"], given["intervals"]["97.5"]
+        assert low < default["intervals"]["80"][0] < low_50 < high_50 < default["intervals"]["80"][1] < high
+
+
+def test_levels_of_a_batch_are_those_of_its_windows(client):
+    question = {"levels": [60, 90]}
+    windows = [CLOSES, [2 * close for close in CLOSES]]
+    batch = client.post("/predict", json={"predict": windows} | question).json
+    for window, prediction in zip(windows, batch["predictions"], strict=True):
+        alone = client.post("/predict", json={"predict": window} | question).json
+        assert prediction == {name: alone[name] for name in prediction}
+
+
+def test_above_adds_probabilities_to_each_step(client):
+    last = CLOSES[-1]
+    prices = [0.95 * last, last, 1.05 * last]
+    body = client.post("/predict", json={"predict": CLOSES, "above": prices, "horizon": 20}).json
+    for step in [body, *body["path"]]:
+        below, middle, above = step["probability_above"]
+        assert 1 > below > middle > above > 0
+        assert middle == pytest.approx(0.5, abs=0.1)
+    assert body["path"][0]["probability_above"] == body["probability_above"]
+    assert body["path"][19]["probability_above"][2] > body["probability_above"][2]
+    assert body["warnings"] == []
+
+
+def test_probability_of_a_bound_is_that_of_its_level(client):
+    low, high = client.post("/predict", json={"predict": CLOSES}).json["intervals"]["80"]
+    found = client.post("/predict", json={"predict": CLOSES, "above": [low, high]}).json["probability_above"]
+    assert found == pytest.approx([0.9, 0.1])
+
+
+def test_price_beyond_the_calibration_has_a_warning(client):
+    body = client.post("/predict", json={"predict": CLOSES, "above": [CLOSES[-1], 3 * CLOSES[-1]]}).json
+    assert body["probability_above"][1] == pytest.approx(0.005)
+    (warning,) = body["warnings"]
+    assert warning["code"] == "beyond_calibration"
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ({"levels": [49.9]}, "levels[0]: Input should be greater than or equal to 50"),
+        ({"levels": [80, 99.1]}, "levels[1]: Input should be less than or equal to 99"),
+        ({"levels": [80, 95, 80]}, "levels: no value may appear twice"),
+        ({"levels": []}, "levels: "),
+        ({"levels": list(range(60, 70))}, "levels: "),
+        ({"levels": 80}, "levels: "),
+        ({"levels": ["80"]}, "levels[0]: "),
+        ({"above": [100, 0]}, "above[1]: Input should be greater than 0"),
+        ({"above": [-5]}, "above[0]: "),
+        ({"above": [True]}, "above[0]: "),
+        ({"above": [1, 1]}, "above: no value may appear twice"),
+        ({"above": []}, "above: "),
+        ({"above": list(range(1, 22))}, "above: "),
+    ],
+)
+def test_invalid_levels_and_prices_are_rejected_naming_their_place(client, question, named):
+    answer = client.post("/predict", json={"predict": CLOSES} | question)
+    assert answer.status_code == 422
+    assert any(detail.startswith(named) for detail in answer.json["details"]), answer.json
+
+
+def test_above_is_rejected_for_a_batch(client):
+    answer = client.post("/predict", json={"predict": [CLOSES], "above": [100]})
+    assert answer.status_code == 422
+    assert "above" in answer.json["details"][0]
+
+
 def test_predict_works_in_any_currency(client):
     dollars = client.post("/predict", json={"predict": CLOSES}).json
     cents = client.post("/predict", json={"predict": [100 * close for close in CLOSES]}).json

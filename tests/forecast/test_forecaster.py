@@ -243,7 +243,7 @@ def test_metadata_without_a_required_part_is_rejected_naming_it(model_dir, name)
         ("last_date", "2022-13-01"),
         ("calibration.quantiles", {}),
         ("calibration.quantiles", [[1.0] * 199] * 10),  # a horizon of 15 would fail later
-        ("calibration.quantiles", [[1.0] * 198] * 20),
+        ("calibration.quantiles", [[1.0] * 199] * 19 + [[1.0] * 198]),
     ],
 )
 def test_invalid_metadata_is_rejected_naming_the_place(model_dir, place, value):
@@ -310,7 +310,7 @@ def test_command_forecasts_from_the_last_60_closes_as_json(forecaster, tmp_path)
         "as_of": "2022-12-28",
         **expected.as_dict(0),
         "model_version": forecaster.version,
-        "path": expected.path(0),
+        "path": expected.as_dict(0, Question(with_path=True))["path"],
     }
 
 

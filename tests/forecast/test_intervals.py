@@ -119,13 +119,14 @@ def test_quantiles_are_those_of_all_scores_of_the_pool():
                 window = closes.prices[i : i + WINDOW]
                 scores.append(math.log(closes.prices[i + WINDOW - 1 + step] / window[-1]) / plain_volatility(window))
         assert calibration.n_scores == len(scores)
+        median = smallest_with_enough(scores, 0.5)
         for p in (0.5, 0.9, 0.975, 0.995):
             place = list(PROBABILITIES).index(p)
-            assert calibration.quantiles[step - 1][place] == pytest.approx(smallest_with_enough(scores, p), rel=1e-5)
+            assert calibration.quantiles[step - 1][place] == pytest.approx(smallest_with_enough(scores, p) - median, rel=1e-4)
         mirrored = [-score for score in scores]
         for p in (0.1, 0.025, 0.005):
             place = list(PROBABILITIES).index(p)
-            assert calibration.quantiles[step - 1][place] == pytest.approx(-smallest_with_enough(mirrored, 1 - p), rel=1e-5)
+            assert calibration.quantiles[step - 1][place] == pytest.approx(-smallest_with_enough(mirrored, 1 - p) - median, rel=1e-4)
 
 
 def test_calibration_names_the_symbols_and_days_that_it_used():

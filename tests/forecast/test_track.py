@@ -1,0 +1,61 @@
+"""A symbol's own calibration and its track record."""
+
+import numpy as np
+import pytest
+
+from closes.series import Closes
+from closes.snapshot import read_snapshot
+from errors import InvalidClosesError
+from forecast.intervals import LEVELS, MAX_HORIZON, quantiles_of, scores_of
+from forecast.track import BLOCK_DAYS, MIN_OWN_SCORES, POOLED_WEIGHT, own_distribution, track
+from models.loading import load_forecaster
+from settings import PROJECT_DIR
+
+FORECASTER = load_forecaster(PROJECT_DIR / "modelFiles")
+WHOLE = read_snapshot("AMD")
+AMD = Closes("AMD", "csv", WHOLE.dates[-500:], WHOLE.prices[-500:])
+
+
+def test_own_quantiles_are_averaged_with_the_pooled_ones():
+    distribution, n = own_distribution(AMD.prices, FORECASTER.distribution)
+    assert n == 500 - 79
+    own = quantiles_of(scores_of(AMD.prices)).T
+    for step in (1, 5, MAX_HORIZON):
+        weight = (n / step) / (n / step + POOLED_WEIGHT)
+        expected = weight * own[step - 1] + (1 - weight) * FORECASTER.distribution.table[step - 1]
+        np.testing.assert_allclose(distribution.table[step - 1], expected)
+
+
+@pytest.mark.parametrize("n_closes", [60, 79 + MIN_OWN_SCORES - 1])
+def test_few_closes_get_the_pooled_distribution(n_closes):
+    assert own_distribution(AMD.prices[:n_closes], FORECASTER.distribution) == (FORECASTER.distribution, 0)
+
+
+def test_track_forecasts_each_day_from_the_days_before():
+    result = track(FORECASTER, AMD, 100)
+    assert (len(result), result.dates[0], result.dates[-1]) == (100, AMD.dates[-100], AMD.dates[-1])
+    np.testing.assert_array_equal(result.actual, AMD.prices[-100:])
+    for day in (0, BLOCK_DAYS, 99):
+        at = 400 + day
+        distribution, _ = own_distribution(AMD.prices[: 400 + day // BLOCK_DAYS * BLOCK_DAYS], FORECASTER.distribution)
+        alone = FORECASTER.forecast(AMD.prices[None, at - 60 : at]).calibrated(distribution)
+        assert result.predicted[day] == pytest.approx(alone.prices[0, 0], rel=1e-6)
+        for level in LEVELS:
+            expected = [float(bound[0, 0]) for bound in alone.bounds[level]]
+            assert [bound[day] for bound in result.bounds[level]] == pytest.approx(expected, rel=1e-6)
+
+
+def test_later_closes_do_not_change_the_track_record():
+    altered = AMD.prices.copy()
+    altered[450:] *= np.random.default_rng(0).uniform(0.5, 2, 50)
+    before, after = track(FORECASTER, AMD, 100), track(FORECASTER, Closes("AMD", "csv", AMD.dates, altered), 100)
+    np.testing.assert_array_equal(before.predicted[:51], after.predicted[:51])
+    for level in LEVELS:
+        np.testing.assert_array_equal(before.bounds[level][0][:51], after.bounds[level][0][:51])
+    assert (before.bounds[80][0][51:] != after.bounds[80][0][51:]).all()
+
+
+def test_track_of_a_short_series_has_fewer_days():
+    assert len(track(FORECASTER, Closes("AMD", "csv", AMD.dates[:70], AMD.prices[:70]), 250)) == 10
+    with pytest.raises(InvalidClosesError, match="AMD has 60 closes; a track record needs 61"):
+        track(FORECASTER, Closes("AMD", "csv", AMD.dates[:60], AMD.prices[:60]), 250)
