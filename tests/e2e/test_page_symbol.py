@@ -37,6 +37,16 @@ def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
     assert min(outer, inner) > 300, "the intervals are not drawn"
 
 
+def test_symbol_shows_its_track_record(page, server):
+    forecast_symbol(page, "JNJ")
+    record = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["track_record"]
+    expect(page.locator("#track-record")).to_contain_text("On the last 250 trading days of this symbol, the 80% interval held")
+    for level in ("80", "95"):
+        expect(page.locator(f'[data-out="held{level}"]')).to_have_text(f"{record['held'][level] / 250:.1%}")
+    forecast(page)
+    expect(page.locator("#track-record")).to_be_hidden()
+
+
 def test_symbol_shows_last_date_source_and_age_once(page, server):
     forecast_symbol(page, "JNJ")
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days

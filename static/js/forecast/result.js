@@ -1,6 +1,6 @@
 /** Shows an answer of /predict as sentences, warnings and a table. */
 
-import { duration, priceFormat } from "../shared/format.js";
+import { duration, percent, priceFormat } from "../shared/format.js";
 import { write } from "../shared/prose.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
@@ -25,6 +25,7 @@ export function showAnswer(answer) {
   put("time", answer.response_time_sec ?? 0, duration);
   find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
+  showTrackRecord(answer.track_record ?? null);
   showComparison(answer.model_version);
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
@@ -41,6 +42,16 @@ function put(name, value, format) {
   const element = /** @type {HTMLDataElement} */ (find(`[data-out="${name}"]`));
   element.value = String(value);
   element.textContent = format(value);
+}
+
+/** @param {import("../shared/api.js").TrackRecord | null} record null for closes that the user brought */
+function showTrackRecord(record) {
+  find("#track-record").hidden = record === null;
+  if (record) {
+    put("trackDays", record.days, String);
+    put("held80", record.held["80"] / record.days, percent);
+    put("held95", record.held["95"] / record.days, percent);
+  }
 }
 
 /** Show the test results only if the same model gave the answer. @param {string} version */

@@ -5,7 +5,9 @@
  * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
  * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
- *   model_version: string, response_time_sec?: number}} Answer  response_time_sec: missing in the example
+ *   model_version: string, response_time_sec?: number, track_record?: TrackRecord | null}} Answer  response_time_sec: missing in the
+ *   example; track_record: of a symbol
+ * @typedef {{days: number, held: {"80": number, "95": number}}} TrackRecord  how many closes each interval held
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
