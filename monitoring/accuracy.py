@@ -33,6 +33,7 @@ from monitoring.requestlog import RequestLog
 from storage import write_atomic
 
 NEEDED = 20  # actual closes, before figures are shown
+CHANCE = 4.0  # standard errors; closes of one day move together, so fewer are independent than a binomial distribution assumes
 KEPT_FORECASTS = 10_000  # the newest; older ones are forgotten
 KEPT_RETURNS = 500  # the newest
 KEPT_POSITIONS = 256  # of files; more than there are parts, so that one that is being renamed is not forgotten
@@ -83,7 +84,8 @@ class Sums:
             n: number of forecasts with an actual close; needed: the least number for figures; rmse, mae, naive_rmse, naive_mae: errors of
             the log returns, of the model and of persistence; coverage_80
             and coverage_95: share of actual closes within the interval; mean_width_80 and mean_width_95: relative to the last close;
-            first, last: when the first and the last of these closes became known. None if n is below needed.
+            first, last: when the first and the last of these closes became known; verdict: a sentence on the coverage. All but n,
+            needed and verdict are None if n is below needed.
         """
         n = max(self.n, 1)
         figures = {
@@ -93,7 +95,28 @@ class Sums:
             "mean_width_80": self.width_80 / n, "mean_width_95": self.width_95 / n,
             "first": self.first, "last": self.last,
         }  # fmt: skip
-        return {"n": self.n, "needed": NEEDED, **(figures if self.n >= NEEDED else dict.fromkeys(figures))}
+        if self.n < NEEDED:
+            return {"n": self.n, "needed": NEEDED, **dict.fromkeys(figures), "verdict": f"Not enough data: {self.n} of {NEEDED} closes."}
+        verdict = coverage_verdict(self.n, {80: self.inside_80, 95: self.inside_95})
+        return {"n": self.n, "needed": NEEDED, **figures, "verdict": verdict}
+
+
+def coverage_verdict(n: int, inside: dict[int, int]) -> str:
+    """Say whether intervals held their share of n closes, within CHANCE standard errors of a binomial distribution.
+
+    Args:
+        n: number of closes.
+        inside: for each level in percent, how many of them were within the interval.
+    """
+    outside = []
+    for level, held in inside.items():
+        share = level / 100
+        if abs(held / n - share) > CHANCE * math.sqrt(share * (1 - share) / n):
+            outside.append(f"the {level}% interval held {held / n:.1%}")
+    if not outside:
+        return "The intervals hold their share of the closes, within what chance allows."
+    found = f"Of {n:,} closes, {' and '.join(outside)}: more than chance allows from its level."
+    return f"{found} Train again with newer closes: python modelTrain.py"
 
 
 class State(BaseModel):

@@ -5,7 +5,7 @@ import pytest
 from live_log import FIGURES, check, row_of, trade, window_of
 
 from monitoring import accuracy
-from monitoring.accuracy import LiveAccuracy
+from monitoring.accuracy import LiveAccuracy, coverage_verdict
 from monitoring.requestlog import RequestLog
 
 pytestmark = pytest.mark.usefixtures("_every_line_looks")
@@ -47,7 +47,21 @@ def test_too_few_closes_have_no_figures(log):
     for day in range(20):
         log.append(row_of(window_of("MSFT", day)))
     live.catch_up()
-    assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "caught_up": True}
+    verdict = "Not enough data: 19 of 20 closes."
+    assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "verdict": verdict, "caught_up": True}
+
+
+@pytest.mark.parametrize(("n", "inside", "named"), [
+    (400, {80: 320, 95: 380}, []),
+    (400, {80: 290, 95: 372}, []),  # 3.75 and 1.8 standard errors
+    (400, {80: 287, 95: 380}, ["the 80% interval held 71.8%"]),
+    (10_000, {80: 8_300, 95: 9_300}, ["the 80% interval held 83.0%", "the 95% interval held 93.0%"]),
+])  # fmt: skip
+def test_verdict_names_intervals_outside_of_what_chance_allows(n, inside, named):
+    verdict = coverage_verdict(n, inside)
+    assert [level for level in (80, 95) if f"the {level}% interval" in verdict] == [int(name[4:6]) for name in named]
+    assert all(name in verdict for name in named)
+    assert ("python modelTrain.py" in verdict) == bool(named)
 
 
 def test_repeated_window_counts_once_per_version(log):

@@ -12,7 +12,8 @@
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
- *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, caught_up: boolean}} LiveAccuracy
+ *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, verdict: string,
+ *   caught_up: boolean}} LiveAccuracy
  * @typedef {{requests: number, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
