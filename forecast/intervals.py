@@ -164,7 +164,8 @@ def quantiles_of(scores: Floats) -> Floats:
     n, ordered = len(scores), np.sort(scores, axis=0)
     ranks = np.where(PROBABILITIES < 0.5, np.floor((n + 1) * PROBABILITIES + 1e-9), np.ceil((n + 1) * PROBABILITIES - 1e-9))
     quantiles: Floats = ordered[np.clip(ranks.astype(int) - 1, 0, n - 1)]
-    return quantiles - quantiles[MEDIAN]
+    centred: Floats = quantiles - quantiles[MEDIAN]
+    return centred
 
 
 def bounds(
