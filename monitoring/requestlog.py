@@ -27,6 +27,7 @@ from monitoring.logreader import COLUMNS, last_rows, open_parts
 HEADER = (",".join(COLUMNS) + "\n").encode()
 MAX_PARTS = 100  # old files
 LOOK_SECONDS = 0.001  # between two looks at the log's name and size; a look costs more than a line
+LINE_LOOKS, LINE_SECONDS = 5, 0.002  # for the end of a line that another process is writing, and the time between two
 
 log = logging.getLogger(__name__)
 
@@ -193,6 +194,15 @@ def _prepare(descriptor: int) -> bool:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     elif os.pread(descriptor, len(HEADER), 0) != HEADER:
         return False
-    elif os.pread(descriptor, 1, size - 1) != b"\n":
+    elif not _ends_with_a_line(descriptor):
         os.write(descriptor, b"\n")
     return True
+
+
+def _ends_with_a_line(descriptor: int) -> bool:
+    """Return whether the last line is complete. A line that another process is writing at this moment gets some time."""
+    for _ in range(LINE_LOOKS):
+        if os.pread(descriptor, 1, os.fstat(descriptor).st_size - 1) == b"\n":
+            return True
+        time.sleep(LINE_SECONDS)
+    return False

@@ -42,6 +42,21 @@ def test_concurrent_opens_write_one_header(tmp_path):
         assert (lines[0], len(lines), len(set(lines))) == (HEADER, 5, 2)
 
 
+def test_line_that_another_process_is_writing_is_not_ended(log, path, monkeypatch):
+    log.append(ROW)
+    line = path.read_text().splitlines(keepends=True)[-1]
+    path.write_text(f"{HEADER}\n{line[:20]}")
+
+    def write_the_rest(seconds: float) -> None:
+        if not path.read_text().endswith("\n"):
+            with path.open("a") as file:
+                file.write(line[20:])
+
+    monkeypatch.setattr("monitoring.requestlog.time.sleep", write_the_rest)
+    RequestLog(path).close()
+    assert path.read_text() == f"{HEADER}\n{line}"
+
+
 def test_row_is_read_as_it_was_written(log):
     log.append(ROW)
     (row,) = log.tail(1)
