@@ -17,7 +17,7 @@ endif
 BYTECODE := --compile-bytecode
 
 # Several tests wait for locks and time-outs, so one worker more than two cores.
-PARALLEL := --numprocesses=3 --dist=loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus wrk screenshot notebook

@@ -30,6 +30,7 @@ SENTENCES = {
     405: "This address does not accept this method. The calls are listed at /apidocs.",
     408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
+    414: "The address is too long.",
     417: "The only supported expectation is 100-continue.",
     431: "The headers are too many or too long.",
     500: "The server failed. Its log has the reason.",

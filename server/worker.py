@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import Any, Protocol
 
-from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, ParseException, UnsupportedTransferCoding
+from gunicorn.http.errors import ExpectationFailed, LimitRequestHeaders, LimitRequestLine, ParseException, UnsupportedTransferCoding
 from gunicorn.workers import ggevent
 from gunicorn.workers.ggevent import GeventWorker
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
@@ -30,6 +30,7 @@ GIVE_BACK_SECONDS = 10.0
 
 # Statuses of what is not valid HTTP; a subclass comes before its class.
 STATUSES: dict[type[Exception], int] = {
+    LimitRequestLine: 414,
     LimitRequestHeaders: 431,
     RequestEntityTooLarge: 431,  # of the head; the application answers for the body
     UnsupportedTransferCoding: 501,

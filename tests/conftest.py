@@ -4,27 +4,48 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from xdist.scheduler import LoadScopeScheduling
 from yahoo_stub import YahooStub
 
 from monitoring.requestlog import RequestLog
 from settings import PROJECT_DIR, Settings
 
+# Files whose slow tests share no fixture: each test may run in any worker. A file that is not listed runs in one worker, which builds
+# its servers, browsers and trainings once.
+SPREAD = {
+    "tests/e2e/test_crowd.py",
+    "tests/e2e/test_disk.py",
+    "tests/e2e/test_kill.py",
+    "tests/e2e/test_models.py",
+    "tests/e2e/test_tracking.py",
+    "tests/models/test_compiled.py",
+    "tests/models/test_store_kills.py",
+    "tests/test_modelTrain_faults.py",
+}
+
+
+class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Distributes whole files, and the tests of SPREAD one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the name of the group that a test belongs to."""
+        file = nodeid.partition("::")[0]
+        return nodeid if file in SPREAD else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduling:
+    """Tell pytest-xdist how to distribute the tests. Its own groups have no effect with pytest 9.2."""
+    return FileScheduling(config, log)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests and group them for pytest-xdist (`--dist loadgroup`).
-
-    Slow tests come first, so that none is left at the end while the other workers are idle. Tests that share a fixture of their module
-    run in one worker, which builds it once. A slow test that shares nothing is distributed on its own.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    for item in items:
-        definitions = getattr(item, "_fixtureinfo").name2fixturedefs  # noqa: B009 - pytest has no public name for it
-        shares = any(found and found[-1].scope == "module" for found in definitions.values())
-        if shares or item.get_closest_marker("slow") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    """Run files with slow tests first, so that none is left at the end while the other workers are idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

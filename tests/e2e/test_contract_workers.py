@@ -90,7 +90,8 @@ def without_measurements(content):
 def test_requests_are_logged_and_counted(service, answers):
     with service.log.open() as file:
         statuses = [row["status"] for row in csv.DictReader(file)]
-    expected = [str(status) for method, path, _, _, status in REQUESTS.values() if (method, path) == ("POST", "/predict")]
+    logged = [(method, path, status) for method, path, _, _, status in REQUESTS.values() if path.startswith(("/predict", "/forecast"))]
+    expected = [str(status) for method, path, status in logged if (method, path) == ("POST", "/predict") or path.startswith("/forecast")]
     assert statuses == expected
     metrics = requests.get(f"{service.url}/metrics", timeout=30).text
     assert f'http_requests_total{{method="POST",route="/predict",status="200"}} {expected.count("200")}.0' in metrics

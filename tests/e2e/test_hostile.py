@@ -113,7 +113,7 @@ CASES = {
     "CONNECT": (b"CONNECT example:443 HTTP/1.1\r\n" + HOST + b"\r\n", 404),
     "300 headers": (b"GET /health HTTP/1.1\r\n" + HOST + b"".join(b"X-%d: x\r\n" % number for number in range(300)) + b"\r\n", 431),
     "a header of 20 kB": (b"GET /health HTTP/1.1\r\n" + HOST + b"X: " + b"x" * 20_000 + b"\r\n\r\n", 431),
-    "an address of 10 kB": (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 400),
+    "an address of 10 kB": (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
     "a header with a zero byte": (b"GET /health HTTP/1.1\r\nHost: a\x00b\r\n\r\n", 400),
     "a way out of static": (b"GET /static/../settings.py HTTP/1.1\r\n" + HOST + b"\r\n", 404),
     "a written way out of static": (b"GET /static/%2e%2e%2fsettings.py HTTP/1.1\r\n" + HOST + b"\r\n", 404),

@@ -160,7 +160,7 @@ def lines_of(page: Page) -> list[list[dict[str, Any]]]:
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
 def test_axis_labels_of_past_and_future_do_not_overlap(page, width):
     page.set_viewport_size({"width": width, "height": 844})
-    page.wait_for_function("document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
+    page.wait_for_function("() => document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
     page.wait_for_timeout(100)  # drawn at the new size
     assert title(page) == "date, then trading days ahead"
     for name in PERIODS:

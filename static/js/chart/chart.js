@@ -79,7 +79,12 @@ function options(host, { size, lines, axis, scale, priceScale = {}, shortest }) 
   return {
     legend: { show: false },
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
-    cursor: { y: false, drag: { x: shortest !== undefined, y: false, dist: 8 }, points: { show: false } },
+    cursor: {
+      y: false,
+      drag: { x: shortest !== undefined, y: false, dist: 8 },
+      points: { show: false },
+      bind: { mouseleave: unlessTouched },
+    },
     scales: { x: { time: false, ...(shortest && { range: atLeast(shortest) }), ...scale }, y: priceScale },
     axes: [
       { ...axes, size: 28, ...axis },
@@ -142,6 +147,20 @@ function hooks({ columns, tell }, format, readout, onRange) {
       },
     ],
     setScale: [(/** @type {any} */ { scales }, /** @type {string} */ name) => name === "x" && onRange?.(scales.x.min, scales.x.max)],
+  };
+}
+
+/**
+ * After a tap, some browsers say that the mouse has left. Then the tapped values stay.
+ * @param {unknown} _chart
+ * @param {unknown} _target
+ * @param {(event: MouseEvent) => void} handler uPlot's own
+ */
+function unlessTouched(_chart, _target, handler) {
+  return (/** @type {MouseEvent} */ event) => {
+    if (!matchMedia("(hover: none)").matches) {
+      handler(event);
+    }
   };
 }
 
