@@ -27,6 +27,8 @@ SPREAD = {
     "tests/test_modelTrain_faults.py",
 }
 
+LONGEST = {"test_generated.py", "test_modelTrain.py"}  # run first: each takes minutes in one worker
+
 
 class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """Distributes whole files, and the tests of SPREAD one by one."""
@@ -45,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with slow tests first, so that none is left at the end while the other workers are idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, item.path.name not in LONGEST))
 
 
 @pytest.fixture(autouse=True)
