@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 from flask import Flask, Response, current_app, g, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
@@ -140,15 +139,12 @@ def forecast(symbol: str) -> Response:
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast needs {WINDOW}.")
     window, days = closes.prices[-WINDOW:], closes.dates[-WINDOW:]
-    result = service.forecast_symbol(closes, horizon, question, g.context.started)
+    result = service.forecast_symbol(closes, horizon, question, shown, g.context.started)
     answer, g.logged = result.content, result.logged
     about_series = [warning.as_dict() for warning in newest.warnings]
     about_window = [warning for warning in answer["warnings"] if warning["code"] != POSSIBLE_SPLIT]
     splits = [warning.as_dict() for warning in split_warnings(window, days)]  # with their days, which the model does not know
     answer["warnings"] = about_series + about_window + splits
-    answer = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source} | answer
-    if shown:
-        answer |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
     return json_answer(answer)
 
 
@@ -280,7 +276,7 @@ def _finish(response: Response) -> Response:
     """Count the request and log it. Every request for a forecast is in the request log, also if it is refused."""
     rule = request.url_rule
     is_forecast = rule is not None and (rule.endpoint, request.method) in FORECASTS
-    logged = g.get("logged", _asked_symbol()) if is_forecast else None
+    logged = (g.logged if "logged" in g else _asked_symbol()) if is_forecast else None
     _service().finish(rule.rule if rule else "unmatched", g.context, response.status_code, logged)
     response.headers.update(SECURITY_HEADERS | {ID_HEADER: g.info.id})
     return response

@@ -9,9 +9,7 @@ The opening forecast is made in the worker, so it is neither logged nor counted.
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
-from api.symbol import record_of
+from api.symbol import content_of, forecast_symbol, record_of
 from api.threads import run_in_thread
 from closes.newest import MAX_CLOSES, age_warnings
 from closes.series import Closes
@@ -55,22 +53,11 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     """Return the example's closes and their forecast."""
     closes = _example()
     record = record_of(forecaster, closes)
-    forecast = forecaster.forecast(closes.prices[None, -WINDOW:], MAX_HORIZON).calibrated(record.distribution)
-    return {
-        "symbol": closes.symbol,
-        "as_of": closes.last_date,
-        "source": closes.source,
-        "dates": np.datetime_as_string(closes.dates[-SHOWN_CLOSES:]).tolist(),
-        "closes": closes.prices[-SHOWN_CLOSES:].tolist(),
-        **forecast.as_dict(0, Question(with_path=True)),
-        "calibration": record.calibration,
-        "track_record": record.track_record,
-        "model_version": forecaster.version,
-    }
+    forecast = forecast_symbol(forecaster, record, closes, MAX_HORIZON)
+    return content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES) | {"model_version": forecaster.version}
 
 
 @lru_cache(maxsize=1)
 def _example() -> Closes:
     """Return the newest embedded closes of the example."""
-    closes = read_snapshot(EXAMPLE_SYMBOL)
-    return Closes(closes.symbol, closes.source, closes.dates[-MAX_CLOSES:].copy(), closes.prices[-MAX_CLOSES:].copy())
+    return read_snapshot(EXAMPLE_SYMBOL).part(slice(-MAX_CLOSES, None))

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 from api.access import Gatekeeper
 from api.batching import Batcher
 from api.body import PredictMany, check_body
-from api.symbol import SymbolRecord, record_of
+from api.symbol import SymbolRecord, content_of, forecast_symbol, record_of
 from api.threads import every, in_gevent, in_threads, run_in_thread
 from closes.newest import NewestCloses
 from closes.series import Closes, Floats
@@ -86,6 +86,7 @@ class ForecastService:
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self._compute = in_threads(COMPUTING_THREADS)
         self._records: LRUCache[tuple[str, str, str, str, int], SymbolRecord] = LRUCache(MAX_RECORDS)
+        self._records_lock = threading.Lock()  # LRUCache is not thread-safe
         self._batcher = Batcher(self.models) if in_gevent() else None
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
 
@@ -127,25 +128,16 @@ class ForecastService:
         logged = _logged(forecast, row, window)
         return self._result(content, logged, 1, horizon, forecaster.version, started)
 
-    def forecast_symbol(self, closes: Closes, horizon: int, question: Question, started: float) -> Result:
-        """Forecast the closes after a symbol's newest ones, with intervals that are calibrated on the symbol as well.
+    def forecast_symbol(self, closes: Closes, horizon: int, question: Question, shown: int, started: float) -> Result:
+        """Forecast the closes after a symbol's newest ones, at least 60, as `forecast_one` does, in the form of /forecast.
 
-        Args:
-            closes: at least 60.
-            horizon: trading days ahead, 1 to 20.
-            question: what the answer has.
-            started: time.perf_counter() when the request began.
-
-        Raises:
-            InvalidClosesError: the closes cannot be forecast.
-            ModelUnavailableError: there is no model that can be trusted.
+        The intervals are calibrated on the symbol as well. The answer has the newest `shown` closes.
         """
         forecaster = self.models.current()
         record = self._record_of(forecaster, closes)
-        window = closes.prices[-WINDOW:]
-        forecast = self._compute(forecaster.forecast, window[None], horizon).calibrated(record.distribution)
-        content = forecast.as_dict(0, question) | {"calibration": record.calibration, "track_record": record.track_record}
-        logged = _logged(forecast, 0, window) | {"symbol": closes.symbol}
+        forecast = self._compute(forecast_symbol, forecaster, record, closes, horizon)
+        content = content_of(forecast, record, closes, question, shown)
+        logged = _logged(forecast, 0, closes.prices[-WINDOW:]) | {"symbol": closes.symbol}
         return self._result(content, logged, 1, horizon, forecaster.version, started)
 
     def track(self, closes: Closes, days: int) -> Backtest:
@@ -161,16 +153,19 @@ class ForecastService:
     def _record_of(self, forecaster: Forecaster, closes: Closes) -> SymbolRecord:
         """Return a symbol's record, which is made once for each model and each new close."""
         key = (forecaster.version, closes.symbol, closes.source, closes.last_date, len(closes))
-        record = self._records.get(key)
+        with self._records_lock:
+            record = self._records.get(key)
         if record is None:
-            record = self._records[key] = self._compute(record_of, forecaster, closes)
+            record = self._compute(record_of, forecaster, closes)
+            with self._records_lock:
+                self._records[key] = record
         return record
 
     def _forecast_many(self, windows: Floats, question: Question, started: float) -> Result:
         """Forecast the next close of each window (n, 60)."""
         forecaster = self.models.current()
         forecast = self._compute(forecaster.forecast, windows)
-        content = {"predictions": [forecast.as_dict(row, question) for row in range(len(windows))]}
+        content = {"predictions": forecast.as_dicts(question)}
         return self._result(content, {}, len(windows), 1, forecaster.version, started)
 
     def _result(

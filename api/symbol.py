@@ -7,10 +7,10 @@ import numpy as np
 
 from closes.series import Closes
 from forecast.backtest import Backtest
-from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, Distribution
+from forecast.forecaster import Forecast, Forecaster, Question
+from forecast.intervals import LEVELS, Distribution, scores_of
 from forecast.scores import coverage
-from forecast.track import own_distribution, own_weight, track
+from forecast.track import MIN_OWN_SCORES, own_distribution, own_weight, track
 from processData import WINDOW
 
 TRACK_DAYS = 250  # of the track record, about a year
@@ -33,7 +33,8 @@ class SymbolRecord:
 
 def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
     """Return the record of a symbol with at least 60 closes."""
-    distribution, n_own = own_distribution(closes.prices, forecaster.distribution)
+    scores = scores_of(closes.prices)
+    n_own = len(scores) if len(scores) >= MIN_OWN_SCORES else 0
     pooled = forecaster.metadata.calibration
     calibration = {
         "own_scores": n_own,
@@ -46,7 +47,21 @@ def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
         "pooled_to": str(pooled.last_date),
     }
     track_record = summarise(track(forecaster, closes, TRACK_DAYS)) if len(closes) > WINDOW else None
-    return SymbolRecord(distribution, calibration, track_record)
+    return SymbolRecord(own_distribution(scores, forecaster.distribution), calibration, track_record)
+
+
+def forecast_symbol(forecaster: Forecaster, record: SymbolRecord, closes: Closes, horizon: int) -> Forecast:
+    """Forecast the closes after a symbol's newest ones, with the symbol's own calibration."""
+    return forecaster.forecast(closes.prices[None, -WINDOW:], horizon).calibrated(record.distribution)
+
+
+def content_of(forecast: Forecast, record: SymbolRecord, closes: Closes, question: Question, shown: int) -> dict[str, Any]:
+    """Return a symbol's forecast in the form of /forecast, with the newest `shown` closes."""
+    content = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source, **forecast.as_dict(0, question)}
+    content |= {"calibration": record.calibration, "track_record": record.track_record}
+    if shown:
+        content |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
+    return content
 
 
 def summarise(result: Backtest) -> dict[str, Any]:

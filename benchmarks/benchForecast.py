@@ -84,10 +84,7 @@ def judge_stock(symbol: str, options: FitOptions) -> dict[str, Any]:
     first = str(data.tested_from)
     result = backtest(forecaster, closes, first=first)
     values = score(result)
-    garch = garch_bounds(closes, result)
-    for level, (low, high) in garch.items():
-        values[f"garch_coverage_{level}"] = coverage(result.actual, low, high)
-        values[f"garch_winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
+    values |= held_by(result, garch_bounds(closes, result), "garch")
     values |= held_by(result, unknown_bounds(forecaster, data, result), "unknown")
     values |= held_by(result, track(forecaster, closes, len(result)).bounds, "own")
     print(f"{symbol:5} {time.monotonic() - started:4.0f} s  RMSE ratio {values['rmse_ratio']:.4f}", file=sys.stderr, flush=True)
@@ -121,7 +118,7 @@ def symbol_table(results: list[dict[str, Any]]) -> list[str]:
     for name, label in (
         ("", "the stock and 19 others"),
         ("unknown_", "19 others"),
-        ("own_", "the same, averaged with the last 1,000 closes"),
+        ("own_", "the first, averaged with the stock's own later days"),
     ):
         held = {level: np.array([result["metrics"][f"{name}coverage_{level}"] for result in results]) for level in LEVELS}
         score = [np.mean([result["metrics"][f"{name}winkler_{level}"] for result in results]) for level in LEVELS]

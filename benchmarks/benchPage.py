@@ -69,6 +69,11 @@ def open_page(browser: Browser, url: str) -> Opening:
     return Opening(sum(sizes) / 1000, len(sizes), milliseconds, after_load)
 
 
+def find_chromium() -> str | None:
+    """Return the path of Chromium, the headless shell if it is installed: it has no window and takes half the time."""
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
 def measure(openings: int, chromium: str) -> list[Opening]:
     """Open the page of a new service `times` times.
 
@@ -113,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.openings < 1:
         parser.error("--openings must be at least 1")
     try:
-        chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+        chromium = find_chromium()
         if chromium is None:
             raise BenchError("Chromium is missing: make chromium (Debian's package, needs root).")
         print(report(measure(options.openings, chromium)))

@@ -31,7 +31,7 @@ def epoch_seconds(way: str, epochs: int) -> list[float]:
 
     from closes.snapshot import read_snapshot
     from forecast import lstm, network
-    from forecast.split import Split, split_in_time
+    from forecast.split import split_in_time
 
     if way == PLAIN:
         lstm.BlockLSTM = keras.layers.LSTM  # type: ignore[misc]
@@ -43,8 +43,7 @@ def epoch_seconds(way: str, epochs: int) -> list[float]:
     marks = [time.perf_counter()]
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: marks.append(time.perf_counter()))
     network._progress = lambda epochs: clock
-    part = Split(split.calibration, split.test, split.test)
-    network.fit(closes.prices, part, network.FitOptions(epochs))
+    network.fit(closes.prices, split, network.FitOptions(epochs))
     return [end - start for start, end in itertools.pairwise(marks)]
 
 

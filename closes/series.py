@@ -82,7 +82,11 @@ class Closes:
             raise DataUnavailableError(
                 f"{self.symbol} has no closes from {start} to {end}; {SOURCE_NAMES[self.source]} has {self.first_date} to {self.last_date}."
             )
-        return Closes(self.symbol, self.source, self.dates[keep], self.prices[keep])
+        return self.part(keep)
+
+    def part(self, keep: slice | NDArray[np.bool_]) -> "Closes":
+        """Return some of the days, as a copy."""
+        return Closes(self.symbol, self.source, self.dates[keep].copy(), self.prices[keep].copy())
 
 
 def last_final_day() -> str:

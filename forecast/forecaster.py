@@ -64,45 +64,55 @@ class Forecast:
             row: of the window.
             question: the levels of the intervals, and the prices to compare with.
         """
+        if question.levels is LEVELS and not question.above:
+            return self._content(row, self.bounds, None, row, question)
         part = slice(row, row + 1)
-        limits, above = self._bounds(part, question.levels), self._above(part, question.above)
-        warnings = [warning.as_dict() for warning in self.warnings[row]]
-        if above is not None and not ((above > EDGES[0]) & (above < EDGES[1])).all():
-            warnings.append(SeriesWarning(BEYOND_CALIBRATION, None, BEYOND_TEXT).as_dict())
-        content = {
-            "predicted_price": float(self.prices[row, 0]),
-            "last_close": float(self.last_closes[row]),
-            **_step(limits, above, 0),
-            "warnings": warnings,
-        }
-        if question.with_path:
-            content["path"] = [
-                {"step": step + 1, "price": float(price), **_step(limits, above, step)} for step, price in enumerate(self.prices[row])
-            ]
-        return content
+        return self._content(row, self._bounds(question.levels, part), self._above(question.above, part), 0, question)
+
+    def as_dicts(self, question: Question) -> list[dict[str, Any]]:
+        """Return the forecasts of all windows in the form of /predict."""
+        limits, above = self._bounds(question.levels), self._above(question.above)
+        return [self._content(row, limits, above, row, question) for row in range(len(self.prices))]
 
     def calibrated(self, distribution: Distribution) -> "Forecast":
         """Return the same forecasts with the intervals of another distribution."""
         return replace(self, distribution=distribution, bounds=bounds(self.volatility, self.prices, distribution))
 
-    def _bounds(self, part: slice, levels: Sequence[float]) -> Bounds:
+    def _bounds(self, levels: Sequence[float], part: slice = slice(None)) -> Bounds:
         """Return the bounds of a part of the windows at some levels."""
-        if levels is LEVELS:
-            return {level: (low[part], high[part]) for level, (low, high) in self.bounds.items()}
+        if levels is LEVELS and part == slice(None):
+            return self.bounds
         return bounds(self.volatility[part], self.prices[part], self.distribution, levels)
 
-    def _above(self, part: slice, prices: Sequence[float]) -> Floats | None:
+    def _above(self, prices: Sequence[float], part: slice = slice(None)) -> Floats | None:
         """Return the probabilities of a part of the windows, (n, horizon, n_prices); None without prices."""
         return probability_above(self.volatility[part], self.prices[part], prices, self.distribution) if prices else None
 
+    def _content(self, row: int, limits: Bounds, above: Floats | None, at: int, question: Question) -> dict[str, Any]:
+        """Return the forecast of a window whose bounds and probabilities are in row `at` of `limits` and `above`."""
+        warnings = [warning.as_dict() for warning in self.warnings[row]]
+        if above is not None and not ((above[at] > EDGES[0]) & (above[at] < EDGES[1])).all():
+            warnings.append(SeriesWarning(BEYOND_CALIBRATION, None, BEYOND_TEXT).as_dict())
+        content = {
+            "predicted_price": float(self.prices[row, 0]),
+            "last_close": float(self.last_closes[row]),
+            **_step(limits, above, at, 0),
+            "warnings": warnings,
+        }
+        if question.with_path:
+            content["path"] = [
+                {"step": step + 1, "price": float(price), **_step(limits, above, at, step)} for step, price in enumerate(self.prices[row])
+            ]
+        return content
 
-def _step(limits: Bounds, above: Floats | None, step: int) -> dict[str, Any]:
-    """Return what is known about one step (counted from 0) of the first window."""
+
+def _step(limits: Bounds, above: Floats | None, row: int, step: int) -> dict[str, Any]:
+    """Return what is known about one step (counted from 0) of one window."""
     content: dict[str, Any] = {
-        "intervals": {f"{level:g}": [float(low[0, step]), float(high[0, step])] for level, (low, high) in limits.items()}
+        "intervals": {f"{level:g}": [float(low[row, step]), float(high[row, step])] for level, (low, high) in limits.items()}
     }
     if above is not None:
-        content["probability_above"] = above[0, step].tolist()
+        content["probability_above"] = above[row, step].tolist()
     return content
 
 

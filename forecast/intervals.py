@@ -15,6 +15,7 @@ from datetime import date
 from typing import Annotated, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from closes.series import Closes, Floats
@@ -126,7 +127,9 @@ def window_volatility(windows: Floats) -> Floats:
 
 
 def scores_of(prices: Floats) -> Floats:
-    """Return the scores of persistence on a series of closes (n_days,): (n_days - 79, MAX_HORIZON) float64, oldest first."""
+    """Return the scores of persistence on closes (n_days,): (n_days - 79, MAX_HORIZON) float64, oldest first; none if they are too few."""
+    if len(prices) < WINDOW + MAX_HORIZON:
+        return np.empty((0, MAX_HORIZON))
     windows, actual = make_windows(prices, MAX_HORIZON)
     return np.log(actual / windows[:, -1:]) / _unit(window_volatility(windows))
 
@@ -151,7 +154,7 @@ def calibrate(pool: Sequence[Closes], moves: Floats) -> Calibration:
         last_date=max(date.fromisoformat(closes.last_date) for closes in pool),
         n_scores=len(scores),
         quantiles=[[float(f"{value:.6g}") for value in step] for step in quantiles_of(scores).T],
-        constant={level: float(_upper_quantile(np.abs(moves), level / 100)) for level in LEVELS},
+        constant=dict(zip(LEVELS, np.sort(np.abs(moves))[_ranks(len(moves), np.array(LEVELS) / 100)].tolist(), strict=True)),
     )
 
 
@@ -162,10 +165,16 @@ def quantiles_of(scores: Floats) -> Floats:
     its distribution: the network says how far prices drift, and the rise of the pooled stocks is not promised to others.
     """
     n, ordered = len(scores), np.sort(scores, axis=0)
-    ranks = np.where(PROBABILITIES < 0.5, np.floor((n + 1) * PROBABILITIES + 1e-9), np.ceil((n + 1) * PROBABILITIES - 1e-9))
-    quantiles: Floats = ordered[np.clip(ranks.astype(int) - 1, 0, n - 1)]
+    upper = _ranks(n, np.maximum(PROBABILITIES, 1 - PROBABILITIES))
+    quantiles = ordered[np.where(PROBABILITIES < 0.5, n - 1 - upper, upper)]
     centred: Floats = quantiles - quantiles[MEDIAN]
     return centred
+
+
+def _ranks(n: int, probabilities: Floats) -> NDArray[np.int64]:
+    """Return the places, from 0, of the conformal quantiles among n sorted scores; the last place if there are too few."""
+    ranks: NDArray[np.int64] = np.minimum(np.ceil((n + 1) * probabilities - 1e-9).astype(np.int64), n) - 1
+    return ranks
 
 
 def bounds(
@@ -218,11 +227,6 @@ def crps(volatility: Floats, predicted: Floats, actual: Floats, distribution: Di
     error = actual[:, None] - predicted[:, None] * np.exp(_unit(volatility) * distribution.table[0])
     scores: Floats = 2 * np.maximum(PROBABILITIES * error, (PROBABILITIES - 1) * error).mean(axis=1)
     return scores
-
-
-def _upper_quantile(values: Floats, share: float) -> float:
-    """Return the smallest value with at least `share` of a new one's probability at or below it; the largest if there are too few."""
-    return float(np.sort(values)[min(int(np.ceil((len(values) + 1) * share - 1e-9)), len(values)) - 1])
 
 
 def _unit(volatility: Floats) -> Floats:

@@ -64,9 +64,9 @@ class Dataset:
         return self.closes.prices[self.split.calibration : self.split.test + WINDOW]
 
     @property
-    def prices_before_test(self) -> Floats:
-        """All closes before the test (n_days,), float64."""
-        return self.closes.prices[: self.split.test + WINDOW]
+    def before_test(self) -> Closes:
+        """All closes before the test."""
+        return self.closes.part(slice(self.split.test + WINDOW))
 
     @property
     def fitted_until(self) -> date:

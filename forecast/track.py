@@ -10,9 +10,9 @@ import numpy as np
 
 from closes.series import Closes, Floats
 from errors import InvalidClosesError
-from forecast.backtest import Backtest
+from forecast.backtest import Backtest, backtest
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, MAX_HORIZON, Distribution, bounds, crps, quantiles_of, scores_of, window_volatility
+from forecast.intervals import MAX_HORIZON, Distribution, bounds, crps, quantiles_of, scores_of, window_volatility
 from processData import WINDOW
 
 POOLED_WEIGHT = 300  # own scores that weigh as much as the pool
@@ -20,26 +20,22 @@ MIN_OWN_SCORES = 60  # fewer are not used
 BLOCK_DAYS = 25  # of the track record that share a calibration
 
 
-def own_distribution(prices: Floats, pooled: Distribution) -> tuple[Distribution, int]:
-    """Average a symbol's own quantiles with the pooled ones.
+def own_distribution(scores: Floats, pooled: Distribution) -> Distribution:
+    """Average the quantiles of a symbol's own scores with the pooled ones.
 
     Args:
-        prices: (n_days,) float64, the symbol's closes, oldest first.
-        pooled: the distribution of the model.
-
-    Returns:
-        The distribution, and the number of own scores in it; 0 if there are too few, then it is the pooled one.
+        scores: (n, MAX_HORIZON) float64, of the symbol, see scores_of.
+        pooled: the distribution of the model; it is returned if there are fewer than MIN_OWN_SCORES.
     """
-    n = len(prices) - WINDOW - MAX_HORIZON + 1
-    if n < MIN_OWN_SCORES:
-        return pooled, 0
-    weight = own_weight(n)[:, None]
-    return Distribution(weight * quantiles_of(scores_of(prices)).T + (1 - weight) * pooled.table), n
+    if len(scores) < MIN_OWN_SCORES:
+        return pooled
+    weight = own_weight(len(scores))[:, None]
+    return Distribution(weight * quantiles_of(scores).T + (1 - weight) * pooled.table)
 
 
 def own_weight(n: int) -> Floats:
     """Return the weight of a symbol's own quantiles at each step (MAX_HORIZON,) with n own scores."""
-    independent = n / np.arange(1, MAX_HORIZON + 1)
+    independent = n * (n >= MIN_OWN_SCORES) / np.arange(1, MAX_HORIZON + 1)
     weight: Floats = independent / (independent + POOLED_WEIGHT)
     return weight
 
@@ -55,29 +51,17 @@ def track(forecaster: Forecaster, closes: Closes, days: int) -> Backtest:
     Raises:
         InvalidClosesError: no day has 60 closes before it.
     """
-    n = len(closes)
-    if n <= WINDOW:
-        raise InvalidClosesError(f"{closes.symbol} has {n} closes; a track record needs {WINDOW + 1}.")
-    first = max(WINDOW, n - days)
-    windows = np.lib.stride_tricks.sliding_window_view(closes.prices, WINDOW)[first - WINDOW : n - WINDOW].copy()
-    predicted = forecaster.forecast(windows).prices
-    volatility = window_volatility(windows)
-    limits: dict[int, tuple[list[Floats], list[Floats]]] = {level: ([], []) for level in LEVELS}
-    scores: list[Floats] = []
-    for start in range(0, len(windows), BLOCK_DAYS):
+    if len(closes) <= WINDOW:
+        raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a track record needs {WINDOW + 1}.")
+    first = max(WINDOW, len(closes) - days)
+    result = backtest(forecaster, closes, first=str(closes.dates[first]))
+    volatility, scores = window_volatility(result.windows), scores_of(closes.prices)
+    for start in range(0, len(result), BLOCK_DAYS):
         block = slice(start, start + BLOCK_DAYS)
-        distribution, _ = own_distribution(closes.prices[: first + start], forecaster.distribution)
-        scores.append(crps(volatility[block], predicted[block, 0], closes.prices[first:][block], distribution))
-        found = bounds(volatility[block], predicted[block], distribution)
-        for level, (lows, highs) in limits.items():
-            lows.append(found[level][0][:, 0])
-            highs.append(found[level][1][:, 0])
-    return Backtest(
-        dates=closes.dates[first:],
-        windows=windows,
-        actual=closes.prices[first:],
-        predicted=predicted[:, 0],
-        bounds={level: (np.concatenate(low), np.concatenate(high)) for level, (low, high) in limits.items()},
-        crps=np.concatenate(scores),
-        constant=forecaster.metadata.calibration.constant,
-    )
+        known = max(0, first + start - WINDOW - MAX_HORIZON + 1)  # scores that depend on no close of the block
+        distribution = own_distribution(scores[:known], forecaster.distribution)
+        limits = bounds(volatility[block], result.predicted[block, None], distribution)
+        for level, (low, high) in result.bounds.items():
+            low[block], high[block] = limits[level][0][:, 0], limits[level][1][:, 0]
+        result.crps[block] = crps(volatility[block], result.predicted[block], result.actual[block], distribution)
+    return result

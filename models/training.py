@@ -55,15 +55,9 @@ def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = Tru
 
 def calibration_pool(data: Dataset) -> list[Closes]:
     """Return the series whose scores are pooled: the closes before the test, and those of the snapshot's other stocks to the same day."""
-    n = len(data.prices_before_test)
-    own = Closes(data.closes.symbol, data.closes.source, data.closes.dates[:n], data.closes.prices[:n])
-    pool = [own]
-    for symbol in snapshot_symbols():
-        other = read_snapshot(symbol)
-        before = other.dates <= own.dates[-1]
-        if symbol != own.symbol and before.any():
-            pool.append(Closes(symbol, other.source, other.dates[before], other.prices[before]))
-    return pool
+    own = data.before_test
+    others = [read_snapshot(symbol) for symbol in snapshot_symbols() if symbol != own.symbol]
+    return [own, *(other.part(other.dates <= own.dates[-1]) for other in others if other.dates[0] <= own.dates[-1])]
 
 
 def describe_training(prices: Floats) -> Training:

@@ -1,6 +1,6 @@
-"""log_predictions.csv: one line a /predict request, refused ones too. Lines are appended whole, and the log is rotated by size.
+"""log_predictions.csv: one line per /predict and /forecast request, rejected ones too. Lines are appended whole; rotation is by size.
 
-    timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_2_60,closes_1_59,last_return
+    timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_1_59,last_return,symbol
 
 One `os.write` to a descriptor in append mode writes a line whole, even if other processes write too. overlap.py describes closes_2_60 and
 closes_1_59, which find the actual close of a forecast in a later request. last_return is the log return of the window's last day.

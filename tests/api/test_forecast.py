@@ -8,6 +8,7 @@ from log_rows import logged
 from app import STATE, create_app
 from closes.series import Closes
 from closes.snapshot import read_snapshot
+from forecast.intervals import scores_of
 from forecast.track import own_distribution, track
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
@@ -78,11 +79,12 @@ def test_forecast_has_the_calibration_and_the_track_record_of_the_symbol(client)
     newest = read_snapshot("AMD")
     closes = Closes("AMD", "snapshot", newest.dates[-1000:], newest.prices[-1000:])
     forecaster = client.application.extensions[STATE].service.models.current()
-    distribution, n = own_distribution(closes.prices, forecaster.distribution)
+    scores = scores_of(closes.prices)
+    distribution = own_distribution(scores, forecaster.distribution)
     expected = forecaster.forecast(closes.prices[None, -60:]).calibrated(distribution).as_dict(0)
     assert body["intervals"] == expected["intervals"]
     assert body["intervals"] != client.post("/predict", json={"predict": closes.prices[-60:].tolist()}).json["intervals"]
-    assert (body["calibration"]["own_scores"], len(body["calibration"]["pooled_symbols"])) == (n, 20) == (921, 20)
+    assert (body["calibration"]["own_scores"], len(body["calibration"]["pooled_symbols"])) == (len(scores), 20) == (921, 20)
     assert (body["calibration"]["own_from"], body["calibration"]["own_to"]) == (str(closes.dates[60]), "2022-12-28")
     result = track(forecaster, closes, 250)
     record = body["track_record"]

@@ -1,7 +1,6 @@
 """Makes static/screenshot.png, the README's picture: the real page in a real Chromium, as it opens (make screenshot)."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +11,10 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT_DIR / "benchmarks"))
+
+from benchPage import find_chromium  # noqa: E402 - in the folder above
+
 TARGET = PROJECT_DIR / "static" / "screenshot.png"
 
 
@@ -24,9 +27,7 @@ def main():
         url = f"http://127.0.0.1:{port}/"
         wait_for(url)
         with sync_playwright() as play:
-            browser = play.chromium.launch(
-                executable_path=shutil.which("chromium-headless-shell") or shutil.which("chromium"), args=["--no-sandbox"]
-            )
+            browser = play.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
             page = browser.new_page(viewport={"width": 1280, "height": 965})
             page.goto(url)
             page.locator("#chart canvas").wait_for()

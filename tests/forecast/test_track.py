@@ -17,9 +17,9 @@ AMD = Closes("AMD", "csv", WHOLE.dates[-500:], WHOLE.prices[-500:])
 
 
 def test_own_quantiles_are_averaged_with_the_pooled_ones():
-    distribution, n = own_distribution(AMD.prices, FORECASTER.distribution)
+    scores = scores_of(AMD.prices)
+    distribution, n, own = own_distribution(scores, FORECASTER.distribution), len(scores), quantiles_of(scores).T
     assert n == 500 - 79
-    own = quantiles_of(scores_of(AMD.prices)).T
     for step in (1, 5, MAX_HORIZON):
         weight = (n / step) / (n / step + POOLED_WEIGHT)
         expected = weight * own[step - 1] + (1 - weight) * FORECASTER.distribution.table[step - 1]
@@ -28,7 +28,7 @@ def test_own_quantiles_are_averaged_with_the_pooled_ones():
 
 @pytest.mark.parametrize("n_closes", [60, 79 + MIN_OWN_SCORES - 1])
 def test_few_closes_get_the_pooled_distribution(n_closes):
-    assert own_distribution(AMD.prices[:n_closes], FORECASTER.distribution) == (FORECASTER.distribution, 0)
+    assert own_distribution(scores_of(AMD.prices[:n_closes]), FORECASTER.distribution) is FORECASTER.distribution
 
 
 def test_track_forecasts_each_day_from_the_days_before():
@@ -37,7 +37,7 @@ def test_track_forecasts_each_day_from_the_days_before():
     np.testing.assert_array_equal(result.actual, AMD.prices[-100:])
     for day in (0, BLOCK_DAYS, 99):
         at = 400 + day
-        distribution, _ = own_distribution(AMD.prices[: 400 + day // BLOCK_DAYS * BLOCK_DAYS], FORECASTER.distribution)
+        distribution = own_distribution(scores_of(AMD.prices[: 400 + day // BLOCK_DAYS * BLOCK_DAYS]), FORECASTER.distribution)
         alone = FORECASTER.forecast(AMD.prices[None, at - 60 : at]).calibrated(distribution)
         assert result.predicted[day] == pytest.approx(alone.prices[0, 0], rel=1e-6)
         for level in LEVELS:

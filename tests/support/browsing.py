@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,8 +17,10 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from benchPage import find_chromium
+
 PROJECT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # the first has no window and takes half the time
+CHROMIUM = find_chromium()
 MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
 
 # How many pixels of a canvas are nearly black, as the line of closes is in the light scheme, how many show each interval's shade, and how

@@ -118,13 +118,13 @@ function trainedAt(version) {
 
 /** @param {import("../shared/api.js").LiveAccuracy} accuracy */
 function showAccuracy(accuracy) {
-  const { n, needed, rmse, naive_rmse, verdict, caught_up } = accuracy;
+  const { n, rmse, naive_rmse, verdict, caught_up } = accuracy;
   const enough = rmse !== null;
   byId("accuracy-table").hidden = !enough;
   put("coverage", enough ? verdict : "");
   const reading = caught_up ? "" : " The log is still being read.";
   if (!enough) {
-    put("accuracy", `Not enough data: ${n} of ${needed} closes.${reading}`);
+    put("accuracy", `${verdict}${reading}`);
     return;
   }
   const days = (/** @type {number | null} */ error) => percent(Number(error), 2);
