@@ -20,7 +20,7 @@ BYTECODE := --compile-bytecode
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus memcached wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +79,7 @@ bench-quick: $(VENV)/requirements-dev $(PEERS)/requirements wrk  ## a short `mak
 bench-page: $(VENV)/requirements-dev chromium  ## measure the page's weight and the time to its first chart (half a minute)
 	@$(BIN)/python benchmarks/benchPage.py
 
-bench-worker: $(VENV)/requirements-dev wrk  ## measure what each part of the custom worker gains (4 minutes)
+bench-worker: $(VENV)/requirements-dev wrk  ## measure what each part of the custom worker gains (9 minutes)
 	@$(BIN)/python benchmarks/benchWorker.py
 
 soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, and report failures and growth
@@ -100,6 +100,9 @@ chromium:  ## install Debian's headless Chromium for the browser tests (needs ro
 
 prometheus:  ## install Debian's Prometheus with promtool, for the tests of deploy/monitoring (needs root)
 	@command -v prometheus >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+
+memcached:  ## install Debian's memcached, for the test of RATE_LIMIT_STORAGE (needs root)
+	@command -v memcached >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends memcached; }
 
 wrk:  ## install Debian's wrk, the load generator of the benchmarks (needs root)
 	@command -v wrk >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk; } || \

@@ -34,7 +34,11 @@ def main(arguments: list[str] | None = None) -> None:
     warn_suspicious(closes)
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
-    forecast = forecaster.forecast(closes.prices[None, -WINDOW:], options.horizon)
+    window = closes.prices[-WINDOW:]
+    if closes.ranges is None:
+        forecast = forecaster.forecast(window[None], options.horizon)
+    else:
+        forecast = forecaster.forecast_with_ranges(window, closes.ranges[-WINDOW:], options.horizon)
     question = Question(with_path=options.horizon > 1)
     answer = {"as_of": closes.last_date, **forecast.as_dict(0, question), "model_version": forecaster.version}
     print(json.dumps(answer, indent=2))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,13 +31,13 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: 
         path: the file; its folder must exist.
         content: the new content.
         durable: whether to flush to disk before returning, so that a power cut does not undo the write.
-        unlocked: whether several processes may write the file at the same time. With a lock, the next write replaces the temporary file
-            of a process that was killed.
+        unlocked: whether several threads or processes may write the file at the same time. With a lock, the next write replaces the
+            temporary file of a process that was killed.
 
     Raises:
         OSError: a full disk or a folder that cannot be written; the old file is unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp" if unlocked else f".{path.name}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp" if unlocked else f".{path.name}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -8,6 +8,7 @@ from api.errors import RequestError
 from settings import SettingError, Settings
 
 STORAGE_SECONDS = 10  # until a client should try again if the storage of the rate limit fails
+MEMCACHED_SECONDS = 1.0  # for memcached to answer one command
 
 
 class Gatekeeper:
@@ -32,7 +33,9 @@ class Gatekeeper:
             from limits.strategies import FixedWindowRateLimiter
 
             try:
-                storage = storage_from_string(settings.RATE_LIMIT_STORAGE, wrap_exceptions=True)
+                uri = settings.RATE_LIMIT_STORAGE
+                waits = {"timeout": MEMCACHED_SECONDS, "connect_timeout": MEMCACHED_SECONDS} if uri.startswith("memcached:") else {}
+                storage = storage_from_string(uri, wrap_exceptions=True, **waits)
             except (ConfigurationError, ImportError, ValueError) as error:
                 raise SettingError(f"Wrong setting. RATE_LIMIT_STORAGE={settings.RATE_LIMIT_STORAGE!r}: {error}") from None
             self._limit, self._limiter = parse(settings.RATE_LIMIT), FixedWindowRateLimiter(storage)
@@ -73,5 +76,5 @@ class Gatekeeper:
             if self._limiter.hit(self._limit, client):
                 return 0
             return max(1, math.ceil(self._limiter.get_window_stats(self._limit, client).reset_time - time.time()))
-        except StorageError:
+        except (StorageError, OSError):  # limits does not wrap the errors of pymemcache's sockets
             raise RequestError(503, "The storage of the rate limit does not answer.", retry_after=STORAGE_SECONDS) from None

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError, from_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import MAX_BODY_BYTES, RequestError
+from closes.series import RANGE_COLUMNS
 from forecast.intervals import LEVELS, MAX_HORIZON, MAX_LEVEL, MIN_LEVEL
 from processData import WINDOW
 
@@ -26,6 +27,7 @@ RETRY_SECONDS = 1  # until a client should try again that found the worker full
 
 Close = Annotated[FiniteFloat, Field(gt=0)]
 Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
+Range = Annotated[list[Annotated[FiniteFloat, Field(ge=0)]], Field(min_length=WINDOW, max_length=WINDOW)]  # feeds have 0 for unknown
 Level = Annotated[FiniteFloat, Field(ge=MIN_LEVEL, le=MAX_LEVEL)]
 
 
@@ -45,10 +47,13 @@ Prices = Annotated[tuple[Close, ...], Field(min_length=1, max_length=MAX_PRICES,
 
 
 class PredictOne(BaseModel):
-    """The body of /predict for one window."""
+    """The body of /predict for one window. Its open, high and low are given together or not at all."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
     predict: Window
+    open: Range | None = None
+    high: Range | None = None
+    low: Range | None = None
     horizon: int = Field(1, ge=1, le=MAX_HORIZON)
     levels: Levels = LEVELS
     above: Prices = ()
@@ -147,9 +152,12 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         RequestError: 400, not JSON; 422, wrong shape or values, each named.
     """
     try:
-        return PredictOne.model_validate_json(body)  # the usual case, in one step
+        asked = PredictOne.model_validate_json(body)  # the usual case, in one step
     except (ValidationError, OverflowError):
         pass
+    else:
+        check_ranges(asked)
+        return asked
     try:
         content = from_json(body)
     except ValueError as error:
@@ -165,6 +173,23 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         if kind is PredictMany:
             shape = f'{{"predict": [[{WINDOW} closes], ...]}}, with up to {MAX_WINDOWS} windows and no horizon'
         raise RequestError(422, f"The body must have the form {shape}.", _problems(error)) from None
+
+
+def check_ranges(asked: PredictOne) -> None:
+    """Check that open, high and low are given together, and that no high is below the low.
+
+    Raises:
+        RequestError: 422, naming each problem.
+    """
+    if asked.high is None or asked.low is None or asked.open is None:
+        missing = [name for name in RANGE_COLUMNS if getattr(asked, name) is None]
+        if len(missing) < len(RANGE_COLUMNS):
+            raise RequestError(422, "open, high and low must be given together.", [f"{name}: is missing" for name in missing])
+        return
+    wrong = [f"high[{day}]: is below low[{day}]" for day, (high, low) in enumerate(zip(asked.high, asked.low, strict=True)) if high < low]
+    if wrong:
+        more = [f"and {len(wrong) - MAX_DETAILS} more"] if len(wrong) > MAX_DETAILS else []
+        raise RequestError(422, "A high must not be below the low of its day.", wrong[:MAX_DETAILS] + more)
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:

@@ -20,8 +20,13 @@ def link(settings: Settings) -> ResponseReturnValue:
     """
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
-    if not ui.is_answering(settings):
+    listener = ui.find_listener(settings)
+    if listener == "none":
         return _explain(RequestError(503, "The MLflow UI does not answer on this machine.", _start_advice(settings), START_SECONDS))
+    if listener == "other":
+        port = settings.MLFLOW_UI_PORT
+        advice = ["Set MLFLOW_UI_PORT to a free port and restart the service, or set MLFLOW_UI_URL to a running MLflow."]
+        return _explain(RequestError(503, f"Another program uses MLFLOW_UI_PORT={port}, so the MLflow UI could not start.", advice))
     if _is_loopback(settings.MLFLOW_UI_HOST) and not _is_loopback(request.remote_addr or ""):
         return _explain(RequestError(503, "The MLflow UI is open to its own machine only.", _reach_advice(settings)))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
@@ -44,10 +49,7 @@ def _start_advice(settings: Settings) -> list[str]:
         return ["MLflow is not installed. Run pip install -r requirements.txt, or set MLFLOW_UI_URL to a running MLflow."]
     if settings.MLFLOW_UI == "off":
         return ["MLFLOW_UI is off. Start the UI with python -m tracking.ui, or set MLFLOW_UI_URL to a running MLflow."]
-    return [
-        "It needs half a minute to start. If it does not, read the log of python app.py: "
-        f"another program may use MLFLOW_UI_PORT={settings.MLFLOW_UI_PORT}."
-    ]
+    return ["It needs half a minute to start. If it does not, read the log of python app.py."]
 
 
 def _reach_advice(settings: Settings) -> list[str]:

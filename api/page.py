@@ -9,13 +9,15 @@ The opening forecast is made in the worker, so it is neither logged nor counted.
 from functools import lru_cache
 from typing import Any
 
-from api.symbol import content_of, forecast_symbol, record_of
+from api.symbol import TRACK_DAYS, content_of, forecast_symbol, record_of
 from api.threads import run_in_thread
 from closes.newest import MAX_CLOSES, age_warnings
 from closes.series import Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
+from forecast.backtest import Backtest
 from forecast.forecaster import Forecaster, Question
 from forecast.intervals import MAX_HORIZON
+from forecast.track import track
 from processData import WINDOW
 from settings import PROJECT_DIR
 
@@ -40,7 +42,7 @@ class OpeningForecast:
         self._made: tuple[str, dict[str, Any]] = ("", {})
 
     def by(self, forecaster: Forecaster) -> dict[str, Any]:
-        """Return the example's closes and forecast in the form of GET /forecast/MSFT?horizon=20&closes=250."""
+        """Return the example's closes and forecast in the form of GET /forecast/MSFT?horizon=20&closes=250, and its past as CSV."""
         version, made = self._made
         if version != forecaster.version:
             made = run_in_thread(_forecast, forecaster)
@@ -54,7 +56,17 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     closes = _example()
     record = record_of(forecaster, closes)
     forecast = forecast_symbol(forecaster, record, closes, MAX_HORIZON)
-    return content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES) | {"model_version": forecaster.version}
+    content = content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES)
+    return content | {"model_version": forecaster.version, "past": _past(track(forecaster, closes, TRACK_DAYS))}
+
+
+def _past(result: Backtest) -> str:
+    """Return the intervals of past days as short CSV: a chart needs few digits."""
+    columns = {
+        f"{name}_{level}": bound for level, limits in result.bounds.items() for name, bound in zip(("low", "high"), limits, strict=True)
+    }
+    rows = zip(result.dates.astype(str), *columns.values(), strict=True)
+    return "\n".join([",".join(["date", *columns]), *(",".join([day, *(f"{value:.5g}" for value in values)]) for day, *values in rows)])
 
 
 @lru_cache(maxsize=1)

@@ -104,9 +104,13 @@ class ForecastService:
             del asked  # the parsed body takes five times the memory of the array
             return self._forecast_many(windows, question, context.started)
         question = Question(asked.levels, asked.above, "horizon" in asked.model_fields_set)
-        return self.forecast_one(np.array(asked.predict, np.float64), asked.horizon, question, context.started)
+        window = np.array(asked.predict, np.float64)
+        ranges = None if asked.open is None else np.array([asked.open, asked.high, asked.low], np.float64).T
+        return self.forecast_one(window, asked.horizon, question, context.started, ranges)
 
-    def forecast_one(self, window: Floats, horizon: int, question: Question, started: float) -> Result:
+    def forecast_one(
+        self, window: Floats, horizon: int, question: Question, started: float, ranges: Floats | None = None
+    ) -> Result:  # fmt: skip
         """Forecast one window.
 
         Args:
@@ -114,16 +118,20 @@ class ForecastService:
             horizon: trading days ahead, 1 to 20.
             question: what the answer has.
             started: time.perf_counter() when the request began.
+            ranges: (60, 3) float64, open, high and low of the same days.
 
         Raises:
             InvalidClosesError: the closes cannot be forecast.
             ModelUnavailableError: there is no model that can be trusted.
         """
-        if horizon == 1 and self._batcher is not None:
+        if ranges is None and horizon == 1 and self._batcher is not None:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:
             forecaster, row = self.models.current(), 0
-            forecast = self._compute(forecaster.forecast, window[None], horizon)
+            if ranges is None:
+                forecast = self._compute(forecaster.forecast, window[None], horizon)
+            else:
+                forecast = self._compute(forecaster.forecast_with_ranges, window, ranges, horizon)
         content = forecast.as_dict(row, question)
         logged = _logged(forecast, row, window)
         return self._result(content, logged, 1, horizon, forecaster.version, started)

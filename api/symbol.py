@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from closes.series import Closes
+from closes.calendar import calendar_of
+from closes.series import Closes, Floats
+from closes.warnings import SeriesWarning
 from forecast.backtest import Backtest
-from forecast.forecaster import Forecast, Forecaster, Question
-from forecast.intervals import LEVELS, Distribution, scores_of
+from forecast.calibration import Pool, known, scores_of
+from forecast.forecaster import Forecast, Forecaster, Question, unusable
+from forecast.intervals import LEVELS, Distribution
 from forecast.scores import coverage
 from forecast.track import MIN_OWN_SCORES, own_distribution, own_weight, track
+from forecast.volatility import range_volatility, window_volatility
 from processData import WINDOW
 
 TRACK_DAYS = 250  # of the track record, about a year
@@ -21,44 +25,65 @@ class SymbolRecord:
     """A symbol's calibration and track record, made by one model from closes to one day.
 
     Attributes:
-        distribution: of the scores of its next closes.
+        volatility: (1,) float64, of the newest window.
+        distribution: of the scores of its next closes, in units of the volatility.
         calibration: what the distribution was made from, in the form of /forecast.
         track_record: in the form of /forecast; None if there are too few closes.
+        warnings: why daily ranges are not used, if there are any.
     """
 
+    volatility: Floats
     distribution: Distribution
     calibration: dict[str, Any]
     track_record: dict[str, Any] | None
+    warnings: list[SeriesWarning]
 
 
 def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
     """Return the record of a symbol with at least 60 closes."""
-    scores = scores_of(closes.prices)
+    window, ranges = closes.prices[None, -WINDOW:], closes.ranges
+    pool: Pool = forecaster.metadata.calibration
+    range_pool = forecaster.metadata.calibration.ranges
+    warnings = []
+    if ranges is not None and (faults := forecaster.faults_of(window[0], ranges[-WINDOW:])):
+        ranges, warnings = None, [unusable(faults)]
+    if ranges is None or range_pool is None or forecaster.range_distribution is None:
+        volatility, scores, pooled = window_volatility(window), scores_of(closes.prices), forecaster.distribution
+    else:
+        volatility, scores = range_volatility(window, ranges[None, -WINDOW:]), known(scores_of(closes.prices, ranges))
+        pool, pooled = range_pool, forecaster.range_distribution
     n_own = len(scores) if len(scores) >= MIN_OWN_SCORES else 0
-    pooled = forecaster.metadata.calibration
     calibration = {
+        "volatility": "closes" if ranges is None else "ranges",
         "own_scores": n_own,
         "own_weight": float(own_weight(n_own)[0]),
         "own_from": str(closes.dates[WINDOW]) if n_own else None,
         "own_to": closes.last_date if n_own else None,
-        "pooled_symbols": pooled.symbols,
-        "pooled_scores": pooled.n_scores,
-        "pooled_from": str(pooled.first_date),
-        "pooled_to": str(pooled.last_date),
+        "pooled_symbols": pool.symbols,
+        "pooled_scores": pool.n_scores,
+        "pooled_from": str(pool.first_date),
+        "pooled_to": str(pool.last_date),
     }
     track_record = summarise(track(forecaster, closes, TRACK_DAYS)) if len(closes) > WINDOW else None
-    return SymbolRecord(own_distribution(scores, forecaster.distribution), calibration, track_record)
+    return SymbolRecord(volatility, own_distribution(scores, pooled), calibration, track_record, warnings)
 
 
 def forecast_symbol(forecaster: Forecaster, record: SymbolRecord, closes: Closes, horizon: int) -> Forecast:
     """Forecast the closes after a symbol's newest ones, with the symbol's own calibration."""
-    return forecaster.forecast(closes.prices[None, -WINDOW:], horizon).calibrated(record.distribution)
+    return forecaster.forecast(closes.prices[None, -WINDOW:], horizon).calibrated(record.distribution, record.volatility)
 
 
 def content_of(forecast: Forecast, record: SymbolRecord, closes: Closes, question: Question, shown: int) -> dict[str, Any]:
     """Return a symbol's forecast in the form of /forecast, with the newest `shown` closes."""
+    calendar = calendar_of(closes.symbol, closes.exchange)
     content = {"symbol": closes.symbol, "as_of": closes.last_date, "source": closes.source, **forecast.as_dict(0, question)}
-    content |= {"calibration": record.calibration, "track_record": record.track_record}
+    warnings = list(record.warnings)
+    if question.with_path:
+        days = calendar.days_after(closes.dates[-1], len(content["path"]))
+        content["path"] = [{"step": step["step"], "date": str(day)} | step for step, day in zip(content["path"], days, strict=True)]
+        warnings += [warning] if (warning := calendar.warning(closes.symbol, days[-1])) else []
+    content["warnings"] += [warning.as_dict() for warning in warnings]
+    content |= {"calendar": calendar.name, "calibration": record.calibration, "track_record": record.track_record}
     if shown:
         content |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
     return content

@@ -37,12 +37,14 @@ from scipy.stats import t as student_t
 from closes.series import Closes, Floats
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import Backtest, backtest
+from forecast.calibration import calibrate
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, Distribution, bounds, calibrate, window_volatility
+from forecast.intervals import LEVELS, Distribution, bounds
 from forecast.network import FitOptions
 from forecast.scores import coverage, coverage_by, coverage_by_horizon, score, winkler
 from forecast.split import Dataset, split_in_time
 from forecast.track import track
+from forecast.volatility import window_volatility
 from models.training import calibration_pool, train
 
 TARGET = Path(__file__).with_name("forecast.md")

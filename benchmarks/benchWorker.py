@@ -1,9 +1,10 @@
 """Measures what each part of the custom worker gains: the service with and without it, in one run.
 
-    python benchmarks/benchWorker.py        about 4 minutes; prints the table of docs/direct-path.md
+    python benchmarks/benchWorker.py        about 9 minutes; prints the table of docs/direct-path.md
 
 Each server gets /predict with one window on kept-alive connections, and GET /ready, which Flask answers. The rounds alternate between the
-servers, and each figure is the median over the rounds.
+servers, and each figure is the median over the rounds. The memory is a worker's own, some seconds after
+the load and a batch of 1,024 windows.
 """
 
 import os
@@ -14,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from load import BenchError, call, wrk
@@ -23,7 +26,8 @@ from settings import PROJECT_DIR
 ROUNDS = 3
 SECONDS = 2.0  # of each measurement
 CONNECTIONS = (1, 8, 128)
-PARTS = ("direct path", "balance", "batching", "fair reads", "corking")
+PARTS = ("direct path", "balance", "batching", "fair reads", "frozen objects", "memory settings")
+REST_SECONDS = 11.0  # before memory is measured: the worker returns free memory every 10 s
 CONFIGURATION = "benchmarks/withoutPart.py"
 
 
@@ -57,11 +61,19 @@ def wait(port: int) -> None:
     raise BenchError(f"The service on port {port} does not answer.")
 
 
+def own_megabytes(process: "subprocess.Popen[bytes]") -> float:
+    """Return the memory of a service's workers that they share with no other process: the mean, in MB."""
+    workers = psutil.Process(process.pid).children()
+    return statistics.mean(worker.memory_full_info().uss for worker in workers) / 1e6
+
+
 def main() -> None:
     """Measure, and print a table in Markdown."""
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body.json"
         body.write_bytes(Question().body)
+        batch = Path(folder) / "batch.json"
+        batch.write_bytes(Question(1024).body)
         services = {
             "the whole service": {},
             **{f"without {part}": {"WITHOUT_PART": part} for part in PARTS},
@@ -75,14 +87,23 @@ def main() -> None:
                 try:
                     wait(port)
                     address = f"http://127.0.0.1:{port}"
-                    row = [wrk(f"{address}/predict", connections, SECONDS, body).rate for connections in CONNECTIONS]
+                    loads = [wrk(f"{address}/predict", connections, SECONDS, body) for connections in CONNECTIONS]
+                    row = [load.rate for load in loads]
+                    wrk(f"{address}/predict", 2, SECONDS, batch)
                     row += [wrk(f"{address}/predict", 32, SECONDS, body, keep_alive=False).rate, wrk(f"{address}/ready", 8, SECONDS).rate]
+                    time.sleep(REST_SECONDS)
+                    row += [own_megabytes(process), loads[-1].p99]
                 finally:
                     process.terminate()
                     process.wait(30)
                 rates[name].append(row)
                 print(f"round {number + 1} of {ROUNDS}: {name}: {', '.join(f'{rate:,.0f}' for rate in row)}", file=sys.stderr)
-    heads = [f"{connections} kept alive" for connections in CONNECTIONS] + ["32, a new one per request", "8, GET /ready"]
+    heads = [f"{connections} kept alive" for connections in CONNECTIONS] + [
+        "32, a new one per request",
+        "8, GET /ready",
+        "MB per worker",
+        "p99 at 128, ms",
+    ]
     print(f"| requests/s | {' | '.join(heads)} |\n| --- |{' ---: |' * len(heads)}")
     for name, rows in rates.items():
         print(f"| {name} | {' | '.join(f'{statistics.median(column):,.0f}' for column in zip(*rows, strict=True))} |")

@@ -1,5 +1,6 @@
 """gunicorn's configuration with one part of the custom worker turned off, for benchWorker.py: WITHOUT_PART=balance, for example."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,7 @@ from gevent.server import StreamServer
 from gevent.socket import socket as GeventSocket  # noqa: N812
 
 import api.batching
-from server import balance, sockets, worker
-
-exec(compile((Path.cwd() / "gunicorn.conf.py").read_text(), "gunicorn.conf.py", "exec"))
+from server import balance, memory, sockets, worker
 
 
 def forecast_alone(batcher: Any, window: Any) -> Any:
@@ -29,12 +28,18 @@ def read_at_once(connection: Any, size: int) -> bytes:
     return received
 
 
-PARTS: dict[str, tuple[Any, str, Any]] = {
-    "balance": (balance.Server, "do_read", StreamServer.do_read),
-    "batching": (api.batching.Batcher, "forecast", forecast_alone),
-    "corking": (sockets.Connection, "cork", lambda connection, on: None),
-    "direct path": (worker.Worker, "direct", None),
-    "fair reads": (sockets.Connection, "recv", read_at_once),
+def do_nothing(*args: Any, **options: Any) -> None:
+    """Stand in for a function that is turned off."""
+
+
+PARTS: dict[str, list[tuple[Any, str, Any]]] = {
+    "balance": [(balance.Server, "do_read", StreamServer.do_read)],
+    "batching": [(api.batching.Batcher, "forecast", forecast_alone)],
+    "direct path": [(worker.Worker, "direct", None)],
+    "fair reads": [(sockets.Connection, "recv", read_at_once)],
+    "frozen objects": [(gc, "freeze", do_nothing), (gc, "set_threshold", do_nothing)],
+    "memory settings": [(memory, "use_one_heap", do_nothing), (worker, "give_back_memory", do_nothing)],
 }
-if part := os.environ.get("WITHOUT_PART"):
-    setattr(*PARTS[part])
+for change in PARTS.get(os.environ.get("WITHOUT_PART", ""), []):
+    setattr(*change)
+exec(compile((Path.cwd() / "gunicorn.conf.py").read_text(), "gunicorn.conf.py", "exec"))

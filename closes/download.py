@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def download_closes(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> Closes:
-    """Download adjusted closes from `start` to `end`, both included (ISO dates).
+    """Download adjusted closes and ranges from `start` to `end`, both included (ISO dates).
 
     The download starts at FIRST_DAY or earlier and is cached in full: a short one must not replace a long one.
 
@@ -35,8 +35,8 @@ def download_closes(symbol: str, start: str, end: str, settings: Settings, secon
         raise DataUnavailableError(
             f"Yahoo Finance cannot be asked: {error.name} is not installed (pip install -r requirements.txt)."
         ) from None
-    dates, prices = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
-    closes = Closes(symbol, "yahoo", dates, prices)
+    found = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
+    closes = Closes(symbol, "yahoo", found.dates, found.prices, found.ranges, found.exchange)
     try:
         write_cache(closes, settings)
     except OSError as error:

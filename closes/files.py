@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.series import MAX_PROBLEMS, Closes, Floats, check_series
+from closes.series import MAX_PROBLEMS, RANGE_COLUMNS, Closes, Floats, check_series
 from closes.symbols import UNNAMED
 from errors import DataUnavailableError, InvalidClosesError
 
@@ -23,7 +23,8 @@ DAY = r"^(\d{4}-\d\d-\d\d)(?:[T ].*)?$"  # a time of day may follow
 def read_csv(file: Path, symbol: str = UNNAMED) -> Closes:
     """Read the closes of a CSV file.
 
-    The columns `Date`, `Close` and `Adj Close` are recognised in any case. An adjusted column is preferred. Other columns are ignored.
+    The columns `Date`, `Close` and `Adj Close` are recognised in any case. An adjusted column is preferred. `Open`, `High` and `Low` are
+    read if all three are there, and adjusted as the closes. Other columns are ignored.
 
     Raises:
         DataUnavailableError: the file cannot be read.
@@ -33,7 +34,7 @@ def read_csv(file: Path, symbol: str = UNNAMED) -> Closes:
     frame = frame[(frame[[date_column, close_column]] != "").any(axis=1)]  # skips blank lines
     dates, prices = _parse(frame, date_column, close_column, file)
     check_series(dates, prices, (frame.index + HEADER_LINES).tolist())
-    return Closes(symbol, "csv", dates, prices)
+    return Closes(symbol, "csv", dates, prices, _ranges(frame, prices, close_column))
 
 
 def _read_frame(file: Path) -> "tuple[pd.DataFrame, str, str]":
@@ -72,3 +73,16 @@ def _parse(frame: "pd.DataFrame", date_column: str, close_column: str, file: Pat
             f"{file} has {missing.sum()} rows without a date (YYYY-MM-DD) or without a number as close. Fix or remove them.", details
         )
     return dates.to_numpy().astype("datetime64[D]"), prices.to_numpy().astype(np.float64)
+
+
+def _ranges(frame: "pd.DataFrame", prices: Floats, close_column: str) -> Floats | None:
+    """Return open, high and low (n, 3) float64, NaN where there is no number; None if the file does not have the three columns."""
+    import pandas as pd
+
+    columns = {str(name).strip().lower(): str(name) for name in frame.columns}
+    if not set(RANGE_COLUMNS) <= set(columns):
+        return None
+    ranges = np.column_stack([pd.to_numeric(frame[columns[name]], errors="coerce").to_numpy(np.float64) for name in RANGE_COLUMNS])
+    if close_column != columns.get("close") and "close" in columns:  # an adjusted close next to a plain one
+        ranges *= (prices / pd.to_numeric(frame[columns["close"]], errors="coerce").to_numpy(np.float64))[:, None]
+    return ranges

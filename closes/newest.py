@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,6 +24,7 @@ from cachetools import TLRUCache
 from filelock import FileLock, Timeout
 
 from closes.cache import cache_file, read_cache
+from closes.calendar import WEEKDAYS, calendar_of
 from closes.download import download_closes
 from closes.series import FIRST_DAY, Closes, last_final_day
 from closes.snapshot import read_snapshot
@@ -40,7 +41,8 @@ ANSWER_SECONDS = 10.0  # for the wait and the download together
 YAHOO_SECONDS = 5.0  # for all calls of a download
 RETRY_SECONDS = 60.0  # before Yahoo Finance is asked again after a failure
 UNKNOWN_SECONDS = 300.0  # for which an unknown symbol is cached
-OLD_DAYS = 5  # calendar days; a last close of this age is normal over a weekend with holidays
+OLD_DAYS = 2  # trading days; Yahoo Finance may have a close a day late
+OLD_WEEKDAYS = 4  # the same where holidays are not known
 LOCK_FILES = 64  # shared by all symbols, so that the number of files stays bounded
 
 
@@ -164,7 +166,7 @@ class NewestCloses:
 def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
     """Return the newest final closes, with warnings if they are a fallback or old."""
     final = closes.between(closes.first_date, last_final_day())
-    final = Closes(closes.symbol, source, final.dates[-MAX_CLOSES:].copy(), final.prices[-MAX_CLOSES:].copy())
+    final = replace(final.part(slice(-MAX_CLOSES, None)), source=source)
     warnings = []
     if problem:
         text = f"{problem} These closes are from the {source} and end on {final.last_date}."
@@ -173,11 +175,12 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
 
 
 def age_warnings(closes: Closes) -> list[SeriesWarning]:
-    """Return a warning if the last close is more than OLD_DAYS days old."""
-    days = int((np.datetime64(datetime.now(UTC).date()) - closes.dates[-1]) // np.timedelta64(1, "D"))
-    if days <= OLD_DAYS:
+    """Return a warning if the last close is more than a few trading days old."""
+    calendar = calendar_of(closes.symbol, closes.exchange)
+    days = calendar.age(closes.dates[-1], np.datetime64(datetime.now(UTC).date()))
+    if days <= (OLD_WEEKDAYS if calendar.name == WEEKDAYS else OLD_DAYS):
         return []
-    return [SeriesWarning(OLD_DATA, closes.last_date, f"The last close is from {closes.last_date}, {days:,} days ago.")]
+    return [SeriesWarning(OLD_DATA, closes.last_date, f"The last close is from {closes.last_date}, {days:,} trading days ago.")]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Code that holds a `Closes` can rely on it: the days are in order and unique, the
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 
 SOURCE_NAMES = {"yahoo": "Yahoo Finance", "cache": "the cache", "snapshot": "the snapshot", "csv": "the file"}  # in messages
 FIRST_DAY = "2010-01-01"  # downloads start here or earlier, so that the cache can answer for every later start
+RANGE_COLUMNS = ("open", "high", "low")  # of Closes.ranges
 MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; arithmetic on prices overflows outside this range
 MAX_RANGE = 1e6  # largest close of a window divided by its smallest
 MAX_GAP_DAYS = 7  # calendar days between two trading days; New York closed for 6 after 9/11
@@ -38,6 +39,9 @@ class Closes:
         source: where the closes come from: yahoo, cache, snapshot or csv.
         dates: (n_days,) datetime64[D], strictly increasing.
         prices: (n_days,) float64, adjusted, one currency, positive.
+        ranges: (n_days, 3) float64, open, high and low of each day, adjusted as the closes; a day without them has NaN. None if no day has
+            them. They are not checked: forecast/volatility.py decides which can be used.
+        exchange: Yahoo Finance's name of the exchange, empty if unknown.
 
     Raises:
         InvalidClosesError: some days are wrong; the details name the first of them.
@@ -47,9 +51,13 @@ class Closes:
     source: str
     dates: NDArray[np.datetime64]
     prices: Floats
+    ranges: Floats | None = None
+    exchange: str = ""
 
     def __post_init__(self) -> None:
         check_series(self.dates, self.prices)
+        if self.ranges is not None and self.ranges.shape != (len(self.prices), 3):
+            raise InvalidClosesError(f"There are {len(self.prices)} closes, but the ranges have the shape {self.ranges.shape}.")
 
     def __len__(self) -> int:
         return len(self.prices)
@@ -86,7 +94,8 @@ class Closes:
 
     def part(self, keep: slice | NDArray[np.bool_]) -> "Closes":
         """Return some of the days, as a copy."""
-        return Closes(self.symbol, self.source, self.dates[keep].copy(), self.prices[keep].copy())
+        ranges = None if self.ranges is None else self.ranges[keep].copy()
+        return replace(self, dates=self.dates[keep].copy(), prices=self.prices[keep].copy(), ranges=ranges)
 
 
 def last_final_day() -> str:

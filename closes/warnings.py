@@ -8,10 +8,12 @@ from typing import Any
 
 POSSIBLE_SPLIT = "possible_split"  # a close is about half or twice the close before it
 MISSING_DAYS = "missing_days"  # more than a week without closes
-OLD_DATA = "old_data"  # the last close is more than a few days old
+OLD_DATA = "old_data"  # the last close is more than a few trading days old
 SOURCE_FALLBACK = "source_fallback"  # Yahoo Finance failed; the closes come from the cache or the snapshot
 UNLIKE_TRAINING_RANGE = "unlike_training_range"  # closes further from the last close than any in training
 UNLIKE_TRAINING_VOLATILITY = "unlike_training_volatility"  # volatility outside the range seen in training
+UNKNOWN_CALENDAR = "unknown_calendar"  # the trading days of the symbol's exchange are not known
+UNUSABLE_RANGES = "unusable_ranges"  # open, high and low cannot be used; the intervals come from the closes alone
 BEYOND_CALIBRATION = "beyond_calibration"  # a price in `above` is outside the calibrated range
 
 

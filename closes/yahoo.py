@@ -1,4 +1,4 @@
-"""Daily adjusted closes from Yahoo Finance, through yfinance.
+"""Daily adjusted closes and ranges from Yahoo Finance, through yfinance.
 
 yfinance returns an empty frame for every failure and caches failures. Here each failure is a DataUnavailableError with one sentence that
 distinguishes an unknown symbol from an unavailable server. Every call has a time limit, and failed calls are retried. YAHOO_URL
@@ -8,6 +8,7 @@ redirects the calls to another server that speaks the same protocol.
 import logging
 import time
 import warnings
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,23 @@ log = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 16 * 1024**2  # sixty years of a stock take about 2 MiB
 UNKNOWN_SYMBOL_STATUSES = (400, 404)  # of the chart call; other errors are about Yahoo Finance, not the symbol
+
+
+@dataclass(frozen=True)
+class History:
+    """What Yahoo Finance answered.
+
+    Attributes:
+        dates: (n,) datetime64[D], oldest first.
+        prices: (n,) float64, adjusted closes.
+        ranges: (n, 3) float64, adjusted open, high and low; NaN where it has none.
+        exchange: its name of the exchange, for example "NMS"; empty if it gives none.
+    """
+
+    dates: NDArray[np.datetime64]
+    prices: Floats
+    ranges: Floats
+    exchange: str
 
 
 class BoundedSession(curl.Session):  # type: ignore[type-arg]
@@ -61,10 +79,8 @@ class BoundedSession(curl.Session):  # type: ignore[type-arg]
         return response
 
 
-def fetch_history(
-    symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None
-) -> tuple[NDArray[np.datetime64], Floats]:
-    """Fetch adjusted closes from `start` to `end`, both included (ISO dates).
+def fetch_history(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> History:
+    """Fetch adjusted closes and ranges from `start` to `end`, both included (ISO dates).
 
     Args:
         symbol: ticker.
@@ -72,9 +88,6 @@ def fetch_history(
         end: last day.
         settings: YAHOO_URL, YAHOO_TIMEOUT and YAHOO_RETRIES.
         seconds: time limit for all calls together, with a single attempt; None retries and limits each call only.
-
-    Returns:
-        Days (n,) datetime64[D], oldest first, and closes (n,) float64.
 
     Raises:
         UnknownSymbolError: Yahoo Finance has no closes of the symbol.
@@ -97,7 +110,7 @@ def fetch_history(
     raise AssertionError("there is at least one attempt")
 
 
-def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: float) -> tuple[NDArray[np.datetime64], Floats]:
+def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: float) -> History:
     """Make one attempt of fetch_history. An error's message completes the sentence "Yahoo Finance: ..."."""
     day_after = (date.fromisoformat(end) + timedelta(days=1)).isoformat()
     session = BoundedSession(settings, seconds)
@@ -115,9 +128,11 @@ def _fetch_once(symbol: str, start: str, end: str, settings: Settings, seconds: 
     answered = str(ticker.history_metadata.get("symbol", symbol))
     if answered.upper() != symbol.upper():
         raise DataUnavailableError(f"asked for {symbol}, it answered with {answered[:20]!r}")
-    closes = frame["Close"].dropna()
-    dates = pd.DatetimeIndex(closes.index).tz_localize(None).normalize()
-    return dates.to_numpy().astype("datetime64[D]"), closes.to_numpy().astype(np.float64)
+    frame = frame[frame["Close"].notna()]
+    dates = pd.DatetimeIndex(frame.index).tz_localize(None).normalize().to_numpy().astype("datetime64[D]")
+    ranges = frame.reindex(columns=["Open", "High", "Low"]).to_numpy(np.float64)
+    exchange = str(ticker.history_metadata.get("exchangeName") or "")
+    return History(dates, frame["Close"].to_numpy(np.float64), ranges, exchange if exchange.isalnum() else "")
 
 
 def _explain(error: Exception, session: BoundedSession, unknown: UnknownSymbolError, seconds: float) -> DataUnavailableError:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from closes.series import Closes, Floats
 from errors import DataUnavailableError
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, crps
+from forecast.intervals import LEVELS, Distribution, Verification, bounds, verify
+from forecast.volatility import range_volatility, windows_of_ranges
 from processData import WINDOW, make_windows
 from storage import write_atomic
 
@@ -23,19 +24,21 @@ class Backtest:
     Attributes:
         dates: (n,) datetime64[D], the days that were forecast.
         windows: (n, 60) float64, the closes before them.
+        ranges: (n, 60, 3) float64, open, high and low of the same days; None if the series has none.
         actual: (n,) float64, the closes of these days.
         predicted: (n,) float64, their forecasts.
         bounds: for each level in percent the lower and upper bounds, each (n,) float64.
-        crps: (n,) float64, the continuous ranked probability score of each forecast.
+        verification: scores of the distribution of each forecast.
         constant: for each level in percent half the width, as a log return, of the naive band around the last close.
     """
 
     dates: NDArray[np.datetime64]
     windows: Floats
+    ranges: Floats | None
     actual: Floats
     predicted: Floats
     bounds: dict[int, tuple[Floats, Floats]]
-    crps: Floats
+    verification: Verification
     constant: dict[int, float]
 
     def __len__(self) -> int:
@@ -63,10 +66,26 @@ class Backtest:
     def after(self, first: str) -> "Backtest":
         """Return the part from day `first` on (ISO date)."""
         keep = self.dates >= np.datetime64(first)
-        bounds = {level: (low[keep], high[keep]) for level, (low, high) in self.bounds.items()}
+        limits = {level: (low[keep], high[keep]) for level, (low, high) in self.bounds.items()}
+        ranges = None if self.ranges is None else self.ranges[keep]
+        verification = Verification(*(values[keep] for values in self.verification))
         return Backtest(
-            self.dates[keep], self.windows[keep], self.actual[keep], self.predicted[keep], bounds, self.crps[keep], self.constant
+            self.dates[keep], self.windows[keep], ranges, self.actual[keep], self.predicted[keep], limits, verification, self.constant
         )
+
+    def recalibrate(self, rows: NDArray[np.int64], volatility: Floats, distribution: Distribution) -> None:
+        """Replace the intervals of some days.
+
+        Args:
+            rows: (m,) of the days.
+            volatility: (m,) float64, in units of `distribution`.
+            distribution: of the scores.
+        """
+        for level, (low, high) in bounds(volatility, self.predicted[rows, None], distribution).items():
+            own_low, own_high = self.bounds[int(level)]
+            own_low[rows], own_high[rows] = low[:, 0], high[:, 0]
+        for values, own in zip(self.verification, verify(volatility, self.predicted[rows], self.actual[rows], distribution), strict=True):
+            values[rows] = own
 
 
 def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, last: str | None = None) -> Backtest:
@@ -87,16 +106,18 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
             f"No day from {first or 'the start'} to {last or 'the end'} has {WINDOW} closes before it; "
             f"the closes allow {dates[0]} to {dates[-1]}."
         )
-    forecast = forecaster.forecast(windows[keep])
-    return Backtest(
-        dates=dates[keep],
-        windows=windows[keep],
-        actual=targets[keep, 0],
-        predicted=forecast.prices[:, 0],
-        bounds={level: (forecast.bounds[level][0][:, 0], forecast.bounds[level][1][:, 0]) for level in LEVELS},
-        crps=crps(forecast.volatility, forecast.prices[:, 0], targets[keep, 0], forecaster.distribution),
-        constant=forecaster.metadata.calibration.constant,
-    )
+    windows, actual = windows[keep], targets[keep, 0]
+    ranges = None if closes.ranges is None else windows_of_ranges(closes.ranges)[:-1][keep]
+    forecast = forecaster.forecast(windows)
+    predicted = forecast.prices[:, 0]
+    limits = {level: (forecast.bounds[level][0][:, 0], forecast.bounds[level][1][:, 0]) for level in LEVELS}
+    verification = verify(forecast.volatility, predicted, actual, forecast.distribution)
+    constant = forecaster.metadata.calibration.constant
+    result = Backtest(dates[keep], windows, ranges, actual, predicted, limits, verification, constant)
+    rows = np.flatnonzero(forecaster.can_use(windows, ranges))
+    if ranges is not None and forecaster.range_distribution is not None and len(rows):
+        result.recalibrate(rows, range_volatility(windows[rows], ranges[rows]), forecaster.range_distribution)
+    return result
 
 
 def backtest_csv(result: Backtest) -> str:

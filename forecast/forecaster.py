@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, split_warnings
-from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, SeriesWarning
+from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, UNUSABLE_RANGES, SeriesWarning
 from errors import InvalidClosesError
-from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above, window_volatility
+from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above
 from forecast.metadata import FitMetadata
 from forecast.runtime import Network
+from forecast.volatility import describe_faults, range_volatility, usable_ranges, window_volatility
 from processData import WINDOW
 
 Bounds = dict[float, tuple[Floats, Floats]]
@@ -43,7 +45,7 @@ class Forecast:
 
     Attributes:
         last_closes: (n,) float64, the windows' last closes.
-        volatility: (n,) float64, of the windows, see window_volatility.
+        volatility: (n,) float64, of the windows, in units of `distribution`.
         prices: (n, horizon) float64, the forecast closes of the 1st, 2nd, ... day after the window.
         bounds: for each level of LEVELS the lower and the upper bounds, each (n, horizon) float64.
         warnings: n lists of reasons to trust a forecast less.
@@ -74,9 +76,15 @@ class Forecast:
         limits, above = self._bounds(question.levels), self._above(question.above)
         return [self._content(row, limits, above, row, question) for row in range(len(self.prices))]
 
-    def calibrated(self, distribution: Distribution) -> "Forecast":
-        """Return the same forecasts with the intervals of another distribution."""
-        return replace(self, distribution=distribution, bounds=bounds(self.volatility, self.prices, distribution))
+    def calibrated(self, distribution: Distribution, volatility: Floats | None = None) -> "Forecast":
+        """Return the same forecasts with the intervals of another distribution.
+
+        Args:
+            distribution: of the scores.
+            volatility: (n,) float64, in units of the distribution, if it is another one.
+        """
+        volatility = self.volatility if volatility is None else volatility
+        return replace(self, volatility=volatility, distribution=distribution, bounds=bounds(volatility, self.prices, distribution))
 
     def _bounds(self, levels: Sequence[float], part: slice = slice(None)) -> Bounds:
         """Return the bounds of a part of the windows at some levels."""
@@ -123,12 +131,15 @@ class Forecaster:
         metadata: what forecasts depend on.
         version: the model's version.
         distribution: of the scores.
+        range_distribution: of the scores in units of the volatility from ranges; None if the model has no calibration for ranges.
     """
 
     def __init__(self, network: Network, metadata: FitMetadata) -> None:
         """Combine a network with what belongs to it."""
         self.metadata, self.version = metadata, metadata.model_version
         self.distribution = Distribution(metadata.calibration.quantiles)
+        ranges = metadata.calibration.ranges
+        self.range_distribution = Distribution(ranges.quantiles) if ranges else None
         self._network = network
 
     def forecast(self, windows: Floats, horizon: int = 1) -> Forecast:
@@ -147,28 +158,55 @@ class Forecaster:
         warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
         return Forecast(last_closes, volatility, prices, bounds(volatility, prices, self.distribution), warnings, self.distribution)
 
+    def forecast_with_ranges(self, window: Floats, ranges: Floats, horizon: int = 1) -> Forecast:
+        """Forecast after one window, with intervals from its daily ranges. If they cannot be used, a warning says why.
+
+        Args:
+            window: (60,) float64 closes, oldest first, any currency.
+            ranges: (60, 3) float64 open, high and low of the same days.
+            horizon: trading days ahead, 1 to 20.
+        """
+        forecast = self.forecast(window[None], horizon)
+        faults = self.faults_of(window, ranges)
+        if faults or self.range_distribution is None:
+            forecast.warnings[0].append(unusable(faults))
+            return forecast
+        return forecast.calibrated(self.range_distribution, range_volatility(window[None], ranges[None]))
+
+    def faults_of(self, window: Floats, ranges: Floats) -> str:
+        """Return why the ranges (60, 3) of a window (60,) are not used, as the end of a sentence; empty if they are."""
+        return "this model has no calibration for them" if self.range_distribution is None else describe_faults(window, ranges)
+
+    def can_use(self, windows: Floats, ranges: Floats | None) -> NDArray[np.bool_]:
+        """Return for which windows (n, 60) the intervals can come from their ranges (n, 60, 3): (n,). For none without ranges."""
+        if ranges is None or self.range_distribution is None:
+            return np.zeros(len(windows), bool)
+        return usable_ranges(windows, ranges)
+
     def _warnings(self, windows: Floats, low: Floats, high: Floats, volatility: Floats) -> list[list[SeriesWarning]]:
         """Return the warnings of each window; `low` and `high` (n,) are its extremes divided by its last close."""
         (low_limit, high_limit), (calm, wild) = self.metadata.training.relative_close_range, self.metadata.training.volatility_range
-        is_unlike = (low < low_limit) | (high > high_limit) | (volatility < calm) | (volatility > wild)
-        may_have_split = low < (1 - SPLIT_JUMP) * high
-        warnings: list[list[SeriesWarning]] = [[] for _ in windows]
-        for row in np.flatnonzero(is_unlike | may_have_split):
-            found = warnings[row]
-            if low[row] < low_limit or high[row] > high_limit:
+        warnings: list[list[SeriesWarning]] = []
+        for window, lowest, highest, daily in zip(windows, low.tolist(), high.tolist(), volatility.tolist(), strict=True):
+            found: list[SeriesWarning] = []
+            warnings.append(found)
+            if lowest < low_limit or highest > high_limit:
                 text = (
-                    f"The window is unlike any in training: its closes are {low[row]:.3g} to {high[row]:.3g} times its last close, "
+                    f"The window is unlike any in training: its closes are {lowest:.3g} to {highest:.3g} times its last close, "
                     f"in training {low_limit:.3g} to {high_limit:.3g}."
                 )
                 found.append(SeriesWarning(UNLIKE_TRAINING_RANGE, None, text))
-            if not calm <= volatility[row] <= wild:
-                text = (
-                    f"The window is unlike any in training: its daily volatility is {volatility[row]:.2%}, "
-                    f"in training {calm:.2%} to {wild:.2%}."
-                )
+            if not calm <= daily <= wild:
+                text = f"The window is unlike any in training: its daily volatility is {daily:.2%}, in training {calm:.2%} to {wild:.2%}."
                 found.append(SeriesWarning(UNLIKE_TRAINING_VOLATILITY, None, text))
-            found.extend(split_warnings(windows[row]))
+            if lowest < (1 - SPLIT_JUMP) * highest:
+                found.extend(split_warnings(window))
         return warnings
+
+
+def unusable(reason: str) -> SeriesWarning:
+    """Return the warning that daily ranges are not used."""
+    return SeriesWarning(UNUSABLE_RANGES, None, f"Open, high and low are not used: {reason}. The intervals come from the closes alone.")
 
 
 def check_windows(windows: Floats) -> tuple[Floats, Floats]:
@@ -183,7 +221,10 @@ def check_windows(windows: Floats) -> tuple[Floats, Floats]:
     if windows.ndim != 2 or windows.shape[1] != WINDOW:
         raise InvalidClosesError(f"A window has {WINDOW} closes; these have the shape {windows.shape}.")
     low, high = windows.min(axis=1), windows.max(axis=1)
-    if ((low >= MIN_CLOSE) & (high <= MAX_CLOSE) & (high <= low * MAX_RANGE)).all():
+    if all(
+        least >= MIN_CLOSE and most <= MAX_CLOSE and most <= least * MAX_RANGE
+        for least, most in zip(low.tolist(), high.tolist(), strict=True)
+    ):
         return low, high
     wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
     details = [

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_serializer
 
 from closes.series import MAX_PROBLEMS
-from forecast.intervals import Calibration
+from forecast.calibration import Calibration
 
 N_RETURN_QUANTILES = 101  # from the smallest return to the largest, evenly spaced
 Rule = Literal["if-better", "always", "never"]

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from forecast.backtest import Backtest
-from forecast.intervals import LEVELS
-from forecast.scores import coverage_by
+from forecast.intervals import LEVELS, PROBABILITIES
+from forecast.scores import coverage_by, reliability
 
 
 def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
@@ -42,9 +42,12 @@ def plot_backtest(result: Backtest, title: str) -> Figure:
 
 
 def plot_reliability(result: Backtest) -> Figure:
-    """Plot of the coverage by year and by volatility, with the nominal levels."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    axes = figure.subplots()
+    """Plot the reliability of the probabilities, and the coverage by year and by volatility with the nominal levels."""
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    left, axes = figure.subplots(1, 2, width_ratios=(1, 2))
+    left.plot((0, 1), (0, 1), color="black", lw=0.8, ls="--")
+    left.plot(PROBABILITIES, reliability(result), color="tab:blue")
+    left.set(title="Reliability", xlabel="probability of a lower close", ylabel="share of days with a lower close")
     groups = {name: values for part in coverage_by(result).values() for name, values in part.items()}
     for level, colour in zip(LEVELS, ("tab:blue", "tab:orange"), strict=True):
         held = [100 * values[f"coverage_{level}"] for values in groups.values()]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from closes.series import Closes, Floats
 from forecast.backtest import Backtest
 from forecast.forecaster import Forecaster
-from forecast.intervals import LEVELS, MAX_HORIZON, window_volatility
+from forecast.intervals import LEVELS, MAX_HORIZON, PROBABILITIES
+from forecast.volatility import window_volatility
 from processData import WINDOW
 
 TERCILES = ("calm", "middle", "wild")
@@ -26,7 +27,7 @@ def score(result: Backtest) -> dict[str, float]:
         better); dm_statistic and dm_p_value (Diebold-Mariano, model against persistence: a negative statistic favours the model);
         directional_accuracy (fraction) with its 95% interval ..._low, ..._high, and up_share, what "always up" would get; for each
         level coverage_.. (fraction) and winkler_.. (fraction of the last close), each also as naive_...; crps (fraction of the last
-        close); n_days.
+        close); log_score (of log returns); calibration_error (mean distance of the reliability from the diagonal); n_days.
     """
     model, naive = point_metrics(result.actual, result.predicted), point_metrics(result.actual, result.last_close)
     drift = point_metrics(result.actual, result.drift)
@@ -40,9 +41,16 @@ def score(result: Backtest) -> dict[str, float]:
         for level, (low, high) in bands.items():
             values[f"{prefix}coverage_{level}"] = coverage(result.actual, low, high)
             values[f"{prefix}winkler_{level}"] = float(np.mean(winkler(result.actual, low, high, level) / result.last_close))
-    values["crps"] = float(np.mean(result.crps / result.last_close))
+    values["crps"] = float(np.mean(result.verification.crps / result.last_close))
+    values["log_score"] = float(np.mean(result.verification.log_score))
+    values["calibration_error"] = float(np.mean(np.abs(reliability(result) - PROBABILITIES)))
     values["n_days"] = len(result)
     return values
+
+
+def reliability(result: Backtest) -> Floats:
+    """Return the share of days whose close was below each quantile, (n_probabilities,); equal to PROBABILITIES if these are reliable."""
+    return np.searchsorted(np.sort(result.verification.pit), PROBABILITIES, side="right") / len(result)
 
 
 def directional_accuracy(result: Backtest) -> dict[str, float]:

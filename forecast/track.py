@@ -7,12 +7,15 @@ The track record is what the model would have forecast on each of the last days.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from closes.series import Closes, Floats
 from errors import InvalidClosesError
 from forecast.backtest import Backtest, backtest
+from forecast.calibration import known, quantiles_of, scores_of
 from forecast.forecaster import Forecaster
-from forecast.intervals import MAX_HORIZON, Distribution, bounds, crps, quantiles_of, scores_of, window_volatility
+from forecast.intervals import MAX_HORIZON, Distribution
+from forecast.volatility import range_volatility, window_volatility
 from processData import WINDOW
 
 POOLED_WEIGHT = 300  # own scores that weigh as much as the pool
@@ -55,13 +58,29 @@ def track(forecaster: Forecaster, closes: Closes, days: int) -> Backtest:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a track record needs {WINDOW + 1}.")
     first = max(WINDOW, len(closes) - days)
     result = backtest(forecaster, closes, first=str(closes.dates[first]))
-    volatility, scores = window_volatility(result.windows), scores_of(closes.prices)
-    for start in range(0, len(result), BLOCK_DAYS):
-        block = slice(start, start + BLOCK_DAYS)
-        known = max(0, first + start - WINDOW - MAX_HORIZON + 1)  # scores that depend on no close of the block
-        distribution = own_distribution(scores[:known], forecaster.distribution)
-        limits = bounds(volatility[block], result.predicted[block, None], distribution)
-        for level, (low, high) in result.bounds.items():
-            low[block], high[block] = limits[level][0][:, 0], limits[level][1][:, 0]
-        result.crps[block] = crps(volatility[block], result.predicted[block], result.actual[block], distribution)
+    with_ranges = forecaster.can_use(result.windows, result.ranges)
+    _recalibrate(result, ~with_ranges, window_volatility(result.windows), scores_of(closes.prices), forecaster.distribution, first)
+    if forecaster.range_distribution is not None and result.ranges is not None and with_ranges.any():
+        volatility, scores = range_volatility(result.windows, result.ranges), scores_of(closes.prices, closes.ranges)
+        _recalibrate(result, with_ranges, volatility, scores, forecaster.range_distribution, first)
     return result
+
+
+def _recalibrate(
+    result: Backtest, part: NDArray[np.bool_], volatility: Floats, scores: Floats, pooled: Distribution, first: int
+) -> None:  # fmt: skip
+    """Calibrate a part of a track record on the symbol's scores of the days before, and on the pool.
+
+    Args:
+        result: its first day is the close of the place `first` in the series.
+        part: (n,) bool, the days that use this volatility.
+        volatility: (n,) float64.
+        scores: (m, MAX_HORIZON) float64, of the whole series, in units of the volatility.
+        pooled: the distribution of the model, in the same units.
+        first: place of the first day in the series.
+    """
+    for start in range(0, len(result), BLOCK_DAYS):
+        rows = start + np.flatnonzero(part[start : start + BLOCK_DAYS])
+        n_before = max(0, first + start - WINDOW - MAX_HORIZON + 1)  # scores that depend on no close of the block
+        if len(rows):
+            result.recalibrate(rows, volatility[rows], own_distribution(known(scores[:n_before]), pooled))

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from closes.series import Closes, Floats
-from closes.snapshot import read_snapshot, snapshot_symbols
+from closes.snapshot import read_ranges, read_snapshot, snapshot_symbols
+from forecast.calibration import calibrate
 from forecast.forecaster import Forecaster
-from forecast.intervals import calibrate, window_volatility
 from forecast.metadata import N_RETURN_QUANTILES, FitMetadata, Training
 from forecast.network import FitOptions, Fitted, fit
 from forecast.runtime import Network
 from forecast.split import Dataset
+from forecast.volatility import window_volatility
 from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE
 from processData import WINDOW, make_windows, relative_to_last
 
@@ -47,7 +48,7 @@ def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = Tru
         model_version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         fitted_until=data.fitted_until,
         tested_from=data.tested_from,
-        calibration=calibrate(calibration_pool(data), moves),
+        calibration=calibrate(calibration_pool(data), moves, range_pool(data)),
         training=describe_training(data.fit_prices),
     )
     return Forecaster(network, metadata), fitted
@@ -58,6 +59,13 @@ def calibration_pool(data: Dataset) -> list[Closes]:
     own = data.before_test
     others = [read_snapshot(symbol) for symbol in snapshot_symbols() if symbol != own.symbol]
     return [own, *(other.part(other.dates <= own.dates[-1]) for other in others if other.dates[0] <= own.dates[-1])]
+
+
+def range_pool(data: Dataset) -> list[Closes]:
+    """Return the days before the test of the series with daily ranges: the embedded ones, and the own if it has some."""
+    own = data.before_test
+    embedded = [series.part(series.dates <= own.dates[-1]) for series in read_ranges() if series.dates[0] <= own.dates[-1]]
+    return embedded if own.ranges is None else [own, *(series for series in embedded if series.symbol != own.symbol)]
 
 
 def describe_training(prices: Floats) -> Training:

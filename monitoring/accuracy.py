@@ -10,7 +10,7 @@ adjustment in between does not matter. Persistence, which repeats the last close
 
 Answered requests for one window count, of any model version and horizon (of a path, its first step). A window that is requested several
 times counts once for each version, by its first forecast. Each forecast gets one actual close, from the first later row that has it, even
-if that close was not final yet.
+if that close was not final yet. It counts for the symbol that its request or the later one named, and for no symbol if neither did.
 
 Each worker reads what was appended since its last look, so the cost depends on what is new, not on the length of the log. The sums and the
 newest forecasts are in memory, and once a minute in a checkpoint next to the log, from which a new worker continues. Without a valid
@@ -36,6 +36,8 @@ NEEDED = 20  # actual closes, before figures are shown
 CHANCE = 4.0  # standard errors; closes of one day move together, so fewer are independent than a binomial distribution assumes
 KEPT_FORECASTS = 10_000  # the newest; older ones are forgotten
 KEPT_RETURNS = 500  # the newest
+KEPT_SYMBOLS = 100  # with figures of their own; the one whose last close is oldest is dropped
+SHOWN_SYMBOLS = 20  # those with the most closes
 KEPT_POSITIONS = 256  # of files; more than there are parts, so that one that is being renamed is not forgotten
 SECONDS_A_CALL = 0.1
 SAVE_SECONDS = 60.0  # between two checkpoints
@@ -43,8 +45,10 @@ READ = (
     "status", "windows", "timestamp", "model_version", "closes_2_60", "closes_1_59", "last_return",
     "last_close", "predicted_price", "low_80", "high_80", "low_95", "high_95",
 )  # fmt: skip
+OPTIONAL = ("symbol",)  # logs of earlier versions do not have it
 log = logging.getLogger(__name__)
 LogReturns = tuple[float, float, float, float, float]  # forecast, low_80, high_80, low_95, high_95, each against the last close
+Waiting = tuple[LogReturns, str]  # a forecast without its actual close, and its symbol, empty if unknown
 
 
 @dataclass
@@ -124,16 +128,18 @@ class State(BaseModel):
 
     Attributes:
         positions: how far each file was read, in bytes, by the identity of the file.
+        symbols: the sums of each symbol; the one whose last close is newest is last.
         windows: closes_2_60 -> closes_1_59 -> model version -> forecast, None once its actual close is known; oldest first.
         returns: the last daily log return of the newest windows, each counted once.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     positions: dict[str, int] = Field(default_factory=dict)
     sums: Sums = Field(default_factory=Sums)
-    windows: dict[str, dict[str, dict[str, LogReturns | None]]] = Field(default_factory=dict)
+    symbols: dict[str, Sums] = Field(default_factory=dict)
+    windows: dict[str, dict[str, dict[str, Waiting | None]]] = Field(default_factory=dict)
     returns: list[float] = Field(default_factory=list)
 
 
@@ -141,7 +147,8 @@ class LiveAccuracy:
     """The live accuracy that one worker knows.
 
     Attributes:
-        accuracy: see Sums.figures; and caught_up: whether the last call of catch_up reached the end of the log.
+        accuracy: see Sums.figures; by_symbol: the same for the symbols with the most closes; and caught_up: whether the last call of
+            catch_up reached the end of the log.
         returns: the newest daily log returns, each close counted once, oldest first.
     """
 
@@ -161,7 +168,7 @@ class LiveAccuracy:
         with contextlib.ExitStack() as stack:
             parts = []
             for descriptor in open_parts(self._path, self._parts):
-                part = Part(descriptor, READ)
+                part = Part(descriptor, READ, OPTIONAL)
                 stack.callback(os.close, part.descriptor)
                 if not part.is_empty:
                     parts.append(part)
@@ -174,7 +181,9 @@ class LiveAccuracy:
 
     def _show(self, *, caught_up: bool) -> None:
         """Publish the current figures."""
-        self.accuracy = {**self._state.sums.figures(), "caught_up": caught_up}
+        most = sorted(self._state.symbols.items(), key=lambda item: -item[1].n)[:SHOWN_SYMBOLS]
+        by_symbol = {symbol: sums.figures() for symbol, sums in most}
+        self.accuracy = {**self._state.sums.figures(), "by_symbol": by_symbol, "caught_up": caught_up}
         self.returns = self._state.returns[-KEPT_RETURNS:]
 
     def _read(self, part: Part, until: float) -> bool:
@@ -188,7 +197,7 @@ class LiveAccuracy:
             for line in block.decode(errors="replace").split("\n"):
                 fields = line.split(",")
                 if part.pick and len(fields) == part.n_columns:
-                    self._take(part.pick(fields))
+                    self._take(part.pick((*fields, "")))
             position += len(block)
             is_over = time.monotonic() >= until
         positions[part.identity] = position
@@ -198,7 +207,7 @@ class LiveAccuracy:
 
     def _take(self, row: tuple[str, ...]) -> None:
         """Realise earlier forecasts with a row's last close, and remember the row's own forecast."""
-        status, windows, timestamp, version, later, earlier, *numbers = row
+        status, windows, timestamp, version, later, earlier, *numbers, symbol = row
         if status != "200" or windows != "1" or not is_key(later) or not is_key(earlier):
             return
         later, before = self._index.find(later), self._index.find(earlier)
@@ -215,21 +224,35 @@ class LiveAccuracy:
         forecast = predicted, low_80, high_80, low_95, high_95
         if not all(map(math.isfinite, (came, *forecast))):
             return
-        self._realise(waiting, (later, earlier), came, timestamp)
+        self._realise(waiting, (later, earlier), came, timestamp, symbol)
         if version not in versions:
-            self._remember(later, earlier, version, forecast, came)
+            self._remember(later, earlier, version, (forecast, symbol), came)
 
-    def _realise(self, waiting: dict[str, dict[str, LogReturns | None]], own: tuple[str, str], came: float, timestamp: str) -> None:
+    def _realise(
+        self, waiting: dict[str, dict[str, Waiting | None]], own: tuple[str, str], came: float, timestamp: str, symbol: str
+    ) -> None:  # fmt: skip
         """Add the forecasts whose actual close is in this window. A window whose closes never move follows itself and is skipped."""
         for earlier, versions in waiting.items():
             if (own[1], earlier) == own:
                 continue
-            for version, forecast in versions.items():
-                if forecast is not None:
+            for version, known in versions.items():
+                if known is not None:
+                    forecast, own_symbol = known
                     self._state.sums.add(forecast, came, timestamp)
+                    if own_symbol or symbol:
+                        self._add_to_symbol(own_symbol or symbol, forecast, came, timestamp)
                     versions[version] = None
 
-    def _remember(self, later: str, earlier: str, version: str, forecast: LogReturns, last_return: float) -> None:
+    def _add_to_symbol(self, symbol: str, forecast: LogReturns, came: float, timestamp: str) -> None:
+        """Add a forecast to the figures of its symbol."""
+        symbols = self._state.symbols
+        sums = symbols.pop(symbol, None) or Sums()
+        sums.add(forecast, came, timestamp)
+        symbols[symbol] = sums
+        if len(symbols) > KEPT_SYMBOLS:
+            del symbols[next(iter(symbols))]
+
+    def _remember(self, later: str, earlier: str, version: str, forecast: Waiting, last_return: float) -> None:
         """Keep a forecast, and the window's last return if the window is new."""
         windows, returns = self._state.windows, self._state.returns
         self._index.add(later)

@@ -99,10 +99,10 @@ class Part:
         identity: stays the same when the file is renamed; a new file of the same name has another one.
         is_empty: whether it has no rows yet, so nothing that identifies it.
         n_columns: number of columns.
-        pick: takes the wanted columns from the fields of a line; None if the log lacks one.
+        pick: takes the wanted columns, then the optional ones, from the fields of a line and an empty one; None if a wanted one is missing.
     """
 
-    def __init__(self, descriptor: int, wanted: Sequence[str]) -> None:
+    def __init__(self, descriptor: int, wanted: Sequence[str], optional: Sequence[str] = ()) -> None:
         """Inspect a file. The caller closes `self.descriptor`, a duplicate."""
         status, head = os.fstat(descriptor), os.pread(descriptor, HEAD_BYTES, 0)
         first = b"\n".join(head.split(b"\n", 2)[:2])
@@ -111,7 +111,8 @@ class Part:
         self.identity = f"{status.st_ino}-{hashlib.blake2b(first, digest_size=8).hexdigest()}"
         columns = read_columns(head)
         self.n_columns = len(columns)
-        self.pick = itemgetter(*map(columns.index, wanted)) if set(wanted) <= set(columns) else None
+        places = [columns.index(name) if name in columns else len(columns) for name in (*wanted, *optional)]
+        self.pick = itemgetter(*places) if set(wanted) <= set(columns) else None
 
     def lines(self, position: int) -> bytes:
         """Return complete lines from a position on, at most a block; no bytes if only a line that is being written is left."""

@@ -15,6 +15,7 @@ import numpy as np
 from closes.series import Floats
 
 POINTS = np.array([58, 57, 56, 54, 51, 47, 40, 30, 15, 0])  # closes of a part (59,) whose returns are the key
+_PLACES = np.stack([POINTS + 1, POINTS])  # in a window, of closes 2 to 60 and of closes 1 to 59
 SPANS = (POINTS[:-1] - POINTS[1:]).astype(np.float64)  # days of each return
 UNIT = 1e-5  # of the log returns in a key
 MAX_TOLERANCE = 100  # UNITs, 0.1%; two decimals at a price of 20 are 4 roundings of 0.025%
@@ -26,14 +27,9 @@ Cell = tuple[int, int]
 
 def window_keys(window: Floats) -> tuple[str, str]:
     """Return the keys of closes 2 to 60 and of closes 1 to 59 of a window (60,)."""
-    logs = np.log(window)
-    return _key(logs[1:]), _key(logs[:-1])
-
-
-def _key(logs: Floats) -> str:
-    """Return the key of a part's log closes (59,)."""
-    at = logs[POINTS]
-    return PREFIX + ".".join(map(str, np.rint((at[:-1] - at[1:]) / UNIT).astype(np.int64).tolist()))
+    logs = np.log(window[_PLACES])
+    later, earlier = np.rint((logs[:, :-1] - logs[:, 1:]) / UNIT).astype(np.int64).tolist()
+    return PREFIX + ".".join(map(str, later)), PREFIX + ".".join(map(str, earlier))
 
 
 class KeyIndex:

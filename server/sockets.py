@@ -16,7 +16,6 @@ from gevent.socket import socket as GeventSocket  # noqa: N812
 from gevent.socket import wait, wait_read
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
-CORK = getattr(socket, "TCP_CORK", None)  # Linux
 HEAD_BYTES = 64 * 1024  # limit for a head and what arrives with it
 DRAIN_SECONDS = 1.0
 DRAIN_BYTES = 64 * 1024  # read at a time while draining
@@ -106,12 +105,6 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
             super().sendall(*args)
         except TimeoutError:
             raise ConnectionResetError(errno.ECONNRESET, "The client did not read its answer.") from None
-
-    def cork(self, *, on: bool) -> None:
-        """Hold sent bytes back, or release them, so that headers and body leave in one packet."""
-        if CORK is not None:
-            with suppress(OSError):  # closed, or not a TCP socket
-                self.setsockopt(socket.IPPROTO_TCP, CORK, on)
 
     def drain_and_close(self) -> None:
         """Say that no more is answered, then read for a moment: if unread bytes are left, the client may lose the answer."""

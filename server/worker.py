@@ -192,14 +192,11 @@ class Worker(StockWorker):
         """
         sock.await_body(self.max_body_bytes, BODY_READ_BYTES)
         body = CheckedBody(req, self.max_body_bytes)
-        sock.cork(on="EXPECT" not in dict(req.headers))  # such a client waits for a first packet
         is_last = False
         try:
             super().handle_request(listener_name, req, sock, addr)
         except StopIteration:
             is_last = True
-        finally:
-            sock.cork(on=False)
         with suppress(HTTPException):  # read what the application left of the body, up to the next request
             while req.body.read(READ_BYTES):
                 pass

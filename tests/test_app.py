@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import threading
 from html import unescape
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -121,6 +123,24 @@ def test_mlflow_redirects_to_the_requesters_own_host(settings, host, unused_list
     client = create_app(settings.model_copy(update={"MLFLOW_UI_PORT": unused_listener})).test_client()
     answer = client.get("/mlflow", headers={"Host": host})
     assert answer.location == f"http://{re.sub(':8010$', '', host)}:{unused_listener}/"
+
+
+@pytest.fixture
+def program():
+    """The port of a web server that is not MLflow."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def test_mlflow_names_another_program_on_its_port(settings, program):
+    client = create_app(settings.model_copy(update={"MLFLOW_UI_PORT": program})).test_client()
+    answer = client.get("/mlflow")
+    assert answer.status_code == 503
+    assert answer.json
+    assert answer.json["error"] == f"Another program uses MLFLOW_UI_PORT={program}, so the MLflow UI could not start."
+    assert "Set MLFLOW_UI_PORT to a free port" in answer.json["details"][0]
 
 
 def test_api_key_is_required_if_set(settings):

@@ -1,6 +1,7 @@
 """Atomic writes, locks and checksums."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -30,6 +31,22 @@ def test_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path, mon
     with pytest.raises(OSError, match="No space left"):
         write_atomic(file, b"new")
     assert file.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_threads_without_a_lock_do_not_disturb_each_other(tmp_path, monkeypatch):
+    file, set_mode = tmp_path / "file", os.fchmod
+
+    def write_in_between(*arguments):
+        monkeypatch.setattr(os, "fchmod", set_mode)
+        other = threading.Thread(target=write_atomic, args=(file, b"other"), kwargs={"unlocked": True})
+        other.start()
+        other.join()
+        set_mode(*arguments)
+
+    monkeypatch.setattr(os, "fchmod", write_in_between)
+    write_atomic(file, b"own", unlocked=True)
+    assert file.read_bytes() == b"own"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

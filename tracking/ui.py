@@ -6,9 +6,11 @@ gunicorn's master starts this module. It watches its parent and stops the UI whe
 """
 
 import argparse
+import http.client
 import importlib.util
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import Literal
 
 from settings import PROJECT_DIR, Settings
 
@@ -24,7 +27,7 @@ WATCH_SECONDS = 0.5  # between two looks at the UI and the parent
 STOP_SECONDS = 5.0  # for the UI to stop on SIGTERM, then on SIGKILL
 MAX_WAIT_SECONDS = 60.0  # between two restarts
 LONG_RUN_SECONDS = 30.0  # a UI that ran longer is restarted at once
-PROBE_SECONDS = 0.2
+PROBE_SECONDS = 0.5  # for the program on the UI's port to answer
 
 log = logging.getLogger("mlflow-ui")
 
@@ -34,14 +37,26 @@ def is_installed() -> bool:
     return importlib.util.find_spec("mlflow") is not None
 
 
-def is_answering(settings: Settings) -> bool:
-    """Return whether something listens on the UI's port of this machine."""
+def find_listener(settings: Settings) -> Literal["ui", "other", "none"]:
+    """Return what listens on the UI's port of this machine: an MLflow UI, another program, or nothing.
+
+    A program that accepts the connection and is slow to answer counts as the UI: it runs at a low priority.
+    """
     host = "127.0.0.1" if settings.MLFLOW_UI_HOST in ("0.0.0.0", "::") else settings.MLFLOW_UI_HOST  # noqa: S104
+    connection = http.client.HTTPConnection(host, settings.MLFLOW_UI_PORT, timeout=PROBE_SECONDS)
     try:
-        with socket.create_connection((host, settings.MLFLOW_UI_PORT), timeout=PROBE_SECONDS):
-            return True
+        connection.connect()
     except OSError:
-        return False
+        return "none"
+    try:
+        connection.request("GET", "/version")  # MLflow answers with its version
+        return "ui" if re.fullmatch(rb"\d+\.\d+\S*", connection.getresponse().read(100)) else "other"
+    except TimeoutError:
+        return "ui"
+    except (OSError, http.client.HTTPException):
+        return "other"
+    finally:
+        connection.close()
 
 
 def port_problem(settings: Settings) -> str | None:

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 from log_rows import logged
 
 from app import STATE, create_app
+from closes.calendar import calendar_of
 from closes.series import Closes
 from closes.snapshot import read_snapshot
-from forecast.intervals import scores_of
+from forecast.calibration import scores_of
 from forecast.track import own_distribution, track
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
@@ -27,8 +29,11 @@ def test_forecast_equals_predict_on_the_newest_closes(with_yahoo, yahoo, setting
     body = answer.json
     assert (body["symbol"], body["as_of"], body["source"]) == ("ACME", yahoo.dates[-1].isoformat(), "yahoo")
     same = with_yahoo.post("/predict", json={"predict": yahoo.adjusted[-60:], "horizon": 3}).json
-    assert set(body) == {"symbol", "as_of", "source", "calibration", "track_record", *same}
+    assert set(body) == {"symbol", "as_of", "source", "calendar", "calibration", "track_record", *same}
     assert body["warnings"] == same["warnings"]
+    assert (body["calendar"], body["calibration"]["volatility"]) == ("XNYS", "ranges")
+    days = calendar_of("ACME").days_after(np.datetime64(yahoo.dates[-1]), 3)
+    assert [step["date"] for step in body["path"]] == days.astype(str).tolist()
     assert [body[field] for field in ("predicted_price", "last_close")] == pytest.approx([same["predicted_price"], same["last_close"]])
     assert [step["price"] for step in body["path"]] == pytest.approx([step["price"] for step in same["path"]])
     assert [row["symbol"] for row in logged(settings)] == ["ACME", ""]
@@ -92,6 +97,22 @@ def test_forecast_has_the_calibration_and_the_track_record_of_the_symbol(client)
     for level, (low, high) in result.bounds.items():
         assert record["held"][str(level)] == int(((low <= result.actual) & (result.actual <= high)).sum())
     assert record["rmse_ratio"] == pytest.approx(1, abs=0.01)
+
+
+def test_path_of_an_unknown_exchange_has_weekdays_and_says_so(with_yahoo, yahoo):
+    yahoo.exchange = "QQQ"
+    body = with_yahoo.get("/forecast/ABC.QQ?horizon=20").json
+    assert body["calendar"] == "weekdays"
+    assert all(np.is_busday(step["date"]) for step in body["path"])
+    assert body["warnings"][-1]["code"] == "unknown_calendar"
+    assert "unknown_calendar" not in [warning["code"] for warning in with_yahoo.get("/forecast/ABC.QQ").json["warnings"]]
+
+
+def test_unusable_ranges_of_a_symbol_are_named(with_yahoo, yahoo):
+    yahoo.range = dict.fromkeys(("open", "high", "low"), 1.0)
+    body = with_yahoo.get("/forecast/ACME").json
+    assert body["calibration"]["volatility"] == "closes"
+    assert "unusable_ranges" in [warning["code"] for warning in body["warnings"]]
 
 
 def test_symbol_record_is_computed_once(client, monkeypatch):

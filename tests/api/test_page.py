@@ -34,6 +34,13 @@ def opening_of(client) -> dict[str, Any]:
 def test_opening_equals_the_forecast_of_the_snapshot(client):
     opening = opening_of(client)
     assert opening.pop("key_needed") is False
+    header, *rows = opening.pop("past").splitlines()
+    assert header == "date,low_80,high_80,low_95,high_95"
+    whole = client.get("/backtest/MSFT?days=250").text.splitlines()[1:]
+    for row, exact in zip(rows, whole, strict=True):
+        day, *bounds = row.split(",")
+        assert day == exact.split(",")[0]
+        assert list(map(float, bounds)) == pytest.approx(list(map(float, exact.split(",")[3:])), rel=1e-4)
     answer = client.get("/forecast/MSFT?horizon=20&closes=250").json
     assert answer["source"] == "snapshot"  # nothing else is at hand here
     for name in ("response_time_sec", "memory_usage_percent"):
@@ -63,15 +70,15 @@ def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch)
     opening = OpeningForecast()
     before = opening.by(forecaster)["warnings"]
 
-    class Tomorrow(datetime):
+    class NextWeek(datetime):
         @classmethod
         def now(cls, tz=None):
-            return datetime.now(tz) + timedelta(days=1)
+            return datetime.now(tz) + timedelta(days=7)
 
-    monkeypatch.setattr(newest_module, "datetime", Tomorrow)
+    monkeypatch.setattr(newest_module, "datetime", NextWeek)
     after = opening.by(forecaster)["warnings"]
-    days = [int(re.findall(r", ([\d,]+) days ago", warnings[0]["text"])[0].replace(",", "")) for warnings in (before, after)]
-    assert days[1] == days[0] + 1
+    days = [int(re.findall(r", ([\d,]+) trading days ago", warnings[0]["text"])[0].replace(",", "")) for warnings in (before, after)]
+    assert days[0] + 3 <= days[1] <= days[0] + 5
     assert len(before) == len(after) == 1
 
 

@@ -9,7 +9,7 @@ from log_rows import logged
 
 from api.errors import MAX_BODY_BYTES
 from app import STATE
-from closes.snapshot import read_snapshot
+from closes.snapshot import read_ranges, read_snapshot
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 
@@ -117,7 +117,7 @@ def test_invalid_levels_and_prices_are_rejected_naming_their_place(client, quest
 
 
 def test_above_is_rejected_for_a_batch(client):
-    answer = client.post("/predict", json={"predict": [CLOSES], "above": [100]})
+    answer = client.post("/predict", json={"predict": [CLOSES], "above": [IBM.prices[-1]]})
     assert answer.status_code == 422
     assert "above" in answer.json["details"][0]
 
@@ -260,3 +260,61 @@ def test_log_links_tomorrows_window_to_todays(client, settings):
     today, tomorrow = logged(settings)
     assert today["closes_2_60"] == tomorrow["closes_1_59"]
     assert today["closes_1_59"] != tomorrow["closes_2_60"]
+
+
+# Daily ranges
+
+IBM = read_ranges()[3].part(slice(500, 560))
+WINDOW_WITH_RANGES = {
+    "predict": IBM.prices.tolist(),
+    **{name: [] if IBM.ranges is None else IBM.ranges[:, column].tolist() for column, name in enumerate(("open", "high", "low"))},
+}
+
+
+def test_ranges_change_the_intervals_alone(client):
+    plain = client.post("/predict", json={"predict": WINDOW_WITH_RANGES["predict"], "horizon": 3}).json
+    body = client.post("/predict", json=WINDOW_WITH_RANGES | {"horizon": 3, "levels": [80, 95], "above": [IBM.prices[-1]]}).json
+    assert [step["price"] for step in body["path"]] == [step["price"] for step in plain["path"]]
+    forecaster = client.application.extensions[STATE].service.models.current()
+    expected = forecaster.forecast_with_ranges(IBM.prices, IBM.ranges, 3)
+    for step, other, place in zip(body["path"], plain["path"], range(3), strict=True):
+        for level in (80, 95):
+            assert step["intervals"][str(level)] == pytest.approx([float(bound[0, place]) for bound in expected.bounds[level]])
+            assert step["intervals"][str(level)] != other["intervals"][str(level)]
+    assert body["warnings"] == plain["warnings"]
+
+
+@pytest.mark.parametrize("damaged", [{"open": [0] * 60, "high": [0] * 60, "low": [0] * 60}, {"high": WINDOW_WITH_RANGES["low"]}])
+def test_unusable_ranges_leave_the_intervals_of_the_closes_with_a_warning(client, damaged):
+    plain = client.post("/predict", json={"predict": WINDOW_WITH_RANGES["predict"]}).json
+    body = client.post("/predict", json=WINDOW_WITH_RANGES | damaged).json
+    assert body["intervals"] == plain["intervals"]
+    (warning,) = body["warnings"]
+    assert (warning["code"], warning["day"]) == ("unusable_ranges", None)
+    assert warning["text"].startswith("Open, high and low are not used: on ")
+    assert warning["text"].endswith(" The intervals come from the closes alone.")
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "details"),
+    [
+        ({"low": None}, "open, high and low must be given together.", ["low: is missing"]),
+        ({"high": None, "open": None}, "open, high and low must be given together.", ["open: is missing", "high: is missing"]),
+        ({"high": [1.0] * 60}, "A high must not be below the low of its day.", [f"high[{day}]: is below low[{day}]" for day in range(5)]),
+        ({"open": [1.0] * 59}, "The body must have the form", ["open: List should have at least 60 items"]),
+        ({"low": [-1.0] * 60}, "The body must have the form", ["low[0]: Input should be greater than or equal to 0"]),
+    ],
+)
+def test_invalid_ranges_are_rejected_naming_the_place(client, changed, error, details):
+    body = {name: value for name, value in (WINDOW_WITH_RANGES | changed).items() if value is not None}
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert answer.json["error"].startswith(error)
+    for given, expected in zip(answer.json["details"], details, strict=False):
+        assert given.startswith(expected)
+
+
+def test_batch_takes_no_ranges(client):
+    answer = client.post("/predict", json={"predict": [CLOSES], "high": CLOSES})
+    assert answer.status_code == 422
+    assert answer.json["details"] == ["high: Extra inputs are not permitted"]

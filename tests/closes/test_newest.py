@@ -8,10 +8,13 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from closes import newest as newest_module
+from closes.calendar import calendar_of
 from closes.newest import NewestCloses
+from closes.series import Closes
 from errors import DataUnavailableError, InvalidSymbolError, UnknownSymbolError
 from settings import PROJECT_DIR, Settings
 
@@ -57,7 +60,7 @@ def test_newest_closes_end_yesterday(newest, yahoo):
 
 def test_todays_close_in_the_cache_is_not_used(cached, settings, yahoo):
     path = settings.DATA_CACHE_DIR / "MSFT.csv"
-    path.write_text(path.read_text() + f"{TODAY},1.0\n")
+    path.write_text(path.read_text() + f"{TODAY},1.0,1.0,1.1,0.9\n")
     assert cached.of("MSFT").closes.last_date == yahoo.dates[-2].isoformat()
     assert yahoo.calls == 1
 
@@ -137,14 +140,32 @@ def test_silent_yahoo_is_not_asked_about_other_symbols(newest, yahoo, behaviour,
 
 def test_old_closes_have_a_warning(newest, yahoo):
     yahoo.behave("429")
-    days = (TODAY - datetime(2022, 12, 28, tzinfo=UTC).date()).days
-    assert newest.of("MSFT").warnings[1].text == f"The last close is from 2022-12-28, {days:,} days ago."
+    days = calendar_of("MSFT").age(np.datetime64("2022-12-28"), np.datetime64(TODAY))
+    assert newest.of("MSFT").warnings[1].text == f"The last close is from 2022-12-28, {days:,} trading days ago."
 
 
-@pytest.mark.parametrize(("days", "warned"), [(1, False), (5, False), (6, True)])
-def test_closes_are_not_old_after_a_long_weekend(newest, yahoo, days, warned):
-    yahoo.end_on(TODAY - timedelta(days=days))
-    assert bool(newest.of("MSFT").warnings) == warned
+@pytest.mark.parametrize(
+    ("symbol", "last", "today", "warned"),
+    [
+        ("MSFT", "2026-11-25", "2026-11-28", False),  # Thanksgiving on the 26th
+        ("MSFT", "2026-11-25", "2026-11-30", False),
+        ("MSFT", "2026-11-25", "2026-12-01", True),
+        ("BTC-USD", "2026-11-25", "2026-11-27", False),
+        ("BTC-USD", "2026-11-25", "2026-11-28", True),
+        ("ABC.QQ", "2026-11-25", "2026-12-01", False),  # its holidays are unknown
+        ("ABC.QQ", "2026-11-25", "2026-12-02", True),
+    ],
+)
+def test_closes_are_old_after_some_trading_days(monkeypatch, symbol, last, today, warned):
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromisoformat(today).replace(tzinfo=tz)
+
+    monkeypatch.setattr(newest_module, "datetime", Clock)
+    days = np.array([np.datetime64(last) - 1, np.datetime64(last)])
+    warnings = newest_module.age_warnings(Closes(symbol, "yahoo", days, np.array([1.0, 2.0])))
+    assert [warning.code for warning in warnings] == ["old_data"] * warned
 
 
 @pytest.mark.parametrize("behaviour", ["not found", "empty"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from yahoo_stub import ODD_DAY, YahooStub
+from yahoo_stub import ODD_DAY, RANGE, YahooStub
 
 from closes.cache import read_cache
 from closes.series import Closes
@@ -45,8 +45,15 @@ def test_download_includes_start_and_end(yahoo, settings):
 
 
 def test_fetch_includes_the_last_day(yahoo, settings):
-    dates, _ = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings)
+    dates = fetch_history("MSFT", "2024-02-05", "2024-03-01", settings).dates
     assert [str(dates[i]) for i in (0, -1)] == ["2024-02-05", "2024-03-01"]
+
+
+def test_download_and_cache_have_adjusted_ranges_and_the_exchange(yahoo, settings):
+    for closes in (download(settings), read_cache("MSFT", settings)):
+        assert closes.ranges is not None
+        np.testing.assert_allclose(closes.ranges, np.array(yahoo.adjusted)[:, None] * list(RANGE.values()), rtol=1e-12)
+        assert closes.exchange == "NMS"
 
 
 @pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])

@@ -191,7 +191,8 @@ def test_page_is_usable_by_keyboard_alone(page):
         elif names[-1] == "submit":
             page.keyboard.press("Enter")
             break
-    answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "Forecast as a table", "as-curl", "python", "copy", "call"]
+    answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "above", "Show the probability"]
+    answer += ["Forecast as a table", "as-curl", "python", "copy", "call"]
     fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "horizon", "submit"]
     assert names[-len(fields) - 3 :] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
     expect(page.locator("#result-title")).to_have_text("Forecast")

@@ -40,7 +40,7 @@ def state(rows: list[dict[str, Any]], **summary) -> dict[str, Any]:
         "requests": len(rows),
         "by_status": {"200": len(rows)} if rows else {},
         "latency_seconds": {"p50": 0.001, "p95": 0.002, "p99": 0.003},
-        "live_accuracy": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes.", "caught_up": True} | none,
+        "live_accuracy": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes.", "by_symbol": {}, "caught_up": True} | none,
         "drift": {"verdict": "Not enough data: 3 of 20 closes."},
     }
     return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}
@@ -141,6 +141,8 @@ def test_request_rate_is_that_of_the_last_minute(page, seconds, rate):
 def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     figures = {"rmse": 0.01, "naive_rmse": 0.0125, "coverage_80": 0.81, "coverage_95": 0.955, "mean_width_80": 0.041, "mean_width_95": 0.07}
     accuracy = {"n": 1200, "needed": 20, "verdict": "The intervals hold.", "caught_up": False} | figures
+    few = dict.fromkeys(figures) | {"n": 7}
+    accuracy["by_symbol"] = {"MSFT": figures | {"n": 1100}, "KO": few}
     answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
     open_monitoring(page)
     expect(told(page, "accuracy")).to_have_text(
@@ -149,6 +151,8 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     )
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
     assert rows == [["80%", "81.0%", "4.10%"], ["95%", "95.5%", "7.00%"]]
+    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
+    assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", "–", "–", "–"]]
     expect(told(page, "coverage")).to_have_text("The intervals hold.")
     expect(told(page, "drift")).to_have_text("They look like those of the training.")
 

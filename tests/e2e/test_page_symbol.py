@@ -7,12 +7,14 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import requests
 from browsing import COUNT_PIXELS, MARKS, forecast, forecast_symbol, serve, shown, violations
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Page, Route, expect
 from yahoo_stub import YahooStub
 
+from closes.calendar import calendar_of
 from closes.snapshot import snapshot_symbols
 
 pytestmark = MARKS
@@ -54,7 +56,8 @@ def test_symbol_shows_last_date_source_and_age_once(page, server):
     expect(origin).to_have_text(f"JNJ data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
     expect(origin).to_have_class("notice")
     problem, age = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["warnings"]
-    assert age["text"] == f"The last close is from 2022-12-28, {days:,} days ago."
+    trading_days = calendar_of("JNJ").age(np.datetime64("2022-12-28"), np.datetime64(datetime.now(UTC).date()))
+    assert age["text"] == f"The last close is from 2022-12-28, {trading_days:,} trading days ago."
     warnings = page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
     assert warnings == [problem["text"]]
     assert warnings[0].startswith("Yahoo Finance")
@@ -70,7 +73,91 @@ def test_symbol_chart_shows_the_date_under_the_pointer(page):
     page.mouse.move(box["x"] + 250 / 270 * box["width"] - 3, box["y"] + 50)
     expect(page.locator("#readout")).to_contain_text("2022-12-2")
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
-    expect(page.locator("#readout")).to_contain_text("day +20: ")
+    expect(page.locator("#readout")).to_contain_text("2023-01-27: ")  # 20 trading days later
+
+
+def test_symbol_chart_shows_the_intervals_of_past_days(page, server):
+    page.emulate_media(color_scheme="light")
+    forecast_symbol(page, "JNJ")
+    chart = page.get_by_role("img", name="Line chart of 250 closes")
+    _, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
+    page.route("**/backtest/KO*", lambda route: route.fulfill(status=503, json={"error": "No.", "details": []}))
+    forecast_symbol(page, "KO")
+    expect(page.locator("#result-title")).to_have_text("Forecast of KO")
+    _, outer_without, inner_without, _ = page.get_by_role("img", name="Line chart of 250 closes").evaluate(COUNT_PIXELS)
+    assert outer > 2 * outer_without > 0
+    assert inner > 2 * inner_without > 0
+    forecast_symbol(page, "JNJ")
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    box = page.locator("#chart .u-over").bounding_box()
+    page.mouse.move(box["x"] + 100 / 269 * box["width"], box["y"] + 50)
+    expect(page.locator("#readout")).to_contain_text("its 80% interval was")
+    day, told = page.locator("#readout").text_content().split(": close ")
+    rows = requests.get(f"{server}/backtest/JNJ?days=250", timeout=60).text.splitlines()
+    (row,) = [row.split(",") for row in rows if row.startswith(day)]
+    assert told == f"{shown(float(row[1]))}, its 80% interval was {shown(float(row[3]))} to {shown(float(row[4]))}"
+
+
+def test_table_has_the_dates_of_the_trading_days(page):
+    forecast_symbol(page, "JNJ")
+    days = calendar_of("JNJ").days_after(np.datetime64("2022-12-28"), 20).astype(str).tolist()
+    expect(page.locator("#table tbody th")).to_have_text([f"{step}: {day}" for step, day in enumerate(days, start=1)])
+    expect(page.locator("#final-close")).to_contain_text("The close 20 trading days ahead (2023-01-27) is expected between")
+    forecast(page)
+    expect(page.locator("#table tbody th").first).to_have_text("1")
+
+
+# Above which price?
+
+
+def ask_above(page: Page, price: str) -> None:
+    page.get_by_label("Above which price?").fill(price)
+    page.get_by_role("button", name="Show the probability").click()
+
+
+def test_page_says_the_probability_above_a_price(page, server):
+    forecast_symbol(page, "JNJ")
+    ask_above(page, "177")
+    body = requests.get(f"{server}/forecast/JNJ?horizon=20&above=177", timeout=60).json()
+    first, last = (f"{body['path'][step]['probability_above'][0]:.1%}" for step in (0, -1))
+    expect(page.locator("#above-answer")).to_have_text(
+        f"The next close (2022-12-29) is above 177 with a probability of {first}, "
+        f"the close 20 trading days ahead (2023-01-27) with a probability of {last}."
+    )
+    ask_above(page, "1000")
+    expect(page.locator("#above-answer")).to_contain_text("is above 1000 with a probability of less than 0.5%")
+    ask_above(page, "1")
+    expect(page.locator("#above-answer")).to_contain_text("is above 1 with a probability of more than 99.5%")
+    assert violations(page) == []
+    forecast_symbol(page, "KO")
+    expect(page.locator("#result-title")).to_have_text("Forecast of KO")
+    expect(page.locator("#above-answer")).to_be_empty()
+    expect(page.get_by_label("Above which price?")).to_have_value("")
+
+
+@pytest.mark.parametrize("price", ["", "abc", "-5", "0", "1,000"])
+def test_wrong_price_is_reported_beside_its_field(page, watch, price):
+    forecast_symbol(page, "JNJ")
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    ask_above(page, price)
+    expect(page.locator("#above-error")).to_have_text("Write a positive price, with a point as the decimal mark.")
+    expect(page.get_by_label("Above which price?")).to_be_focused()
+    assert not [url for url in watch.requests if "above=" in url]
+
+
+def test_probability_for_pasted_closes_has_no_dates(page):
+    forecast(page)
+    ask_above(page, "250")
+    expect(page.locator("#above-answer")).to_contain_text("The next close is above 250 with a probability of ")
+
+
+def test_refusal_of_the_price_is_shown(page):
+    forecast_symbol(page, "JNJ")
+    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    page.route("**/forecast/JNJ*above*", lambda route: route.fulfill(status=503, json={"error": "Too busy.", "details": []}))
+    ask_above(page, "180")
+    expect(page.locator("#above-error")).to_have_text("Too busy.")
+    expect(page.locator("#above-answer")).to_be_empty()
 
 
 def test_fresh_closes_have_no_warning_and_unknown_symbol_an_error(browser, tmp_path):

@@ -12,6 +12,7 @@ from closes.series import Closes
 from closes.snapshot import read_snapshot
 from errors import DataUnavailableError
 from forecast.backtest import Backtest, backtest, write_backtest
+from forecast.intervals import PROBABILITIES, Verification
 from forecast.scores import (
     coverage,
     coverage_by,
@@ -19,6 +20,7 @@ from forecast.scores import (
     diebold_mariano,
     directional_accuracy,
     point_metrics,
+    reliability,
     score,
     summary,
     winkler,
@@ -68,9 +70,18 @@ def made_up(actual, predicted, last=100.0):
     predicted = np.array(predicted, float)
     bounds = {80: (predicted * 0.99, predicted * 1.01), 95: (predicted * 0.98, predicted * 1.02)}
     dates = np.datetime64("2021-12-30") + np.arange(n)
-    return Backtest(
-        dates, windows, np.array(actual, float), predicted, bounds, np.abs(predicted - np.array(actual, float)), {80: 0.01, 95: 0.02}
-    )
+    actual = np.array(actual, float)
+    verification = Verification(np.abs(predicted - actual), np.ones(n), np.linspace(0, 1, n))
+    return Backtest(dates, windows, None, actual, predicted, bounds, verification, {80: 0.01, 95: 0.02})
+
+
+def test_reliability_is_the_share_of_closes_below_each_quantile():
+    result = made_up([100] * 4, [100] * 4)
+    result.verification.pit[:] = [0.0, 0.1, 0.1, 0.9]
+    found = dict(zip(PROBABILITIES.round(3).tolist(), reliability(result).tolist(), strict=True))
+    assert [found[p] for p in (0.005, 0.095, 0.1, 0.5, 0.895, 0.9)] == [0.25, 0.25, 0.75, 0.75, 0.75, 1.0]
+    expected = np.mean([abs(share - p) for p, share in found.items()])
+    assert score(result)["calibration_error"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_drift_forecast_continues_the_mean_change():

@@ -1,174 +1,21 @@
-"""Predictive distributions: volatility, calibration, coverage, bounds and probabilities."""
+"""Predictive distributions: bounds, probabilities and proper scores."""
 
-import json
 import math
-from datetime import date
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
+from distributions import normal_calibration, wandering_windows
+from scipy.integrate import quad
 from scipy.stats import norm
 
-from closes.series import Closes, Floats
-from closes.snapshot import read_snapshot
-from errors import InvalidClosesError
-from forecast.intervals import (
-    DECAYS,
-    DOWN,
-    LEVELS,
-    MAX_HORIZON,
-    PROBABILITIES,
-    SHARES,
-    UP,
-    Calibration,
-    Distribution,
-    bounds,
-    calibrate,
-    probability_above,
-    window_volatility,
-)
+from forecast.intervals import LEVELS, MAX_HORIZON, PROBABILITIES, Distribution, bounds, probability_above, verify
+from forecast.volatility import window_volatility
 from processData import WINDOW
 
 
-def wandering_windows(n: int, seed: int = 0, volatility: Floats | float = 0.02) -> Floats:
-    """Windows (n, 60) of a random walk; `volatility` one for all or (n, 1)."""
-    moves = np.random.default_rng(seed).normal(0, 1, (n, WINDOW)) * volatility
-    windows: Floats = 100 * np.exp(moves.cumsum(axis=1))
-    return windows
-
-
 @pytest.fixture
-def calibration() -> Calibration:
-    """Normal scores, whose spread grows with the root of the step."""
-    quantiles = np.sqrt(np.arange(1, MAX_HORIZON + 1))[:, None] * norm.ppf(PROBABILITIES)
-    day = date(2020, 1, 2)
-    return Calibration(
-        symbols=["X"], first_date=day, last_date=day, n_scores=100, quantiles=quantiles.tolist(), constant={80: 0.02, 95: 0.04}
-    )
-
-
-@pytest.fixture
-def distribution(calibration) -> Distribution:
-    return Distribution(calibration.quantiles)
-
-
-# Volatility
-
-
-def plain_volatility(window: Floats) -> float:
-    """The formula, return by return."""
-    returns = [math.log(window[i + 1] / window[i]) for i in range(WINDOW - 1)]
-    total = sum(SHARES[2] * abs(move) / len(returns) for move in returns)
-    for share, decay in zip(SHARES[:2], DECAYS, strict=True):
-        weights = [decay ** (len(returns) - 1 - i) for i in range(len(returns))]
-        counted = [weight * abs(move) * (DOWN if move < 0 else UP) for weight, move in zip(weights, returns, strict=True)]
-        total += share * sum(counted) / sum(weights)
-    return total
-
-
-def test_volatility_equals_a_plain_loop():
-    windows = wandering_windows(5)
-    np.testing.assert_allclose(window_volatility(windows), [plain_volatility(window) for window in windows], rtol=1e-12)
-
-
-def window_with_move(place: int, factor: float) -> Floats:
-    return np.where(np.arange(WINDOW) < place, 1.0, factor)
-
-
-def test_volatility_weighs_late_moves_and_falls_more():
-    moves = [(1, 1.1), (WINDOW - 1, 1.1), (WINDOW - 1, 1 / 1.1)]
-    early, late, fall = window_volatility(np.array([window_with_move(*move) for move in moves]))
-    assert early < late < fall
-
-
-def test_flat_window_has_finite_positive_bounds(distribution):
-    flat = np.full((1, WINDOW), 50.0)
-    assert window_volatility(flat).tolist() == [0.0]
-    for low, high in bounds(window_volatility(flat), np.full((1, 3), 50.0), distribution).values():
-        assert (low > 0).all()
-        assert (low < 50).all()
-        assert (high > 50).all()
-        assert np.isfinite(high).all()
-
-
-# Calibration
-
-
-def series(n_days: int, symbol: str = "X", seed: int = 0, volatility: float = 0.015) -> Closes:
-    """A random walk."""
-    prices = 50 * np.exp(np.random.default_rng(seed).normal(0, volatility, n_days).cumsum())
-    return Closes(symbol, "csv", np.datetime64("2020-01-01") + np.arange(n_days), prices)
-
-
-MOVES = np.array([0.01, -0.02, 0.03, -0.04])
-
-
-def smallest_with_enough(scores: list[float], probability: float) -> float:
-    """The smallest score that has this share of n + 1 at or below it, by counting; the largest if there are too few."""
-    needed = math.ceil((len(scores) + 1) * probability - 1e-9)
-    return min((q for q in scores if sum(score <= q for score in scores) >= needed), default=max(scores))
-
-
-def test_quantiles_are_those_of_all_scores_of_the_pool():
-    pool = [series(130, "A", seed=1), series(99, "B", seed=2, volatility=0.03)]
-    calibration = calibrate(pool, MOVES)
-    for step in (1, 7, MAX_HORIZON):
-        scores = []
-        for closes in pool:
-            for i in range(len(closes) - WINDOW - MAX_HORIZON + 1):
-                window = closes.prices[i : i + WINDOW]
-                scores.append(math.log(closes.prices[i + WINDOW - 1 + step] / window[-1]) / plain_volatility(window))
-        assert calibration.n_scores == len(scores)
-        median = smallest_with_enough(scores, 0.5)
-        for p in (0.5, 0.9, 0.975, 0.995):
-            place = list(PROBABILITIES).index(p)
-            assert calibration.quantiles[step - 1][place] == pytest.approx(smallest_with_enough(scores, p) - median, rel=1e-4)
-        mirrored = [-score for score in scores]
-        for p in (0.1, 0.025, 0.005):
-            place = list(PROBABILITIES).index(p)
-            assert calibration.quantiles[step - 1][place] == pytest.approx(-smallest_with_enough(mirrored, 1 - p) - median, rel=1e-4)
-
-
-def test_calibration_names_the_symbols_and_days_that_it_used():
-    short = series(WINDOW + MAX_HORIZON - 1, "SHORT")
-    calibration = calibrate([series(200, "A"), short, series(120, "B")], MOVES)
-    assert calibration.symbols == ["A", "B"]
-    assert calibration.n_scores == (200 - 79) + (120 - 79)
-    assert (calibration.first_date, calibration.last_date) == (date(2020, 3, 1), date(2020, 7, 18))
-
-
-def test_calibration_without_a_long_enough_series_is_rejected():
-    with pytest.raises(InvalidClosesError, match="80 closes"):
-        calibrate([series(79)], MOVES)
-
-
-def test_constant_band_is_the_quantile_of_the_moves():
-    assert calibrate([series(100)], MOVES).constant == {80: 0.04, 95: 0.04}
-    many = np.linspace(-0.01, 0.01, 999)
-    assert calibrate([series(100)], many).constant[80] == pytest.approx(smallest_with_enough(np.abs(many).tolist(), 0.8))
-
-
-def test_flat_series_gives_finite_quantiles():
-    flat = Closes("X", "csv", np.datetime64("2020-01-01") + np.arange(200), np.full(200, 3.0))
-    assert np.isfinite(calibrate([flat], MOVES).quantiles).all()
-
-
-def test_unknown_stocks_have_their_coverage():
-    """Calibrated on half of the snapshot's stocks, tested on the other half and later days."""
-    symbols = ["AAPL", "AMD", "BAC", "JNJ", "KO", "MSFT", "WMT", "XOM"]
-    split = np.datetime64("2018-01-01")
-    pool = [read_snapshot(symbol).between("2010-01-01", "2017-12-31") for symbol in symbols[::2]]
-    calibration = calibrate(pool, MOVES)
-    for symbol in symbols[1::2]:
-        closes = read_snapshot(symbol)
-        windows = np.lib.stride_tricks.sliding_window_view(closes.prices, WINDOW)[:-1]
-        later = closes.dates[WINDOW:] >= split
-        windows, actual = windows[later], closes.prices[WINDOW:][later]
-        limits = bounds(window_volatility(windows), windows[:, -1:], Distribution(calibration.quantiles))
-        for level, tolerance in ((80, 0.04), (95, 0.02)):
-            low, high = limits[level]
-            inside = (low[:, 0] <= actual) & (actual <= high[:, 0])
-            assert inside.mean() == pytest.approx(level / 100, abs=tolerance), symbol
+def distribution() -> Distribution:
+    return Distribution(normal_calibration().quantiles)
 
 
 # Bounds
@@ -263,27 +110,45 @@ def test_probability_far_outside_stops_at_the_edge_of_the_calibration(distributi
     np.testing.assert_allclose(found[0, 0], [0.995, 0.005])
 
 
-# Calibrations that cannot be used
+def test_flat_window_has_finite_positive_bounds(distribution):
+    flat = np.full((1, WINDOW), 50.0)
+    assert window_volatility(flat).tolist() == [0.0]
+    for low, high in bounds(window_volatility(flat), np.full((1, 3), 50.0), distribution).values():
+        assert (low > 0).all()
+        assert (low < 50).all()
+        assert (high > 50).all()
+        assert np.isfinite(high).all()
 
 
-def test_calibration_round_trips_through_json(calibration):
-    assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration
+# Proper scores
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda quantiles: quantiles[:10], "at least 20 items"),
-    (lambda quantiles: [*quantiles, quantiles[0]], "at most 20 items"),
-    (lambda quantiles: [quantiles[0][:-1], *quantiles[1:]], "at least 199 items"),
-    (lambda quantiles: [[float("inf"), *quantiles[0][1:]], *quantiles[1:]], "a finite number"),
-    (lambda quantiles: [quantiles[0][::-1], *quantiles[1:]], "must not decrease"),
-])  # fmt: skip
-def test_invalid_quantiles_are_rejected(calibration, change, message):
-    content = json.loads(calibration.model_dump_json())
-    content["quantiles"] = change(content["quantiles"])
-    with pytest.raises(ValidationError, match=message):
-        Calibration.model_validate(content)
+@pytest.mark.parametrize("actual", [95.0, 99.0, 100.0, 101.3, 108.0])
+def test_crps_is_that_of_the_normal_distribution(distribution, actual):
+    def squared_difference(price: float) -> float:
+        return float((norm.cdf(math.log(price / 100) / 0.02) - (price >= actual)) ** 2)
+
+    expected = quad(squared_difference, 60, actual)[0] + quad(squared_difference, actual, 160)[0]
+    found = verify(np.array([0.02]), np.array([100.0]), np.array([actual]), distribution).crps[0]
+    assert found == pytest.approx(expected, rel=0.02)
 
 
-def test_calibration_without_a_level_is_rejected(calibration):
-    with pytest.raises(ValidationError, match="must have the levels"):
-        Calibration.model_validate(calibration.model_dump() | {"constant": {80: 0.02}})
+@pytest.mark.parametrize("score", [-1.9, -1.0, 0.0, 0.3, 2.1])
+def test_log_score_is_that_of_the_normal_density(distribution, score):
+    actual = np.array([100 * math.exp(0.02 * score)])
+    found = verify(np.array([0.02]), np.array([100.0]), actual, distribution).log_score[0]
+    assert found == pytest.approx(-norm.logpdf(score) + math.log(0.02), abs=0.05)
+
+
+def test_log_score_grows_beyond_the_quantiles(distribution):
+    prices = 100 * np.exp(0.02 * np.array([-6.0, -4.0, -2.6, 2.6, 4.0, 6.0]))
+    found = verify(np.full(6, 0.02), np.full(6, 100.0), prices, distribution).log_score
+    assert np.isfinite(found).all()
+    assert found[0] > found[1] > found[2]
+    assert found[3] < found[4] < found[5]
+
+
+def test_pit_is_the_probability_of_a_lower_close(distribution):
+    scores = np.array([-9.0, -1.2, 0.0, 2.0, 9.0])
+    found = verify(np.full(5, 0.02), np.full(5, 100.0), 100 * np.exp(0.02 * scores), distribution).pit
+    np.testing.assert_allclose(found, [0, norm.cdf(-1.2), 0.5, norm.cdf(2.0), 1], atol=1e-3)

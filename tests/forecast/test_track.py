@@ -1,12 +1,15 @@
 """A symbol's own calibration and its track record."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from closes.series import Closes
-from closes.snapshot import read_snapshot
+from closes.snapshot import read_ranges, read_snapshot
 from errors import InvalidClosesError
-from forecast.intervals import LEVELS, MAX_HORIZON, quantiles_of, scores_of
+from forecast.calibration import quantiles_of, scores_of
+from forecast.intervals import LEVELS, MAX_HORIZON
 from forecast.track import BLOCK_DAYS, MIN_OWN_SCORES, POOLED_WEIGHT, own_distribution, track
 from models.loading import load_forecaster
 from settings import PROJECT_DIR
@@ -59,3 +62,32 @@ def test_track_of_a_short_series_has_fewer_days():
     assert len(track(FORECASTER, Closes("AMD", "csv", AMD.dates[:70], AMD.prices[:70]), 250)) == 10
     with pytest.raises(InvalidClosesError, match="AMD has 60 closes; a track record needs 61"):
         track(FORECASTER, Closes("AMD", "csv", AMD.dates[:60], AMD.prices[:60]), 250)
+
+
+# Daily ranges
+
+
+IBM = read_ranges()[3].part(slice(0, 500))
+
+
+def test_track_uses_ranges_on_the_days_that_have_them():
+    assert IBM.ranges is not None
+    ranges = IBM.ranges.copy()
+    ranges[430:434] = np.nan  # four days: windows that end from day 433 to 488 cannot use their ranges
+    with_gap, plain = replace(IBM, ranges=ranges), replace(IBM, ranges=None)
+    result, closes_only, whole = (track(FORECASTER, closes, 100) for closes in (with_gap, plain, IBM))
+    np.testing.assert_array_equal(result.predicted, closes_only.predicted)
+    for level in LEVELS:
+        for bound, of_closes, of_ranges in zip(result.bounds[level], closes_only.bounds[level], whole.bounds[level], strict=True):
+            np.testing.assert_array_equal(bound[:31], of_ranges[:31])
+            np.testing.assert_array_equal(bound[34:90], of_closes[34:90])
+            assert (of_ranges != of_closes).all()
+
+
+def test_later_ranges_do_not_change_the_track_record():
+    assert IBM.ranges is not None
+    altered = IBM.ranges.copy()
+    altered[450:, 1] *= 1.02
+    before, after = track(FORECASTER, IBM, 100), track(FORECASTER, replace(IBM, ranges=altered), 100)
+    np.testing.assert_array_equal(before.bounds[80][0][:51], after.bounds[80][0][:51])
+    assert (before.bounds[80][0][51:] != after.bounds[80][0][51:]).all()

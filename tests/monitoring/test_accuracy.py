@@ -48,7 +48,52 @@ def test_too_few_closes_have_no_figures(log):
         log.append(row_of(window_of("MSFT", day)))
     live.catch_up()
     verdict = "Not enough data: 19 of 20 closes."
-    assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "verdict": verdict, "caught_up": True}
+    assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "verdict": verdict, "by_symbol": {}, "caught_up": True}
+
+
+def test_each_symbol_has_its_own_figures(log):
+    live = LiveAccuracy(log)
+    for day in range(30):
+        log.append(row_of(window_of("MSFT", day), symbol="MSFT"))
+        log.append(row_of(window_of("KO", day), symbol="KO" if day < 10 else ""))  # later requests do not name it
+        log.append(row_of(window_of("AMD", day)))
+    live.catch_up()
+    figures = live.accuracy["by_symbol"]
+    assert {symbol: own["n"] for symbol, own in figures.items()} == {"MSFT": 29, "KO": 10}
+    alone = LiveAccuracy(RequestLog(log.path.with_name("other.csv")))
+    other = RequestLog(log.path.with_name("other.csv"))
+    for day in range(30):
+        other.append(row_of(window_of("MSFT", day), symbol="MSFT"))
+    alone.catch_up()
+    other.close()
+    for name in ("rmse", "naive_rmse", "coverage_80", "coverage_95", "mean_width_80"):
+        assert figures["MSFT"][name] == alone.accuracy[name]
+    assert figures["KO"]["rmse"] is None
+    assert live.accuracy["n"] == 87
+
+
+def test_figures_of_symbols_are_bounded(log, monkeypatch):
+    monkeypatch.setattr(accuracy, "KEPT_SYMBOLS", 3)
+    monkeypatch.setattr(accuracy, "SHOWN_SYMBOLS", 2)
+    live = LiveAccuracy(log)
+    for number in range(5):
+        for day in range(2 + number):
+            log.append(row_of(window_of("MSFT", 100 * number + day), symbol=f"S{number}"))
+    live.catch_up()
+    assert list(live._state.symbols) == ["S2", "S3", "S4"]
+    assert {symbol: own["n"] for symbol, own in live.accuracy["by_symbol"].items()} == {"S4": 5, "S3": 4}
+
+
+def test_log_without_symbols_is_read(path):
+    path.parent.mkdir()
+    rows = [row_of(window_of("MSFT", day)) for day in range(25)]
+    header = [name for name in rows[0] if name != "symbol"]
+    path.write_text("".join(",".join(line) + "\n" for line in [header, *([str(row[name]) for name in header] for row in rows)]))
+    log = RequestLog(path)
+    live = LiveAccuracy(log)
+    live.catch_up()
+    assert (live.accuracy["n"], live.accuracy["by_symbol"]) == (24, {})
+    log.close()
 
 
 @pytest.mark.parametrize(("n", "inside", "named"), [

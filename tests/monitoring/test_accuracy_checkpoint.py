@@ -70,7 +70,7 @@ DAMAGES = {
     "cut off": lambda state: json.dumps(state)[:-20],
     "no JSON": lambda state: "\0\xff",
     "another shape": lambda state: "[]",
-    "another format": lambda state: json.dumps(state | {"format": 2}),
+    "another format": lambda state: json.dumps(state | {"format": 1}),
     "of another log": lambda state: json.dumps(state | {"positions": {"1-abc": 7}}),
     "beyond the end": lambda state: json.dumps(state | {"positions": dict.fromkeys(state["positions"], 10**9)}),
     "wrong types": lambda state: json.dumps(state | {"windows": {"a": {"b": {"c": "d"}}}}),

@@ -31,6 +31,14 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     pytest.fail(f"{what} not within {seconds} s")
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=5).status_code == 200

@@ -39,12 +39,13 @@ BEHAVIOURS = (
     "backwards",  # the newest day first
     "uneven",  # one close less than days
     "other symbol",  # the closes of another stock
-    "huge",  # ten thousand times as many days, all the same
+    "huge",  # three thousand times as many days, all the same
 )
 FIRST_DAY = date(2024, 1, 2)
 N_DAYS = 120
 LATE_SECONDS = 0.3
 ODD_DAY = 40  # the one day that is odd
+RANGE = {"open": 0.998, "high": 1.003, "low": 0.996}  # divided by the close
 ADJUSTMENT = 0.9  # adjusted over plain close before the dividend, which is paid on the last ten days
 
 
@@ -61,6 +62,7 @@ class YahooStub:
         self.dates = weekdays(FIRST_DAY, N_DAYS)
         self.closes = [100.0 + i + (i % 7) / 8 for i in range(N_DAYS)]
         self.adjusted = [close * (ADJUSTMENT if i < N_DAYS - 10 else 1) for i, close in enumerate(self.closes)]
+        self.range, self.exchange = dict(RANGE), "NMS"
         self.paths: list[str] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -148,10 +150,12 @@ class YahooStub:
         if behaviour == "backwards":
             rows.reverse()
         if behaviour == "huge":
-            rows += rows[-1:] * (10_000 * N_DAYS)
+            rows += rows[-1:] * (3_000 * N_DAYS)
         rows = [row for row in rows if int(query["period1"]) <= row[0] < int(query["period2"])]
         closes = [row[1] for row in rows]
-        quote = {"open": closes, "high": closes, "low": closes, "close": closes, "volume": [None if c is None else 1000 for c in closes]}
+        quote: dict[str, list[Any]] = {"volume": [None if close is None else 1000 for close in closes]}
+        for name, factor in self.range.items():
+            quote[name] = [None if close is None else close * factor for close in closes]
         if behaviour == "uneven":
             closes = closes[1:]
         quote |= {"close": closes}
@@ -164,12 +168,11 @@ class YahooStub:
             result["indicators"] = {"quote": [{}]}
         return {"chart": {"result": [result], "error": None}}
 
-    @staticmethod
-    def _meta(symbol: str) -> dict[str, Any]:
+    def _meta(self, symbol: str) -> dict[str, Any]:
         return {
             "currency": "USD",
             "symbol": symbol,
-            "exchangeName": "NMS",
+            "exchangeName": self.exchange,
             "instrumentType": "EQUITY",
             "firstTradeDate": 511108200,
             "regularMarketTime": 1718000000,

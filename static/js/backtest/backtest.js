@@ -1,6 +1,7 @@
 /** The Backtest tab: the close of each day with its forecast and intervals. The file is fetched when the tab is first shown. */
 
-import { backtest } from "../shared/api.js";
+import { csvOf } from "../shared/api.js";
+import { readBacktest } from "../shared/backtestCsv.js";
 import { createChart, forecastLines, tellForecast } from "../chart/chart.js";
 import { startPeriods } from "../chart/periods.js";
 import { byId } from "../shared/dom.js";
@@ -28,7 +29,7 @@ export async function loadBacktest() {
   }
   loading = true;
   figure.setAttribute("aria-busy", "true");
-  const reply = await backtest(byId("backtest-csv").href);
+  const reply = await csvOf(byId("backtest-csv").href);
   figure.removeAttribute("aria-busy");
   loading = false;
   const { version, symbol } = figure.dataset;
@@ -38,9 +39,9 @@ export async function loadBacktest() {
     showError("Another model was published since this page was loaded. Load the page again to see its backtest.");
   } else {
     showError("");
-    const columns = readColumns(reply.answer.csv);
-    days = columns[0];
-    chart.show(content(columns, symbol));
+    const { dates, columns } = readBacktest(reply.answer.csv, COLUMNS);
+    days = dates.map((date) => Date.parse(date) / 1000);
+    chart.show(content([days, ...columns], symbol));
   }
 }
 
@@ -48,16 +49,6 @@ export async function loadBacktest() {
 function showError(message) {
   byId("backtest-error").textContent = message;
   figure.hidden = message !== "";
-}
-
-/**
- * Return the days in seconds, then COLUMNS.
- * @param {string} csv with a header
- */
-function readColumns(csv) {
-  const [header, ...rows] = csv.trim().split("\n").map((line) => line.split(","));
-  const column = (/** @type {string} */ name) => rows.map((row) => row[header.indexOf(name)]);
-  return [column("date").map((date) => Date.parse(date) / 1000), ...COLUMNS.map((name) => column(name).map(Number))];
 }
 
 /**

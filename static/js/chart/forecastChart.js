@@ -1,4 +1,4 @@
-/** What the forecast's chart shows: the closes, and the forecast with its intervals as a fan. */
+/** What the forecast's chart shows: the closes with the intervals of their days, and the forecast with its intervals as a fan. */
 
 import { forecastLines, tellForecast } from "./chart.js";
 import { dateAxis } from "./dateAxis.js";
@@ -14,16 +14,17 @@ const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, inc
  * @param {number[]} closes oldest first
  * @param {Step[]} path
  * @param {string[]} dates of the closes; empty if unknown
+ * @param {import("../forecast/past.js").Past} past intervals of past days
  * @returns {Content}
  */
-export function fan(closes, path, dates) {
+export function fan(closes, path, dates, past) {
   return {
-    columns: columns(closes, path),
+    columns: columns(closes, path, dates.map((date) => past.get(date))),
     size: closes[closes.length - 1],
     lines: forecastLines([1.5, 2]),
     axis: dates.length ? dateAxis(dates, path.length) : DAY_AXIS,
     shortest: SHORTEST,
-    tell: (row, format) => tell(row, dates, format),
+    tell: (row, format) => tell(row, dates, path, format),
     describe: (format) => describe(closes, path, format),
   };
 }
@@ -44,18 +45,21 @@ export function daysOf(period, closes, horizon) {
  * x in trading days from the last close, the bounds, closes and forecast. The fan starts at the last close.
  * @param {number[]} closes
  * @param {Step[]} path
+ * @param {(number[] | undefined)[]} before the bounds of each past day, if known
  */
-function columns(closes, path) {
+function columns(closes, path, before) {
   const past = closes.length - 1;
   const last = closes[past];
   const x = Array.from({ length: past + 1 + path.length }, (_, index) => index - past);
   const ahead = (/** @type {(step: Step) => number} */ value) => [...Array(past).fill(null), last, ...path.map(value)];
+  const bound = (/** @type {number} */ place, /** @type {(step: Step) => number} */ value) =>
+    ahead(value).map((price, index) => (index <= past ? (before[index]?.[place] ?? price) : price));
   return [
     x,
-    ahead((step) => step.intervals["95"][1]),
-    ahead((step) => step.intervals["95"][0]),
-    ahead((step) => step.intervals["80"][1]),
-    ahead((step) => step.intervals["80"][0]),
+    bound(0, (step) => step.intervals["95"][1]),
+    bound(1, (step) => step.intervals["95"][0]),
+    bound(2, (step) => step.intervals["80"][1]),
+    bound(3, (step) => step.intervals["80"][0]),
     [...closes, ...Array(path.length).fill(null)],
     ahead((step) => step.price),
   ];
@@ -74,12 +78,17 @@ function signed(_, days) {
  * The values of one day, in words.
  * @param {(number | null)[]} row
  * @param {string[]} dates
+ * @param {Step[]} path
  * @param {Format} format
  */
-function tell(row, dates, format) {
-  const [day, , , , , close] = row;
-  const name = dates[dates.length - 1 + Number(day)] ?? `day ${signed(null, [Number(day)])}`;
-  return close === null ? `${name}: ${tellForecast(row, format)}` : `${name}: close ${format(close)}`;
+function tell(row, dates, path, format) {
+  const [day, , , high80, low80, close] = row;
+  const name = dates[dates.length - 1 + Number(day)] ?? path[Number(day) - 1]?.date ?? `day ${signed(null, [Number(day)])}`;
+  if (close === null) {
+    return `${name}: ${tellForecast(row, format)}`;
+  }
+  const [high, low] = [Number(high80), Number(low80)];
+  return `${name}: close ${format(close)}${low80 === null || high === low ? "" : `, its 80% interval was ${format(low)} to ${format(high)}`}`;
 }
 
 /**

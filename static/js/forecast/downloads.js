@@ -2,16 +2,16 @@
 
 /** @typedef {import("../shared/api.js").Step} Step */
 
-const HEADER = "step,forecast,low_80,high_80,low_95,high_95";
+const HEADER = "step,date,forecast,low_80,high_80,low_95,high_95";
 const PADDING = 16; // around the picture, in CSS pixels
 const TITLE = 28; // height of its line
 
 /**
- * A forecast as CSV, unrounded.
+ * A forecast as CSV, unrounded; dates are empty if unknown.
  * @param {Step[]} path
  */
 export function asCsv(path) {
-  const rows = path.map(({ step, price, intervals }) => [step, price, ...intervals["80"], ...intervals["95"]].join(","));
+  const rows = path.map(({ step, date = "", price, intervals }) => [step, date, price, ...intervals["80"], ...intervals["95"]].join(","));
   return `${[HEADER, ...rows].join("\n")}\n`;
 }
 

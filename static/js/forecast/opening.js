@@ -5,11 +5,12 @@ import { KEY_HEADER } from "../shared/apiKey.js";
 import { withoutKey } from "./snippets.js";
 import { WINDOW } from "./closes.js";
 import { originOf } from "./origin.js";
+import { readPast } from "./past.js";
 import { showOutput } from "./output.js";
 import { askFor } from "./symbol.js";
 import { byId } from "../shared/dom.js";
 
-/** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean}} Opening */
+/** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean, past: string}} Opening  past: a backtest as CSV */
 
 /** Request the symbol in the address, or show the example. Without a model there is no example. */
 export function open() {
@@ -24,7 +25,7 @@ export function open() {
 
 /** The example, with the POST that gives its forecast. @param {Opening} answer */
 function show(answer) {
-  const { closes, dates, symbol, path, key_needed } = answer;
+  const { closes, dates, symbol, path, key_needed, past } = answer;
   const told = originOf(answer);
   const body = { predict: closes.slice(-WINDOW), horizon: path.length };
   showOutput({
@@ -32,6 +33,7 @@ function show(answer) {
     closes,
     dates,
     symbol,
+    past: readPast(past),
     isExample: true,
     ...told,
     origin: `This is an example. ${told.origin}`,

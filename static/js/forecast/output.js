@@ -1,6 +1,8 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
 import { putIntoAddress } from "../shared/address.js";
+import { startAbove } from "./above.js";
+import { priceFormat } from "../shared/format.js";
 import { asCurl, asPython, copyText } from "./snippets.js";
 import { createChart } from "../chart/chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
@@ -18,6 +20,7 @@ import { byId } from "../shared/dom.js";
  * @property {number[]} closes of the chart, oldest first
  * @property {string[]} dates of the closes; empty if unknown
  * @property {string} symbol empty if unknown
+ * @property {import("./past.js").Past} [past] intervals of past days
  * @property {boolean} [isExample] shown without a request
  * @property {string} origin where the closes come from and how old they are, in a sentence; empty if unknown
  * @property {boolean} isOld whether the server warns that they are old
@@ -44,7 +47,7 @@ export function newQuestion() {
 
 /** @param {Output} output */
 export function showOutput(output) {
-  const { answer, closes, dates, symbol, isExample = false, origin, isOld, warnings = answer.warnings } = output;
+  const { answer, closes, dates, symbol, past = new Map(), isExample = false, origin, isOld, warnings = answer.warnings } = output;
   shown = output;
   panel.hidden = false;
   byId("placeholder").hidden = true;
@@ -55,8 +58,9 @@ export function showOutput(output) {
   for (const button of periods) {
     button.hidden = bounds(button.dataset.period ?? "") === null;
   }
-  chart.show(fan(closes, answer.path, dates));
+  chart.show(fan(closes, answer.path, dates, past));
   showCall();
+  startAbove(output.call, priceFormat(answer.last_close)(answer.last_close).replaceAll(",", ""));
   if (!isExample) {
     putIntoAddress(symbol);
     showPanel();

@@ -17,6 +17,7 @@ export function showAnswer(answer) {
   put("price", answer.predicted_price, format);
   put("last", answer.last_close, format);
   put("horizon", final.step, String);
+  put("finalDate", final.date ?? "", (date) => (date ? ` (${date})` : ""));
   put("finalLow80", final.intervals["80"][0], format);
   put("finalHigh80", final.intervals["80"][1], format);
   put("finalLow95", final.intervals["95"][0], format);
@@ -75,7 +76,7 @@ function showWarnings(warnings) {
  */
 function tableRow(step, format) {
   const row = document.createElement("tr");
-  const day = element("th", String(step.step));
+  const day = element("th", step.date ? `${step.step}: ${step.date}` : String(step.step));
   day.setAttribute("scope", "row");
   const [low80, high80] = step.intervals["80"].map(format);
   const [low95, high95] = step.intervals["95"].map(format);

@@ -4,6 +4,7 @@ import { forecastSymbol } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
 import { showProblems } from "../shared/messages.js";
 import { originOf } from "./origin.js";
+import { fetchPast } from "./past.js";
 import { hideOutput, showOutput } from "./output.js";
 import { byId } from "../shared/dom.js";
 
@@ -45,12 +46,15 @@ async function ask() {
   }
   const url = `${form.action}/${encodeURIComponent(symbol)}?horizon=20&closes=250`;
   await askServer({
-    send: (headers) => forecastSymbol(url, headers),
+    async send(headers) {
+      const [reply, past] = await Promise.all([forecastSymbol(url, headers), fetchPast(symbol, headers)]);
+      return reply.ok ? { ...reply, past } : reply;
+    },
     showBusy: (busy) => showProgress(busy ? `Asking for the newest closes of ${symbol} …` : ""),
     again: ask,
-    succeed({ answer }, headers) {
+    succeed({ answer, past }, headers) {
       const { closes, dates, symbol } = answer;
-      showOutput({ answer, closes, dates, symbol, ...originOf(answer), call: { url, headers } });
+      showOutput({ answer, closes, dates, symbol, past, ...originOf(answer), call: { url, headers } });
     },
     fail: (reply) => tell(failure(reply)),
   });

@@ -118,7 +118,8 @@ function trainedAt(version) {
 
 /** @param {import("../shared/api.js").LiveAccuracy} accuracy */
 function showAccuracy(accuracy) {
-  const { n, rmse, naive_rmse, verdict, caught_up } = accuracy;
+  const { n, rmse, naive_rmse, verdict, by_symbol, caught_up } = accuracy;
+  showSymbols(by_symbol);
   const enough = rmse !== null;
   byId("accuracy-table").hidden = !enough;
   put("coverage", enough ? verdict : "");
@@ -137,6 +138,25 @@ function showAccuracy(accuracy) {
     put(`coverage-${level}`, percent(Number(accuracy[`coverage_${level}`])));
     put(`width-${level}`, percent(Number(accuracy[`mean_width_${level}`]), 2));
   }
+}
+
+/** @param {Record<string, import("../shared/api.js").LiveFigures>} figures */
+function showSymbols(figures) {
+  const table = byId("symbols-table");
+  const rows = Object.entries(figures);
+  table.hidden = rows.length === 0;
+  table.querySelector("tbody").replaceChildren(
+    ...rows.map(([symbol, { n, rmse, naive_rmse, coverage_80, coverage_95 }]) => {
+      const made = document.createElement("tr");
+      const name = document.createElement("th");
+      name.scope = "row";
+      name.textContent = symbol;
+      const share = (/** @type {number | null} */ held) => (held === null ? NONE : percent(held));
+      const ratio = rmse === null || !naive_rmse ? NONE : (rmse / naive_rmse).toFixed(4);
+      made.append(name, ...[n.toLocaleString("en"), share(coverage_80), share(coverage_95), ratio].map(cell));
+      return made;
+    }),
+  );
 }
 
 /** Update chart and table. Without a new request they stay unchanged, and with them what the user reads or points at. @param {LoggedRequest[]} rows */

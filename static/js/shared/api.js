@@ -3,7 +3,8 @@
 /**
  * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
- * @typedef {{step: number, price: number, intervals: Intervals}} Step  forecast of one trading day; step 1 is the next
+ * @typedef {{step: number, date?: string, price: number, intervals: Intervals, probability_above?: number[]}} Step  forecast of one trading
+ *   day; step 1 is the next; date: if the symbol is known
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
  *   model_version: string, response_time_sec?: number, track_record?: TrackRecord | null}} Answer  response_time_sec: missing in the
  *   example; track_record: of a symbol
@@ -13,7 +14,8 @@
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
  *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, verdict: string,
- *   caught_up: boolean}} LiveAccuracy
+ *   by_symbol: Record<string, LiveFigures>, caught_up: boolean}} LiveAccuracy
+ * @typedef {{n: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null, coverage_95: number | null}} LiveFigures
  * @typedef {{requests: number, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
@@ -53,12 +55,13 @@ export function forecastSymbol(url, headers) {
 }
 
 /**
- * GET the backtest of the model that serves.
+ * GET a backtest as CSV.
  * @param {string} url
- * @returns {Promise<Reply<{csv: string, etag: string | null}>>} etag has the model's version
+ * @param {Record<string, string>} [headers] such as the API key
+ * @returns {Promise<Reply<{csv: string, etag: string | null}>>} etag: the model's version, for the backtest of the model that serves
  */
-export function backtest(url) {
-  return call(url, {}, async (response) => ({ csv: await response.text(), etag: response.headers.get("ETag") }));
+export function csvOf(url, headers = {}) {
+  return call(url, { headers }, async (response) => ({ csv: await response.text(), etag: response.headers.get("ETag") }));
 }
 
 /**

@@ -1,0 +1,91 @@
+/** "Above which price?": the probability that the closes of the forecast that is shown are above a price. */
+
+import { forecastSymbol, predict } from "../shared/api.js";
+import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
+import { percent } from "../shared/format.js";
+import { showProblems } from "../shared/messages.js";
+import { byId } from "../shared/dom.js";
+
+/** @typedef {import("../shared/api.js").Answer} Answer */
+/** @typedef {import("./snippets.js").Call} Call */
+
+const LEAST = 0.005; // the smallest and, from 1, the largest probability that the server knows
+const ROUNDING = 1e-9; // in the server's answers
+
+const form = byId("above-form");
+const field = byId("above");
+const place = byId("above-answer");
+let call = /** @type {Call | null} */ (null);
+let questions = 0;
+
+/**
+ * Ask about a new forecast from now on.
+ * @param {Call} shown the call of the forecast
+ * @param {string} example a price of the right size
+ */
+export function startAbove(shown, example) {
+  call = shown;
+  questions++;
+  field.value = "";
+  field.placeholder = example;
+  place.textContent = "";
+  showProblems(field, byId("above-error"), []);
+}
+
+async function ask() {
+  const price = Number(field.value.trim());
+  const problems = price > 0 && Number.isFinite(price) ? [] : ["Write a positive price, with a point as the decimal mark."];
+  showProblems(field, byId("above-error"), problems);
+  place.textContent = "";
+  if (problems.length || !call) {
+    field.focus();
+    return;
+  }
+  const mine = ++questions;
+  const headers = keyHeader();
+  const { url, body } = call;
+  const reply = body
+    ? await predict(url, /** @type {any} */ ({ ...body, above: [price] }), headers)
+    : await forecastSymbol(`${url}&above=${price}`, headers);
+  if (mine !== questions) {
+    return; // another question or another forecast since
+  }
+  if (reply.ok) {
+    keepKey();
+    place.textContent = sentence(reply.answer, field.value.trim());
+  } else if (reply.status === 401) {
+    askForKey(ask);
+  } else {
+    showProblems(field, byId("above-error"), [reply.error, ...reply.details]);
+  }
+}
+
+/**
+ * @param {Answer} answer
+ * @param {string} price as it was written
+ */
+function sentence({ path }, price) {
+  const first = path[0];
+  const last = path[path.length - 1];
+  const next = `The next close${dateOf(first)} is above ${price} ${chance(first)}`;
+  return last === first ? `${next}.` : `${next}, the close ${last.step} trading days ahead${dateOf(last)} ${chance(last)}.`;
+}
+
+/** @param {import("../shared/api.js").Step} step */
+function dateOf({ date }) {
+  return date ? ` (${date})` : "";
+}
+
+/** @param {import("../shared/api.js").Step} step */
+function chance({ probability_above: [probability] = [NaN] }) {
+  if (probability <= LEAST + ROUNDING) {
+    return `with a probability of less than ${percent(LEAST)}`;
+  }
+  return probability >= 1 - LEAST - ROUNDING ? `with a probability of more than ${percent(1 - LEAST)}` : `with a probability of ${percent(probability)}`;
+}
+
+form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  ask();
+});
+field.addEventListener("input", () => showProblems(field, byId("above-error"), []));
