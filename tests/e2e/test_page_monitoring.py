@@ -152,7 +152,7 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
     assert rows == [["80%", "81.0%", "4.10%"], ["95%", "95.5%", "7.00%"]]
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
-    assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", "–", "–", "–"]]
+    assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", *["\N{EN DASH}"] * 3]]
     expect(told(page, "coverage")).to_have_text("The intervals hold.")
     expect(told(page, "drift")).to_have_text("They look like those of the training.")
 
