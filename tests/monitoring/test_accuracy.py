@@ -5,8 +5,9 @@ import pytest
 from live_log import FIGURES, check, row_of, trade, window_of
 
 from monitoring import accuracy
-from monitoring.accuracy import LiveAccuracy, coverage_verdict
+from monitoring.accuracy import LiveAccuracy
 from monitoring.requestlog import RequestLog
+from monitoring.sums import coverage_verdict
 
 pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
