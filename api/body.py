@@ -196,10 +196,13 @@ def _problems(error: ValidationError | OverflowError) -> list[str]:
     """Return the first problems of a body, each with its place; indices count from 0, as in JSON."""
     if isinstance(error, OverflowError):
         return ["a number is too large"]
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    with_items = {problem["loc"][:-1] for problem in problems}  # a tuple without its wrong items is also too short
+    problems = [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in with_items]
     found = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:MAX_DETAILS]:
+    for problem in problems[:MAX_DETAILS]:
         place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
-        found.append(f"{place}: {problem['msg']}")
-    if error.error_count() > MAX_DETAILS:
-        found.append(f"and {error.error_count() - MAX_DETAILS} more")
+        found.append(f"{place}: {problem['msg'].replace('Tuple', 'List')}")
+    if len(problems) > MAX_DETAILS:
+        found.append(f"and {len(problems) - MAX_DETAILS} more")
     return found
