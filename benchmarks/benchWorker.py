@@ -26,7 +26,7 @@ from settings import PROJECT_DIR
 ROUNDS = 3
 SECONDS = 2.0  # of each measurement
 CONNECTIONS = (1, 8, 128)
-PARTS = ("direct path", "balance", "batching", "fair reads", "frozen objects", "memory settings")
+PARTS = ("direct path", "balance", "batching", "frozen objects", "memory settings")
 REST_SECONDS = 11.0  # before memory is measured: the worker returns free memory every 10 s
 CONFIGURATION = "benchmarks/withoutPart.py"
 
@@ -81,7 +81,8 @@ def main() -> None:
         }
         rates: dict[str, list[list[float]]] = {name: [] for name in services}
         for number in range(ROUNDS):
-            for index, (name, environment) in enumerate(services.items()):
+            turns = list(enumerate(services.items()))
+            for index, (name, environment) in turns[number:] + turns[:number]:  # no server is always the first
                 port = 18100 + index
                 process = start(port, Path(folder) / f"{index}.csv", **environment)
                 try:

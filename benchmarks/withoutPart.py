@@ -6,26 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from gevent.server import StreamServer
-from gevent.socket import socket as GeventSocket  # noqa: N812
 
 import api.batching
-from server import balance, memory, sockets, worker
+from server import balance, memory, worker
 
 
 def forecast_alone(batcher: Any, window: Any) -> Any:
     """Forecast one window without waiting for others."""
     forecaster = batcher._models.current()
     return api.batching.Row(forecaster, forecaster.forecast(window[None]), 0)
-
-
-def read_at_once(connection: Any, size: int) -> bytes:
-    """Read without waiting for the event loop."""
-    if connection._unread:
-        again, connection._unread = connection._unread, b""
-        return bytes(again)
-    connection._is_idle = False
-    received: bytes = GeventSocket.recv(connection, max(size, connection._read_at_least))
-    return received
 
 
 def do_nothing(*args: Any, **options: Any) -> None:
@@ -36,7 +25,6 @@ PARTS: dict[str, list[tuple[Any, str, Any]]] = {
     "balance": [(balance.Server, "do_read", StreamServer.do_read)],
     "batching": [(api.batching.Batcher, "forecast", forecast_alone)],
     "direct path": [(worker.Worker, "direct", None)],
-    "fair reads": [(sockets.Connection, "recv", read_at_once)],
     "frozen objects": [(gc, "freeze", do_nothing), (gc, "set_threshold", do_nothing)],
     "memory settings": [(memory, "use_one_heap", do_nothing), (worker, "give_back_memory", do_nothing)],
 }
