@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-bench
+FORECAST_PEERS := .venv-forecast-peers
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -39,6 +40,11 @@ $(PEERS)/requirements: benchmarks/requirements-peers.txt
 	@echo "Installing BentoML and LitServe into $(PEERS) (0.2 GB; once) ..."
 	@$(call make_venv,$(PEERS)) && $(call install,$(PEERS),$<,$(BYTECODE)) && touch $@
 
+# The forecast libraries that make bench-forecast compares with: their versions conflict with those of the service.
+$(FORECAST_PEERS)/requirements: benchmarks/requirements-forecast-peers.txt
+	@echo "Installing statsforecast, darts and MAPIE into $(FORECAST_PEERS) (0.9 GB; once) ..."
+	@$(call make_venv,$(FORECAST_PEERS)) && $(call install,$(FORECAST_PEERS),$<,$(BYTECODE)) && touch $@
+
 run: $(VENV)/requirements  ## install the dependencies, then serve http://127.0.0.1:8010 (MLflow UI on 8020)
 	@exec $(BIN)/python app.py
 
@@ -67,7 +73,7 @@ node_modules/.package-lock.json: package-lock.json
 format: $(VENV)/requirements-dev  ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-bench-forecast: $(VENV)/requirements-dev  ## test the forecasts on 20 stocks and compare them with GARCH (15 to 25 minutes)
+bench-forecast: $(VENV)/requirements-dev $(FORECAST_PEERS)/requirements  ## test the forecasts on 20 stocks and compare them with GARCH, statsforecast, darts and MAPIE (15 to 25 minutes)
 	@$(BIN)/python benchmarks/benchForecast.py
 
 bench: $(VENV)/requirements-dev $(PEERS)/requirements wrk  ## measure serving, training and other servers (under 15 minutes)
@@ -113,8 +119,9 @@ lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the
 	$$compile --extra train --group dev -o requirements-dev.txt && \
 	$$compile --extra train -c requirements-dev.txt -o requirements.txt && \
 	$$compile -c requirements.txt -o requirements-serve.txt && \
-	$${compile/pyproject.toml/benchmarks/requirements-peers.in} -c requirements-serve.txt -o benchmarks/requirements-peers.txt
+	$${compile/pyproject.toml/benchmarks/requirements-peers.in} -c requirements-serve.txt -o benchmarks/requirements-peers.txt && \
+	$${compile/pyproject.toml/benchmarks/requirements-forecast-peers.in} -o benchmarks/requirements-forecast-peers.txt
 
 clean:  ## remove the environments, caches, logs and MLflow runs
-	@rm -rf $(VENV) $(PEERS) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
+	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
