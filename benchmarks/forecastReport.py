@@ -9,9 +9,8 @@ from forecast.intervals import LEVELS
 from forecastPeers import PeerScores
 from forecastReferences import n_near
 
-OWN = "this service"
 TITLES = {
-    "ours": OWN,
+    "ours": "this service",
     "garch": "GARCH(1,1) with Student-t errors, arch",
     "naive": "bands of constant width",
     "statsforecast_naive": "statsforecast, Naive with ConformalIntervals",
