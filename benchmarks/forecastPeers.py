@@ -1,6 +1,6 @@
 """Runs the forecast libraries of .venv-forecast-peers on the days of a test, and scores their intervals.
 
-peers/forecasters.py forecasts log returns. It reads one file per stock and knows nothing of this project.
+otherForecasters.py forecasts log returns. It reads one file per stock and knows nothing of this project.
 """
 
 import json
@@ -23,7 +23,7 @@ from processData import WINDOW
 from settings import PROJECT_DIR
 
 PYTHON = PROJECT_DIR / ".venv-forecast-peers" / "bin" / "python"
-SCRIPT = PROJECT_DIR / "benchmarks" / "peers" / "forecasters.py"
+SCRIPT = PROJECT_DIR / "benchmarks" / "otherForecasters.py"
 SECONDS = "_seconds"  # ending of a name with a time
 
 
@@ -81,7 +81,7 @@ def first_day(n_closes: int) -> int:
 
 
 def write_series(path: Path, prices: Floats, first: int) -> None:
-    """Write a series for peers/forecasters.py.
+    """Write a series for otherForecasters.py.
 
     Args:
         path: of the file.
@@ -92,7 +92,7 @@ def write_series(path: Path, prices: Floats, first: int) -> None:
 
 
 def run(source: Path, target: Path) -> None:
-    """Run peers/forecasters.py on the series of a folder.
+    """Run otherForecasters.py on the series of a folder.
 
     Raises:
         BenchError: it failed.
@@ -100,11 +100,11 @@ def run(source: Path, target: Path) -> None:
     try:
         subprocess.run([PYTHON, SCRIPT, source, target], check=True)
     except subprocess.CalledProcessError as error:
-        raise BenchError(f"peers/forecasters.py ended with code {error.returncode}.") from None
+        raise BenchError(f"otherForecasters.py ended with code {error.returncode}.") from None
 
 
 def score_stock(symbol: str, path: Path) -> dict[str, dict[str, float]]:
-    """Return the scores and the seconds of each peer for a stock, from the file that peers/forecasters.py wrote."""
+    """Return the scores and the seconds of each peer for a stock, from the file that otherForecasters.py wrote."""
     prices = read_snapshot(symbol).prices
     first = first_day(len(prices))
     actual, last_close = prices[first:], prices[first - 1 : -1]

@@ -1,4 +1,4 @@
-"""The one-step forecasts of other libraries: python forecasters.py SERIES_FOLDER RESULT_FOLDER, with .venv-forecast-peers.
+"""The one-step forecasts of other libraries: python otherForecasters.py SERIES_FOLDER RESULT_FOLDER, with .venv-forecast-peers.
 
 A file SYMBOL.npz of the first folder has `returns` (n,) float64, the daily log returns of a stock, and `first`, the place of the first
 return of the test. The file of the same name in the second folder has, for each peer, NAME (n - first, n_probabilities) float64, the
