@@ -23,11 +23,12 @@ import numpy as np
 
 import cli
 from closes.series import Closes
+from closes.snapshot import read_snapshot, snapshot_symbols
 from closes.symbols import symbol_of
 from forecast.backtest import Backtest, backtest, write_backtest
 from forecast.metadata import Metadata, Rule
 from forecast.network import FitOptions
-from forecast.scores import coverage_by, coverage_by_horizon, score, summary
+from forecast.scores import coverage_by, coverage_by_horizon, coverage_by_symbol, score, summary
 from forecast.split import Dataset, split_in_time, walk_forward_splits
 from models.gate import NotPromotedError, judge
 from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
@@ -96,7 +97,10 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings)
         verdict = judge(result, closes, options.model_dir, options.promote)
         metadata = Metadata.model_validate(dict(forecaster.metadata) | describe_run(closes, options.fit) | {
             "metrics": {name: value if np.isfinite(value) else None for name, value in scores.items()},
-            "coverage": coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, first)},
+            "coverage": coverage_by(result) | {
+                "horizon": coverage_by_horizon(forecaster, closes, first),
+                "symbol": coverage_by_symbol(forecaster, [read_snapshot(symbol) for symbol in snapshot_symbols()], first),
+            },
             "promotion": verdict,
         })  # fmt: skip
         write_json(folder / METADATA_FILE, metadata.as_dict())

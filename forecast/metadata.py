@@ -96,7 +96,7 @@ class Metadata(FitMetadata):
         seed, epochs, batch_size: the options of the training.
         versions: of Python and the libraries.
         metrics: scores on the test days.
-        coverage: coverage by year, by volatility and by horizon.
+        coverage: coverage by year, by volatility, by horizon, and by symbol of the snapshot's stocks.
         promotion: the outcome of the promotion gate.
         mlflow_run_id: null until MLflow has the run.
         files: SHA-256 of each file of the version; set at publication.

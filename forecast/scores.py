@@ -4,11 +4,13 @@ Every score is also computed for persistence, which repeats the last close (`nai
 (`drift_...`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from closes.series import Closes, Floats
-from forecast.backtest import Backtest
+from forecast.backtest import Backtest, backtest
 from forecast.forecaster import Forecaster
 from forecast.intervals import LEVELS, MAX_HORIZON, PROBABILITIES
 from forecast.volatility import window_volatility
@@ -132,6 +134,21 @@ def coverage_by_horizon(forecaster: Forecaster, closes: Closes, first: str) -> d
             held[str(step)] = {"n_days": n} | {
                 f"coverage_{level}": coverage(actual, limits[level][0][:n, step - 1], limits[level][1][:n, step - 1]) for level in LEVELS
             }
+    return held
+
+
+def coverage_by_symbol(forecaster: Forecaster, series: Sequence[Closes], first: str) -> dict[str, dict[str, float]]:
+    """Compute the coverage of other series on their days from `first` on (ISO date).
+
+    Returns:
+        symbol -> n_days, coverage_80, coverage_95 (fractions); a series without such days is left out.
+    """
+    held = {}
+    for closes in series:
+        if len(closes) > WINDOW and closes.dates[-1] >= np.datetime64(first):
+            result = backtest(forecaster, closes, first=first)
+            by_level = {f"coverage_{level}": coverage(result.actual, *result.bounds[level]) for level in LEVELS}
+            held[closes.symbol] = {"n_days": len(result), **by_level}
     return held
 
 

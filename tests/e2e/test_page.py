@@ -49,6 +49,15 @@ def test_model_description_follows_its_metadata(page):
     result = model["metrics"]
     assert f"On {result['n_days']:,} unseen days its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
     assert f"its 80% interval held {result['coverage_80']:.1%} of the closes, the 95% one {result['coverage_95']:.1%}." in text
+    stocks = model["coverage"]["symbol"].values()
+    near = {
+        level: sum(abs(part[f"coverage_{level}"] - level / 100) <= points for part in stocks) for level, points in ((80, 0.04), (95, 0.02))
+    }
+    assert len(stocks) == 20
+    assert (
+        f"On the same days of 20 stocks, the 80% interval held 76% to 84% of the closes for {near[80]} of them, and the 95% interval "
+        f"93% to 97% for {near[95]}." in text
+    )
 
 
 @pytest.mark.parametrize(

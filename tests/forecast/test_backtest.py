@@ -17,6 +17,7 @@ from forecast.scores import (
     coverage,
     coverage_by,
     coverage_by_horizon,
+    coverage_by_symbol,
     diebold_mariano,
     directional_accuracy,
     point_metrics,
@@ -132,6 +133,15 @@ def test_coverage_by_year_and_volatility_counts_each_day_once(closes, forecaster
         if str(day) >= "2022"
     ]
     assert parts["year"]["2022"]["coverage_95"] == pytest.approx(np.mean(in_2022))
+
+
+def test_coverage_by_symbol_is_that_of_each_backtest(forecaster):
+    ko = read_snapshot("KO")
+    ended = read_snapshot("PEP").between("2010-01-04", "2021-12-31")
+    given = coverage_by_symbol(forecaster, [ko, ended], "2022-07-01")
+    assert list(given) == ["KO"]
+    values = score(backtest(forecaster, ko, first="2022-07-01"))
+    assert given["KO"] == {"n_days": values["n_days"], "coverage_80": values["coverage_80"], "coverage_95": values["coverage_95"]}
 
 
 def test_coverage_by_horizon_compares_paths_with_the_actual_closes(closes, forecaster):
