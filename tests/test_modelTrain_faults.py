@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import after, begin, command, environment, how, train, train_here
+from training import PRELOADED, after, begin, command, environment, how, train, train_here
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -66,7 +66,8 @@ def champion(folder):
         "model = mlflow.pyfunc.load_model('models:/stock-forecast@champion')\n"
         f"print(json.dumps([run, model.predict(numpy.load({str(folder / 'windows.npy')!r})).tolist()]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
+    command = PRELOADED.command("-c", code)
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     run_id, forecasts = json.loads(done.stdout.splitlines()[-1])
     assert forecasts == load_forecaster(folder / "modelFiles").forecast(windows[:5]).prices[:, 0].tolist()
     return run_id

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import requests
 from serving import answers, free_port, wait_until
+from training import PRELOADED
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -63,7 +64,7 @@ def environment(server, model_dir):
 
 
 def training(*options):
-    return [sys.executable, "-u", "modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1", *options]
+    return PRELOADED.command("modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1", *options)
 
 
 def check_champion(server, model_dir, folder):
@@ -94,7 +95,7 @@ def test_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path)
 
 @pytest.mark.parametrize(("number", "why"), [(signal.SIGKILL, "Connection refused"), (signal.SIGSTOP, "timed out")], ids=["gone", "silent"])
 def test_tracking_server_that_stops_during_training_loses_nothing(server, tmp_path, number, why):
-    """SIGSTOP: it hangs, so that calls are taken and never answered. With MLflow's own retries, training would wait for a quarter of an hour."""
+    """SIGSTOP: it hangs, so that calls are taken and never answered. MLflow's own retries would take a quarter of an hour."""
     model_dir = tmp_path / "modelFiles"
     process = subprocess.Popen(
         training("--promote", "always"), cwd=PROJECT_DIR, env=environment(server, model_dir), stderr=subprocess.PIPE, text=True

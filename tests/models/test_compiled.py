@@ -4,7 +4,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from training import PRELOADED
 
 from closes.snapshot import read_snapshot
 from errors import ModelUnavailableError
@@ -102,7 +102,7 @@ def remove_compiled(model_dir: Path) -> bytes:
 
 
 def compile_published(model_dir: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "models.compiled", "--model-dir", str(model_dir)]
+    command = PRELOADED.command("-m", "models.compiled", "--model-dir", str(model_dir))
     return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=240)
 
 

@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from preloaded import Preloaded
 
 import cli
 from settings import PROJECT_DIR
 
 SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
 EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid()}-mlflow-{version('mlflow')}.db"
+PRELOADED = Preloaded()
 MIGRATE = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(sys.argv[1], sys.argv[2])"
 
 
@@ -82,13 +84,17 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
 
 
 def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
-    """Start a training; `process.stderr` gives its output line by line."""
+    """Start a training in a preloaded process; `process.stderr` gives its output line by line."""
     copy_empty_database(folder)
-    return subprocess.Popen(command(folder, *options), **(how(folder) | own))
+    return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **(how(folder) | own))
+
+
+def arguments(folder: Path, *options: str) -> list[str]:
+    return ["modelTrain.py", "--model-dir", str(folder / "modelFiles"), *options]
 
 
 def command(folder: Path, *options: str) -> list[str]:
-    return [sys.executable, "-u", "modelTrain.py", "--model-dir", str(folder / "modelFiles"), *options]
+    return [sys.executable, "-u", *arguments(folder, *options)]
 
 
 def how(folder: Path) -> dict[str, Any]:

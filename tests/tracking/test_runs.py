@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training import PRELOADED
 
 from closes.snapshot import read_snapshot
 from forecast.metadata import Metadata
@@ -92,8 +93,8 @@ def registered(settings):
 
 
 def run(*words):
-    """A command, with the settings of the test."""
-    return subprocess.run([sys.executable, *words], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    """A command in a preloaded process, with the settings of the test."""
+    return subprocess.run(PRELOADED.command(*words), cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
 
 
 def run_elsewhere(command):
