@@ -19,10 +19,12 @@ from werkzeug.exceptions import HTTPException
 
 from api import mlflowlink, startup, swagger
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
-from api.body import BodyBudget, check_numbers, read_body
+from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
 from api.page import OpeningForecast, embedded
+from api.pricefile import forecast_file
+from api.query import column_and_stock, horizon_and_question, whole_number
 from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
 from api.symbol import TRACK_DAYS
 from closes.newest import MAX_CLOSES
@@ -32,7 +34,6 @@ from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
 from forecast.forecaster import Question
-from forecast.intervals import LEVELS, MAX_HORIZON
 from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
@@ -103,19 +104,25 @@ def _add_routes(app: Flask) -> None:
 
 
 def predict() -> Response:
-    """Forecast the next closes of one window, or the next close of each window of a batch.
+    """Forecast the next closes of one window or a price file, or the next close of each window of a batch.
 
     :raise 400: the body is not JSON.
     :raise 401: the API key is missing or wrong.
-    :raise 415: the body is not declared as JSON.
-    :raise 422: the body is not 60 positive closes.
+    :raise 415: the body is declared neither as JSON nor as CSV.
+    :raise 422: the body is not 60 positive closes, or the file does not have them.
     :raise 429: too many requests.
     :raise 503: there is no model that can be trusted.
     """
     budget = _state().budget
     body = read_body(budget)
+    is_file = request.mimetype == CSV
+    horizon, question = horizon_and_question() if is_file else (1, Question())
+    column, stock = column_and_stock() if is_file else (None, "")
     with budget.turn(len(body)):
-        result = _service().predict(body, g.context)
+        if is_file:
+            result = forecast_file(_service(), body, column, stock, horizon, question, g.context.started)
+        else:
+            result = _service().predict(body, g.context)
         g.logged = result.logged
         return json_answer(result.content)
 
@@ -128,11 +135,8 @@ def forecast(symbol: str) -> Response:
     :raise 422: a wrong symbol, horizon or number of closes, or a symbol with fewer than 60 closes.
     :raise 503: there is no model, or no source of closes.
     """
-    horizon, shown = _from_query("horizon", 1, MAX_HORIZON, default=1), _from_query("closes", 0, MAX_CLOSES, default=0)
-    levels = check_numbers("levels", request.args["levels"]) if "levels" in request.args else LEVELS
-    above = check_numbers("above", request.args["above"]) if "above" in request.args else ()
-    question = Question(levels, above, with_path="horizon" in request.args)
-    service = _service()
+    horizon, question = horizon_and_question()
+    shown, service = whole_number("closes", 0, MAX_CLOSES, default=0), _service()
     service.models.current()  # without a model, do not download
     newest = service.newest.of(symbol)
     closes = newest.closes
@@ -188,7 +192,7 @@ def symbol_backtest(symbol: str) -> Response:
     :raise 422: a wrong symbol or number of days, or a symbol with too few closes.
     :raise 503: there is no model, or no source of closes.
     """
-    days, service = _from_query("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), _service()
+    days, service = whole_number("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), _service()
     service.models.current()  # without a model, do not download
     result = service.track(service.newest.of(symbol).closes, days)
     return Response(backtest_csv(result), mimetype="text/csv")
@@ -196,7 +200,7 @@ def symbol_backtest(symbol: str) -> Response:
 
 def monitor() -> Response:
     """CPU, memory, the newest requests, a summary of them, live accuracy and drift."""
-    limit, service = _from_query("limit", 0, MAX_MONITOR_ROWS, default=100), _service()
+    limit, service = whole_number("limit", 0, MAX_MONITOR_ROWS, default=100), _service()
     cpu, memory = service.gauge.read()
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
@@ -238,14 +242,6 @@ def ready() -> Response:
     """
     models = _service().models
     return json_answer({"status": "ready", "model_version": models.current().version, "problem": models.problem})
-
-
-def _from_query(name: str, low: int, high: int, default: int) -> int:
-    """Return a whole number from the query."""
-    text = request.args.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
-        raise RequestError(422, f"{name} must be a whole number from {low} to {high}.")
-    return int(text)
 
 
 def _state() -> State:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -55,6 +56,12 @@ def run(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     sys.exit(0)
+
+
+def add_file(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options of a price file."""
+    parser.add_argument("--csv", type=Path, required=required, help="price file: an export with a header, a date and a close column")
+    parser.add_argument("--column", metavar="NAME", help="the file's column of closes (default: an adjusted one if there is one)")
 
 
 def iso_date(text: str) -> str:

@@ -13,18 +13,21 @@ from pathlib import Path
 import numpy as np
 
 import cli
-from closes.files import read_csv
+from closes.files import Part, read_prices
 from closes.series import warn_suspicious
+from closes.symbols import UNNAMED
 from forecast.backtest import backtest, write_backtest
 from forecast.scores import score
 from models.loading import load_forecaster
+from processData import WINDOW
 from settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Backtest the published model on a CSV file."""
     parser = argparse.ArgumentParser(description="Backtest the published model; the metrics go to stdout as JSON.")
-    parser.add_argument("--csv", type=Path, required=True, help="file with a header and the columns date, close")
+    cli.add_file(parser, required=True)
+    parser.add_argument("--symbol", default=UNNAMED, help="the stock to read from a file with several")
     parser.add_argument("--from", dest="first", type=cli.iso_date, help="first day to forecast (default: the first possible)")
     parser.add_argument("--to", dest="last", type=cli.iso_date, help="last day to forecast (default: the last possible)")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
@@ -33,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
     if options.first and options.last and options.first > options.last:
         parser.error("--from lies after --to")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
-    closes = read_csv(options.csv)
+    file = read_prices(options.csv, options.symbol, options.column, Part(options.first, options.last, before=WINDOW))
+    file.log()
+    closes = file.closes
     warn_suspicious(closes)
     result = backtest(forecaster, closes, options.first, options.last)
     write_backtest(result, options.out)

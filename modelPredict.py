@@ -10,8 +10,9 @@ import json
 from pathlib import Path
 
 import cli
-from closes.files import read_csv
+from closes.files import Part, read_prices
 from closes.series import warn_suspicious
+from closes.symbols import UNNAMED
 from errors import InvalidClosesError
 from forecast.forecaster import Question
 from forecast.intervals import MAX_HORIZON
@@ -23,24 +24,26 @@ from settings import Settings
 def main(arguments: list[str] | None = None) -> None:
     """Forecast from the last 60 closes of a CSV file; JSON on stdout."""
     parser = argparse.ArgumentParser(description="Forecast the closes after the last 60 of a CSV file; JSON on stdout.")
-    parser.add_argument("--csv", type=Path, required=True, help="file with a header and the columns date, close")
+    cli.add_file(parser, required=True)
+    parser.add_argument("--symbol", default=UNNAMED, help="the stock to read from a file with several")
     parser.add_argument("--horizon", type=int, default=1, help=f"trading days ahead, 1 to {MAX_HORIZON} (default: 1)")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     options = parser.parse_args(arguments)
     if not 1 <= options.horizon <= MAX_HORIZON:
         parser.error(f"--horizon must be 1 to {MAX_HORIZON}")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
-    closes = read_csv(options.csv)
-    warn_suspicious(closes)
+    file = read_prices(options.csv, options.symbol, options.column, Part(newest=WINDOW))
+    closes, window = file.closes, file.closes.prices
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
-    window = closes.prices[-WINDOW:]
+    file.log()
+    warn_suspicious(closes)
     if closes.ranges is None:
         forecast = forecaster.forecast(window[None], options.horizon)
     else:
-        forecast = forecaster.forecast_with_ranges(window, closes.ranges[-WINDOW:], options.horizon)
+        forecast = forecaster.forecast_with_ranges(window, closes.ranges, options.horizon)
     question = Question(with_path=options.horizon > 1)
-    answer = {"as_of": closes.last_date, **forecast.as_dict(0, question), "model_version": forecaster.version}
+    answer = {"as_of": file.as_of, **forecast.as_dict(0, question), "model_version": forecaster.version}
     print(json.dumps(answer, indent=2))
 
 

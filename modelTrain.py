@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 import cli
-from closes.series import Closes
+from closes.series import FIRST_DAY, Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
 from closes.symbols import symbol_of
 from forecast.backtest import Backtest, backtest, write_backtest
@@ -48,7 +48,7 @@ class TrainOptions:
     """The command's options.
 
     Attributes:
-        symbol, start, end, source, csv: the closes, see load_closes.
+        symbol, start, end, source, csv, column: the closes, see load_closes.
         fit: how to fit the network.
         model_dir: folder of the published model.
         promote: when to publish.
@@ -57,10 +57,11 @@ class TrainOptions:
     """
 
     symbol: str
-    start: str
+    start: str | None
     end: str | None
     source: Source
     csv: Path | None
+    column: str | None
     fit: FitOptions
     model_dir: Path
     promote: Rule
@@ -158,6 +159,7 @@ def describe_run(closes: Closes, options: FitOptions) -> dict[str, Any]:
 def repeat_command(closes: Closes, options: TrainOptions) -> str:
     """Return the command that repeats a run. Yahoo Finance may have adjusted its closes since; data_sha256 shows that."""
     source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
+    source += f" --column {shlex.quote(options.column)}" if options.column else ""
     return (
         f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
         f"--epochs {options.fit.epochs} --batch-size {options.fit.batch_size} --seed {options.fit.seed} "
@@ -185,15 +187,15 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
     )
     parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
-    parser.add_argument("--start", type=cli.iso_date, default="2010-01-01", help="first day (default: %(default)s)")
-    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday)")
+    parser.add_argument("--start", type=cli.iso_date, help=f"first day (default: {FIRST_DAY}; of a file, its first)")
+    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday; of a file, its last)")
     parser.add_argument(
         "--source",
         choices=["auto", "yahoo", "cache", "snapshot", "csv"],
         default="auto",
         help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
     )
-    parser.add_argument("--csv", type=Path, help="file with a header and the columns date, close")
+    cli.add_file(parser, required=False)
     usual = FitOptions()
     parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, help="passes over the data (default: %(default)s)")
     parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, help="windows in a step (default: %(default)s)")
@@ -210,6 +212,8 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
     given = parser.parse_args(arguments)
     if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
         parser.error("--source csv and --csv PATH go together")
+    if given.column and not given.csv:
+        parser.error("--column needs a file: --csv PATH")
     if not 0 <= given.seed < 2**32:
         parser.error("--seed must be 0 to 4294967295")
     return TrainOptions(
@@ -218,6 +222,7 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         end=given.end,
         source=given.source,
         csv=given.csv,
+        column=given.column,
         fit=FitOptions(given.epochs, given.batch_size, given.seed),
         model_dir=given.model_dir or settings.MODEL_DIR,
         promote=given.promote,
@@ -238,7 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
 
             point_champion(options.model_dir, settings)
         return
-    closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings)
+    closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings, options.column)
     if options.walk_forward:
         walk_forward(closes, options.walk_forward, options.fit)
         return

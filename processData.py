@@ -16,7 +16,7 @@ import numpy as np
 
 from closes.cache import read_cache
 from closes.download import download_closes
-from closes.files import read_csv
+from closes.files import Part, read_prices
 from closes.series import FIRST_DAY, SOURCE_NAMES, Closes, Floats, last_final_day, warn_suspicious
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
@@ -37,11 +37,12 @@ LATE_DAYS = 7  # calendar days; a series that starts this much after the day ask
 
 def load_closes(
     symbol: str = "MSFT",
-    start: str = FIRST_DAY,
+    start: str | None = None,
     end: str | None = None,
     source: Source = "auto",
     csv_path: Path | None = None,
     settings: Settings | None = None,
+    column: str | None = None,
 ) -> Closes:
     """Load the closes of a symbol from `start` to `end`, both included (ISO dates).
 
@@ -50,11 +51,12 @@ def load_closes(
 
     Args:
         symbol: ticker, in any case.
-        start: first day.
+        start: first day; by default the first row of a file, and FIRST_DAY for the other sources.
         end: last day; by default the last row of a file, and yesterday for the other sources, since today's close may not be final.
         source: where to load from.
         csv_path: the price file of source csv.
         settings: of the download and its cache; from the environment by default.
+        column: the file's column of closes; by default an adjusted one if there is one.
 
     Raises:
         InvalidSymbolError: the text is not a symbol.
@@ -66,12 +68,15 @@ def load_closes(
     if source == "csv" or csv_path is not None:
         if csv_path is None:
             raise DataUnavailableError("Source csv needs a file: --csv PATH.")
-        whole = read_csv(csv_path, symbol)
-        closes = whole.between(start, end or whole.last_date)
-        log.info("%s: %d of %d closes, %s to %s, from csv.", symbol, len(closes), len(whole), closes.first_date, closes.last_date)
+        file = read_prices(csv_path, symbol, column, Part(start, end))
+        file.log()
+        closes = file.closes
+        log.info("%s: %d of %d closes, %s to %s, from csv.", symbol, len(closes), file.total, closes.first_date, closes.last_date)
     else:
         settings = settings or Settings.from_environment()
-        closes = _load_from_sources(symbol, start, end or last_final_day(), AUTO_ORDER if source == "auto" else (source,), settings)
+        closes = _load_from_sources(
+            symbol, start or FIRST_DAY, end or last_final_day(), AUTO_ORDER if source == "auto" else (source,), settings
+        )
         log.info("%s: %d closes, %s to %s, from %s.", symbol, len(closes), closes.first_date, closes.last_date, closes.source)
     _warn_late_start(closes, start)
     warn_suspicious(closes)
@@ -100,9 +105,9 @@ def _read_source(name: str, symbol: str, start: str, end: str, settings: Setting
     return closes.between(start, end)
 
 
-def _warn_late_start(closes: Closes, start: str) -> None:
-    """Log a warning if the closes begin more than LATE_DAYS after the day asked for. FIRST_DAY, the default, asks for all."""
-    if start != FIRST_DAY and closes.dates[0] - np.datetime64(start) > np.timedelta64(LATE_DAYS, "D"):
+def _warn_late_start(closes: Closes, start: str | None) -> None:
+    """Log a warning if the closes begin more than LATE_DAYS after the day asked for. FIRST_DAY, as no day, asks for all."""
+    if start not in (None, FIRST_DAY) and closes.dates[0] - np.datetime64(start) > np.timedelta64(LATE_DAYS, "D"):
         log.warning(
             "%s: %s begins on %s, later than the requested start, %s.", closes.symbol, SOURCE_NAMES[closes.source], closes.first_date, start
         )

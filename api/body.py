@@ -1,11 +1,12 @@
-"""The body of /predict: its two forms, and one sentence for each problem.
+"""The JSON body of /predict: its two forms, and one sentence for each problem.
 
 pydantic checks in microseconds and refuses what Flask's JSON accepts: NaN, infinity, booleans, unknown keys, numbers that are too large.
 """
 
 import threading
+from codecs import BOM_UTF8
 from contextlib import AbstractContextManager, nullcontext
-from typing import Annotated
+from typing import Annotated, Any
 
 from flask import g, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
@@ -17,6 +18,8 @@ from closes.series import RANGE_COLUMNS
 from forecast.intervals import LEVELS, MAX_HORIZON, MAX_LEVEL, MIN_LEVEL
 from processData import WINDOW
 
+JSON, CSV = "application/json", "text/csv"  # content types of a body
+OTHER_KEYS = ("instances", "inputs", "data", "dataframe_split", "dataframe_records", "closes", "prices")  # of other services
 MAX_WINDOWS = 1024  # in a batch
 MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
 MAX_DETAILS = 5  # problems that an error names
@@ -107,12 +110,11 @@ def read_body(budget: BodyBudget) -> bytearray:
     `g.held` counts the bytes that the caller must give back to the budget.
 
     Raises:
-        RequestError: 415, not declared as plain JSON; 503, too many bytes are held.
+        RequestError: 415, neither plain JSON nor plain CSV; 503, too many bytes are held.
         RequestEntityTooLarge: the body is too large.
     """
-    if request.mimetype != "application/json":
-        hint = "Send the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
-        raise RequestError(415, "The body is not declared as JSON.", [hint])
+    if request.mimetype not in (JSON, CSV):
+        raise _wrong_type()
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise RequestError(415, "Compressed bodies are not accepted.", ["Send the body without Content-Encoding."])
     body = bytearray()
@@ -123,6 +125,15 @@ def read_body(budget: BodyBudget) -> bytearray:
     if request.content_length is None and len(body) >= MAX_BODY_BYTES:  # Werkzeug cuts a chunked body at the limit
         raise RequestEntityTooLarge
     return body
+
+
+def _wrong_type() -> RequestError:
+    """Return the error for a body that is declared neither as JSON nor as CSV. It says what to send."""
+    as_file = "Send a price file as the body: curl --data-binary @prices.csv -H 'Content-Type: text/csv'."
+    if request.mimetype == "multipart/form-data":
+        return RequestError(415, "Forms with files (multipart/form-data) are not accepted. Send the file itself as the body.", [as_file])
+    as_json = "Send closes with the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
+    return RequestError(415, "The body must be declared as application/json or text/csv.", [as_json, as_file])
 
 
 _QUERIES: dict[str, TypeAdapter[tuple[float, ...]]] = {"levels": TypeAdapter(Levels), "above": TypeAdapter(Prices)}
@@ -151,6 +162,8 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
     Raises:
         RequestError: 400, not JSON; 422, wrong shape or values, each named.
     """
+    if body.startswith(BOM_UTF8):
+        body = body[len(BOM_UTF8) :]
     try:
         asked = PredictOne.model_validate_json(body)  # the usual case, in one step
     except (ValidationError, OverflowError):
@@ -164,6 +177,7 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
         raise RequestError(422, f'The body must be an object such as {{"predict": [{WINDOW} closes]}}.')
+    _refuse_other_shapes(content)
     closes = content.get("predict")
     kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
     try:
@@ -173,6 +187,22 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         if kind is PredictMany:
             shape = f'{{"predict": [[{WINDOW} closes], ...]}}, with up to {MAX_WINDOWS} windows and no horizon'
         raise RequestError(422, f"The body must have the form {shape}.", _problems(error)) from None
+
+
+def _refuse_other_shapes(content: dict[str, Any]) -> None:
+    """Refuse the shapes that Keras and model servers take, with a sentence that names the right one.
+
+    Raises:
+        RequestError: 422.
+    """
+    right = f'{{"predict": [{WINDOW} closes]}} for one window, or {{"predict": [[{WINDOW} closes], ...]}} for several'
+    key = next((key for key in OTHER_KEYS if key in content), None)
+    if key and "predict" not in content:
+        raise RequestError(422, f"The closes must be in `predict`, not in `{key}`. Send {right}.")
+    first = content.get("predict")
+    first = first[0] if isinstance(first, list) and first else None
+    if isinstance(first, list) and first and (len(first) == 1 or isinstance(first[0], list)):
+        raise RequestError(422, f"`predict` must have no list for each close, as Keras takes them. Send {right}.")
 
 
 def check_ranges(asked: PredictOne) -> None:

@@ -70,6 +70,7 @@ class ForecastService:
         gauge: CPU and memory.
         gate: API keys and rate limit.
         access_log: one line per request on stderr.
+        compute: runs work that would block the event loop in a thread and returns its result.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -84,7 +85,7 @@ class ForecastService:
         self.metrics = Metrics(self.models)
         self.gauge = Gauge()
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
-        self._compute = in_threads(COMPUTING_THREADS)
+        self.compute = in_threads(COMPUTING_THREADS)
         self._records: LRUCache[tuple[str, str, str, str, int], SymbolRecord] = LRUCache(MAX_RECORDS)
         self._records_lock = threading.Lock()  # LRUCache is not thread-safe
         self._batcher = Batcher(self.models) if in_gevent() else None
@@ -129,9 +130,9 @@ class ForecastService:
         else:
             forecaster, row = self.models.current(), 0
             if ranges is None:
-                forecast = self._compute(forecaster.forecast, window[None], horizon)
+                forecast = self.compute(forecaster.forecast, window[None], horizon)
             else:
-                forecast = self._compute(forecaster.forecast_with_ranges, window, ranges, horizon)
+                forecast = self.compute(forecaster.forecast_with_ranges, window, ranges, horizon)
         content = forecast.as_dict(row, question)
         logged = _logged(forecast, row, window)
         return self._result(content, logged, 1, horizon, forecaster.version, started)
@@ -143,7 +144,7 @@ class ForecastService:
         """
         forecaster = self.models.current()
         record = self._record_of(forecaster, closes)
-        forecast = self._compute(forecast_symbol, forecaster, record, closes, horizon)
+        forecast = self.compute(forecast_symbol, forecaster, record, closes, horizon)
         content = content_of(forecast, record, closes, question, shown)
         logged = _logged(forecast, 0, closes.prices[-WINDOW:]) | {"symbol": closes.symbol}
         return self._result(content, logged, 1, horizon, forecaster.version, started)
@@ -155,7 +156,7 @@ class ForecastService:
             InvalidClosesError: there are too few closes.
             ModelUnavailableError: there is no model that can be trusted.
         """
-        result: Backtest = self._compute(track, self.models.current(), closes, days)
+        result: Backtest = self.compute(track, self.models.current(), closes, days)
         return result
 
     def _record_of(self, forecaster: Forecaster, closes: Closes) -> SymbolRecord:
@@ -164,7 +165,7 @@ class ForecastService:
         with self._records_lock:
             record = self._records.get(key)
         if record is None:
-            record = self._compute(record_of, forecaster, closes)
+            record = self.compute(record_of, forecaster, closes)
             with self._records_lock:
                 self._records[key] = record
         return record
@@ -172,7 +173,7 @@ class ForecastService:
     def _forecast_many(self, windows: Floats, question: Question, started: float) -> Result:
         """Forecast the next close of each window (n, 60)."""
         forecaster = self.models.current()
-        forecast = self._compute(forecaster.forecast, windows)
+        forecast = self.compute(forecaster.forecast, windows)
         content = {"predictions": forecast.as_dicts(question)}
         return self._result(content, {}, len(windows), 1, forecaster.version, started)
 

@@ -1,88 +1,186 @@
-"""Price files: CSV with a header, a date column and a close column."""
+"""Price files of any usual export -> a checked series of closes, and a report of how the file was read.
 
-import itertools
+    file = read_prices(Path("prices.csv"), part=Part(newest=60))
+    file.closes.prices, file.columns, file.left_out, file.guesses, file.warnings
+
+The commands and POST /predict read files with this module alone, so they read them alike. It streams: a file takes the memory of its
+closes. Only the closes that are used are checked; wrong rows before or after them are left out and named.
+"""
+
+import logging
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from closes.series import MAX_PROBLEMS, RANGE_COLUMNS, Closes, Floats, check_series
+from closes import days, numbers, order
+from closes.columns import Columns
+from closes.order import Part, Series
+from closes.rows import BAD, MAX_EXAMPLES, LeftOut, Rows
+from closes.series import Closes, file_warnings
 from closes.symbols import UNNAMED
-from errors import DataUnavailableError, InvalidClosesError
+from closes.table import Table, read_table
+from closes.textlines import Source, lines_of
+from closes.warnings import SUSPICIOUS_COLUMN, UNKNOWN_DATES, SeriesWarning
+from errors import InvalidClosesError
 
-if TYPE_CHECKING:
-    import pandas as pd
+log = logging.getLogger(__name__)
 
-DATE_COLUMNS = ("date",)
-CLOSE_COLUMNS = ("adj close", "adj_close", "adjclose", "close")  # adjusted ones first
-HEADER_LINES = 2  # line number of the first row, as an editor counts
-DAY = r"^(\d{4}-\d\d-\d\d)(?:[T ].*)?$"  # a time of day may follow
+SAMPLE_ROWS = 2000  # from which the formats of dates and prices are found
+BEFORE_HEADER = "lines before the header"
+
+__all__ = ["Part", "PriceFile", "read_prices"]
 
 
-def read_csv(file: Path, symbol: str = UNNAMED) -> Closes:
-    """Read the closes of a CSV file.
+@dataclass(frozen=True)
+class PriceFile:
+    """The closes of a file, and how it was read.
 
-    The columns `Date`, `Close` and `Adj Close` are recognised in any case. An adjusted column is preferred. `Open`, `High` and `Low` are
-    read if all three are there, and adjusted as the closes. Other columns are ignored.
+    Attributes:
+        closes: the part of the closes that was asked for. If `dated` is false, their days are counted from 0001-01-01.
+        total: how many closes the file has.
+        dated: whether the file has dates.
+        columns: names of the columns that were read: date (None if there is none), close, and perhaps open, high and low.
+        left_out: rows that were left out: `rows` (how many), `reason`, and `lines` (the first of them).
+        guesses: a sentence for each guess.
+        warnings: reasons to trust a forecast from these closes less.
+    """
+
+    closes: Closes
+    total: int
+    dated: bool
+    columns: dict[str, str | None]
+    left_out: list[dict[str, Any]]
+    guesses: list[str]
+    warnings: list[SeriesWarning]
+
+    @property
+    def as_of(self) -> str | None:
+        """The date of the last close, ISO 8601; None if the file has no dates."""
+        return self.closes.last_date if self.dated else None
+
+    def log(self) -> None:
+        """Log how the file was read."""
+        if any(name is None or name.strip().lower() != kind for kind, name in self.columns.items()):
+            log.info("Columns: %s.", ", ".join(f"{kind} from {name!r}" for kind, name in self.columns.items() if name is not None))
+        for guess in self.guesses:
+            log.info("%s", guess)
+        for item in self.left_out:
+            rows, lines = item["rows"], ", ".join(map(str, item["lines"])) + (", ..." if item["rows"] > len(item["lines"]) else "")
+            place = f" (line {lines})" if item["lines"] else ""
+            log.info("Left out %d %s: %s%s.", rows, "row" if rows == 1 else "rows", item["reason"], place)
+        for warning in self.warnings:
+            log.warning("%s: %s", self.closes.symbol, warning.text)
+
+
+def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None, part: Part | None = None) -> PriceFile:
+    """Read the closes of a price file.
+
+    Args:
+        source: path, or content.
+        symbol: of the closes; in a file with several stocks, the one to read.
+        column: name of the column of closes; None: an adjusted one if there is one.
+        part: which closes to use; None: all.
 
     Raises:
-        DataUnavailableError: the file cannot be read.
-        InvalidClosesError: a column is missing or a row is wrong; the details name the first lines.
+        DataUnavailableError: the file cannot be read, or has no closes in the part.
+        InvalidClosesError: it is not a table of prices, or a row that is used is wrong; the details name the first lines.
     """
-    frame, date_column, close_column = _read_frame(file)
-    frame = frame[(frame[[date_column, close_column]] != "").any(axis=1)]  # skips blank lines
-    dates, prices = _parse(frame, date_column, close_column, file)
-    check_series(dates, prices, (frame.index + HEADER_LINES).tolist())
-    return Closes(symbol, "csv", dates, prices, _ranges(frame, prices, close_column))
+    name = str(source) if isinstance(source, Path) else "The file"
+    with closing(lines_of(source, name)) as lines:
+        table = read_table(lines, name, column, symbol)
+        sample = [row for _, row in zip(range(SAMPLE_ROWS), table.rows, strict=False)]
+        table.columns = replace(table.columns, dates=_date_columns(table.columns, [row for _, row in sample]))
+        date = table.columns.dates[0] if table.columns.dates else None
+        rows = _collect(table, sample, date, symbol, name)
+    part = part or Part()
+    series = order.arrange(rows, date is not None, name)
+    used = order.cut(series, part, symbol)
+    _check_used(series, used, part, name)
+    return _report(table, rows, series, used, symbol, date)
 
 
-def _read_frame(file: Path) -> "tuple[pd.DataFrame, str, str]":
-    """Return a file's rows as text, and the names of its date and close columns."""
-    import pandas as pd
+def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
+    """Return the columns of dates, the best one first, by the rows of a sample."""
 
-    try:
-        frame = pd.read_csv(file, dtype=str, skipinitialspace=True, keep_default_na=False, skip_blank_lines=False, compression=None)
-    except OSError as error:
-        raise DataUnavailableError(f"{file}: {error.strerror or 'cannot be read'}.") from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InvalidClosesError(f"{file} is not a CSV file with a header: {str(error).splitlines()[0]}.") from None
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas took the first field as the row's name
-        raise InvalidClosesError(f"{file} has rows with more fields than its header.")
-    columns = {str(name).strip().lower(): str(name) for name in frame.columns}
-    date_column = next((columns[name] for name in DATE_COLUMNS if name in columns), None)
-    close_column = next((columns[name] for name in CLOSE_COLUMNS if name in columns), None)
-    if date_column is None or close_column is None:
-        found = ", ".join(repr(str(name)[:40]) for name in frame.columns[:10])
-        raise InvalidClosesError(f"{file} needs a column `date` and a column `close` (or `Adj Close`). It has {found}.")
-    return frame, date_column, close_column
+    def share(index: int, is_date: Any) -> float:
+        texts = [row[index] for row in sample if index < len(row) and row[index].strip()]
+        return sum(is_date(text) for text in texts) / len(texts) if texts else 0.0
 
+    def can_be_read(text: str) -> bool:
+        for day_first in (False, True):
+            try:
+                days.DayFormat(day_first).parse(text)
+            except (ValueError, OverflowError):
+                continue
+            return True
+        return False
 
-def _parse(frame: "pd.DataFrame", date_column: str, close_column: str, file: Path) -> tuple[NDArray[np.datetime64], Floats]:
-    """Return days (n,) datetime64[D] and closes (n,) float64."""
-    import pandas as pd
-
-    days = frame[date_column].str.extract(DAY, expand=False)
-    dates = pd.to_datetime(days, format="%Y-%m-%d", errors="coerce")
-    prices = pd.to_numeric(frame[close_column], errors="coerce")
-    missing = (dates.isna() | prices.isna()).to_numpy()
-    if missing.any():
-        wrong = zip(frame.index[missing] + HEADER_LINES, frame[missing][date_column], frame[missing][close_column], strict=True)
-        details = [f"line {line}: date {day!r}, close {price!r}" for line, day, price in itertools.islice(wrong, MAX_PROBLEMS)]
-        raise InvalidClosesError(
-            f"{file} has {missing.sum()} rows without a date (YYYY-MM-DD) or without a number as close. Fix or remove them.", details
-        )
-    return dates.to_numpy().astype("datetime64[D]"), prices.to_numpy().astype(np.float64)
+    shares = {index: share(index, can_be_read) for index in columns.dates}
+    if shares and max(shares.values()) > 0:
+        return [next(index for index, value in shares.items() if value > max(shares.values()) / 2)]
+    if not columns.dates and columns.close != 0 and share(0, days.is_written_date) > 0.5:
+        return [0]  # an index without a known name
+    return columns.dates[:1]
 
 
-def _ranges(frame: "pd.DataFrame", prices: Floats, close_column: str) -> Floats | None:
-    """Return open, high and low (n, 3) float64, NaN where there is no number; None if the file does not have the three columns."""
-    import pandas as pd
+def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None, symbol: str, name: str) -> Rows:
+    """Return the rows of a table, read in the formats that a sample has."""
+    columns = table.columns
+    prices = (row[columns.close] for _, row in sample if columns.close < len(row) and len(row) <= len(columns.names) + 1)
+    number_format, guesses = numbers.find_format(prices, table.delimiter, name)
+    table.guesses += guesses
+    day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)])
+    table.guesses += guesses
+    rows = Rows(columns, date, number_format, day_format, symbol)
+    rows.collect(sample, name)
+    sample.clear()
+    rows.collect(table.rows, name)
+    rows.check_stocks(name)
+    return rows
 
-    columns = {str(name).strip().lower(): str(name) for name in frame.columns}
-    if not set(RANGE_COLUMNS) <= set(columns):
-        return None
-    ranges = np.column_stack([pd.to_numeric(frame[columns[name]], errors="coerce").to_numpy(np.float64) for name in RANGE_COLUMNS])
-    if close_column != columns.get("close") and "close" in columns:  # an adjusted close next to a plain one
-        ranges *= (prices / pd.to_numeric(frame[columns["close"]], errors="coerce").to_numpy(np.float64))[:, None]
-    return ranges
+
+def _check_used(series: Series, used: slice, part: Part, name: str) -> None:
+    """Check that no row with a wrong value is among those that are used."""
+    wrong = [bad for bad in series.bad if series.is_used(bad, used, part)]
+    if wrong:
+        count = f"{len(wrong)} row{'s' if len(wrong) > 1 else ''}"
+        details = [str(bad) for bad in wrong[:MAX_EXAMPLES]]
+        raise InvalidClosesError(f"{name} has {count} with wrong values among the closes that are used. Fix or remove them.", details)
+    if not len(series.prices):
+        raise InvalidClosesError(f"{name} has no closes.")
+
+
+def _report(table: Table, rows: Rows, series: Series, used: slice, symbol: str, date: int | None) -> PriceFile:
+    """Return the closes that are used and the report."""
+    ranges = None if series.ranges is None else series.ranges[used].copy()
+    if ranges is not None and not np.isfinite(ranges).any():
+        ranges = None
+    closes = Closes(symbol, "csv", series.dates(used), series.prices[used].copy(), ranges, daily=series.is_daily(used))
+    left_out = {reason: found for reason, found in rows.left_out.items() if found.count}
+    if table.lines_before:
+        left_out = {BEFORE_HEADER: LeftOut(len(table.lines_before), table.lines_before[:MAX_EXAMPLES])} | left_out
+    if series.bad:
+        left_out[f"{BAD}, {series.bad[0].text}"] = LeftOut(len(series.bad), [bad.line for bad in series.bad[:MAX_EXAMPLES]])
+    warnings = file_warnings(closes, series.seconds[used]) if date is not None else []
+    if date is None:
+        text = "The file has no dates. Its closes are used in the order of the file, the oldest first."
+        warnings.append(SeriesWarning(UNKNOWN_DATES, None, text))
+    warnings += _suspicious(table.columns, rows, series, used)
+    found = [{"rows": item.count, "reason": reason, "lines": item.lines} for reason, item in left_out.items()]
+    guesses = table.guesses + series.guesses
+    return PriceFile(closes, len(series.prices), date is not None, table.columns.as_dict(date), found, guesses, warnings)
+
+
+def _suspicious(columns: Columns, rows: Rows, series: Series, used: slice) -> list[SeriesWarning]:
+    """Return a warning if the adjusted closes jump on a day that is used, and the plain ones do not."""
+    first, last = series.seconds[used][0], series.seconds[used][-1]
+    jumps = [seconds for seconds in rows.suspicious if first < seconds <= last]
+    if not jumps or columns.plain is None:
+        return []
+    day = order.iso(jumps[0])
+    adjusted, plain = columns.names[columns.close].strip(), columns.names[columns.plain].strip()
+    text = f"The column {adjusted!r} jumps on {day}, and {plain!r} does not. If {adjusted!r} is wrong, choose the other column."
+    return [SeriesWarning(SUSPICIOUS_COLUMN, day, text)]

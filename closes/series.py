@@ -5,14 +5,13 @@ Code that holds a `Closes` can rely on it: the days are in order and unique, the
 
 import hashlib
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.warnings import MISSING_DAYS, POSSIBLE_SPLIT, SeriesWarning
+from closes.warnings import FUTURE_DATES, MISSING_DAYS, NOT_DAILY, POSSIBLE_SPLIT, SeriesWarning
 from errors import DataUnavailableError, InvalidClosesError
 
 log = logging.getLogger(__name__)
@@ -26,6 +25,11 @@ MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; arithmetic on prices overf
 MAX_RANGE = 1e6  # largest close of a window divided by its smallest
 MAX_GAP_DAYS = 7  # calendar days between two trading days; New York closed for 6 after 9/11
 SPLIT_JUMP = 0.45  # relative move in one day; an unadjusted 2-for-1 split moves by 0.5
+DAY_SECONDS = 86_400
+MAX_GAPS = 100_000  # of which the median is taken
+MIN_GAPS = 5  # fewer say nothing about how often there is a close
+INTRADAY_GAP, DAILY_GAP = 0.75, 1.5  # days; the median gap of daily closes is between them
+GAP_NAMES = ((6, 8, "weekly"), (27, 32, "monthly"), (88, 93, "quarterly"), (360, 370, "yearly"))  # days
 MAX_WARNINGS = 3  # of one kind for one series
 MAX_PROBLEMS = 5  # of one kind in an error's details
 
@@ -42,6 +46,7 @@ class Closes:
         ranges: (n_days, 3) float64, open, high and low of each day, adjusted as the closes; a day without them has NaN. None if no day has
             them. They are not checked: forecast/volatility.py decides which can be used.
         exchange: Yahoo Finance's name of the exchange, empty if unknown.
+        daily: whether each close is of another day; false for the hours of a price file.
 
     Raises:
         InvalidClosesError: some days are wrong; the details name the first of them.
@@ -53,9 +58,10 @@ class Closes:
     prices: Floats
     ranges: Floats | None = None
     exchange: str = ""
+    daily: bool = True
 
     def __post_init__(self) -> None:
-        check_series(self.dates, self.prices)
+        check_series(self.dates, self.prices, daily=self.daily)
         if self.ranges is not None and self.ranges.shape != (len(self.prices), 3):
             raise InvalidClosesError(f"There are {len(self.prices)} closes, but the ranges have the shape {self.ranges.shape}.")
 
@@ -106,13 +112,13 @@ def last_final_day() -> str:
     return (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
 
 
-def check_series(dates: NDArray[np.datetime64], prices: Floats, lines: Sequence[int] | None = None) -> None:
+def check_series(dates: NDArray[np.datetime64], prices: Floats, *, daily: bool = True) -> None:
     """Check that dates increase strictly and that prices are finite and positive.
 
     Args:
         dates: (n_days,) datetime64[D].
         prices: (n_days,) float64.
-        lines: line number of each day in its file, for the error's details; None if the closes come from no file.
+        daily: whether a day may appear only once.
 
     Raises:
         InvalidClosesError: some days are wrong; the details name the first of them.
@@ -120,13 +126,13 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats, lines: Sequence[
     if len(prices) == 0:
         raise InvalidClosesError("There are no closes.")
     problems = []
-    place = [f"line {line}: " for line in lines] if lines is not None else [""] * len(prices)
-    for index in np.flatnonzero(np.diff(dates) <= np.timedelta64(0, "D"))[:MAX_PROBLEMS] + 1:
+    shortest = np.timedelta64(1 if daily else 0, "D")
+    for index in np.flatnonzero(np.diff(dates) < shortest)[:MAX_PROBLEMS] + 1:
         same = dates[index] == dates[index - 1]
         what = "appears twice" if same else f"comes after {dates[index - 1]}; sort the rows by date, oldest first"
-        problems.append(f"{place[index]}{dates[index]} {what}")
+        problems.append(f"{dates[index]} {what}")
     for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:MAX_PROBLEMS]:
-        problems.append(f"{place[index]}{dates[index]} has the close {float(prices[index])!r}; a close must be a positive finite number")
+        problems.append(f"{dates[index]} has the close {float(prices[index])!r}; a close must be a positive finite number")
     if problems:
         raise InvalidClosesError("The closes are not a valid daily series.", problems)
 
@@ -135,6 +141,11 @@ def warn_suspicious(closes: Closes) -> None:
     """Log moves that look like an unadjusted split and gaps without closes. Neither is an error."""
     for warning in split_warnings(closes.prices, closes.dates) + gap_warnings(closes):
         log.warning("%s: %s", closes.symbol, warning.text)
+
+
+def is_split(move: float | Floats) -> bool | NDArray[np.bool_]:
+    """Return whether a close divided by the one before it looks like an unadjusted split."""
+    return (move < 1 - SPLIT_JUMP) | (move > 1 / (1 - SPLIT_JUMP))
 
 
 def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[SeriesWarning]:
@@ -148,7 +159,7 @@ def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) 
         At most MAX_WARNINGS warnings.
     """
     moves = prices[1:] / prices[:-1]
-    jumps = np.flatnonzero((moves < 1 - SPLIT_JUMP) | (moves > 1 / (1 - SPLIT_JUMP)))[:MAX_WARNINGS]
+    jumps = np.flatnonzero(is_split(moves))[:MAX_WARNINGS]
     warnings = []
     for index in jumps:
         day = None if dates is None else str(dates[index + 1])
@@ -159,7 +170,50 @@ def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) 
 
 
 def gap_warnings(closes: Closes) -> list[SeriesWarning]:
-    """Find gaps of more than MAX_GAP_DAYS days between two closes; at most MAX_WARNINGS warnings."""
+    """Find gaps of more than MAX_GAP_DAYS days between two daily closes; at most MAX_WARNINGS warnings."""
+    if not_daily_warnings(closes.dates.astype("datetime64[s]").astype(np.int64)):
+        return []
     gaps = np.flatnonzero(np.diff(closes.dates) > np.timedelta64(MAX_GAP_DAYS, "D"))[:MAX_WARNINGS]
     days = [(str(closes.dates[index]), str(closes.dates[index + 1])) for index in gaps]
     return [SeriesWarning(MISSING_DAYS, after, f"There are no closes between {before} and {after}.") for before, after in days]
+
+
+def median_gap(seconds: NDArray[np.int64]) -> float | None:
+    """Return the median time between two closes in days, of the newest MAX_GAPS; None if there are too few.
+
+    Args:
+        seconds: (n,) int64, time of each close in seconds, oldest first.
+    """
+    gaps = np.diff(seconds[-MAX_GAPS:])
+    gaps = gaps[gaps > 0]
+    return float(np.median(gaps)) / DAY_SECONDS if len(gaps) >= MIN_GAPS else None
+
+
+def not_daily_warnings(seconds: NDArray[np.int64]) -> list[SeriesWarning]:
+    """Return a warning if closes are not daily.
+
+    Args:
+        seconds: (n,) int64, time of each close since 1970, oldest first.
+    """
+    gap = median_gap(seconds)
+    if gap is None or INTRADAY_GAP <= gap <= DAILY_GAP:
+        return []
+    kind = next((f"They look {name}: the" for low, high, name in GAP_NAMES if low <= gap <= high), "The")
+    shown = f"{gap * 24:.3g} hours" if gap < INTRADAY_GAP else f"{gap:.3g} days"
+    text = f"The closes are not daily. {kind} median time between two is {shown}. The forecast is of the next such close, not of a day."
+    return [SeriesWarning(NOT_DAILY, None, text)]
+
+
+def file_warnings(closes: Closes, seconds: NDArray[np.int64]) -> list[SeriesWarning]:
+    """Return warnings about the dates of a price file: closes that are not daily, days in the future.
+
+    Args:
+        closes: of the file.
+        seconds: (n_days,) int64, time of each close, since 1970.
+    """
+    warnings = not_daily_warnings(seconds)
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+    if closes.dates[-1] > np.datetime64(tomorrow):
+        text = f"The last close is of {closes.last_date}, which is in the future. Check how the dates are written."
+        warnings.append(SeriesWarning(FUTURE_DATES, closes.last_date, text))
+    return warnings

@@ -8,6 +8,10 @@ from typing import Any
 
 POSSIBLE_SPLIT = "possible_split"  # a close is about half or twice the close before it
 MISSING_DAYS = "missing_days"  # more than a week without closes
+NOT_DAILY = "not_daily"  # the closes are of hours, weeks or months
+FUTURE_DATES = "future_dates"  # the last close is of a day that has not begun
+UNKNOWN_DATES = "unknown_dates"  # a price file without dates
+SUSPICIOUS_COLUMN = "suspicious_column"  # adjusted closes jump on a day on which the plain ones do not
 OLD_DATA = "old_data"  # the last close is more than a few trading days old
 SOURCE_FALLBACK = "source_fallback"  # Yahoo Finance failed; the closes come from the cache or the snapshot
 UNLIKE_TRAINING_RANGE = "unlike_training_range"  # closes further from the last close than any in training

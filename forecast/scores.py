@@ -188,11 +188,15 @@ def winkler(actual: Floats, low: Floats, high: Floats, level: int) -> Floats:
 
 def summary(values: dict[str, float]) -> str:
     """Return the closing table of a run: the model, persistence and the drift baseline."""
-    lines = [f"{'':10}{'model':>12}{'persistence':>14}{'drift':>12}"]
+    rows = [["", "model", "persistence", "drift"]]
     for name in ("mse", "rmse", "mae", "mape", "r2"):
         form = "{:.4%}" if name == "mape" else "{:.4f}"
-        model, naive, drift = (form.format(values[f"{prefix}{name}"]) for prefix in ("", "naive_", "drift_"))
-        lines.append(f"{name.upper():10}{model:>12}{naive:>14}{drift:>12}")
+        rows.append([name.upper(), *(form.format(values[f"{prefix}{name}"]) for prefix in ("", "naive_", "drift_"))])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]  # prices may have many digits
+    lines = [
+        "  ".join((text.ljust if not place else text.rjust)(width) for place, (text, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
     lines.append(
         f"RMSE is {values['rmse_ratio']:.4f} times that of repeating the last close (Diebold-Mariano p = {values['dm_p_value']:.2f})."
     )

@@ -22,7 +22,7 @@ def test_csv_is_used_up_to_its_last_row(caplog, tmp_path):
     closes = load_closes("acme", csv_path=csv_of(tmp_path, ["2009-12-31", "2010-01-01", "2099-01-01"], [1.0, 2.0, 3.0]))
     assert closes.last_date == "2099-01-01"
     assert closes.symbol == "ACME"
-    assert "2 of 3 closes, 2010-01-01 to 2099-01-01" in caplog.text
+    assert "3 of 3 closes, 2009-12-31 to 2099-01-01" in caplog.text
 
 
 def test_source_csv_reads_the_file_between_the_dates(tmp_path):

@@ -1,12 +1,14 @@
 """CSV files of closes: which are read, and how an invalid one is rejected."""
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from closes.files import read_csv
+from closes.files import Part, read_prices
+from closes.textlines import MAX_UNPACKED_BYTES
 from errors import DataUnavailableError, InvalidClosesError
 
 TWO_DAYS = ["2020-01-01", "2020-01-02"]
@@ -36,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 )
 def test_csv_has_dates_and_adjusted_closes(file, content):
     file.write_bytes(content)
-    closes = read_csv(file)
+    closes = read_prices(file).closes
     assert closes.dates.astype(str).tolist() == TWO_DAYS
     assert closes.prices.tolist() == [1.5, 1.25]
     assert closes.prices.dtype == np.float64
@@ -45,67 +47,270 @@ def test_csv_has_dates_and_adjusted_closes(file, content):
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (b"date;close\n2020-01-01;1.5\n", "It has 'date;close'"),
-        (b"date;close\n2020-01-01;1,5\n", "more fields than its header"),
-        (b"date,close\n2020-01-01,1.5,\n", "more fields than its header"),
-        (b"day,price\n2020-01-01,1.5\n", "It has 'day', 'price'"),
-        (b"", "No columns to parse from file"),
-        (b"date,close\n", "There are no closes"),
-        (bytes(range(256)) * 20, "is not a CSV file with a header"),
-        (b"\0" * 100, "It has "),
-        (gzip.compress(b"date,close\n2020-01-01,1.5\n"), "is not a CSV file with a header"),
-        ("date,close\n2020-01-01,1.5\n".encode("utf-16"), "is not a CSV file with a header"),
-        (b'date,close\n"2020-01-01,1.5\n', "EOF inside string"),
+        (b"day,value of it\n2020-01-01,1.5\n", "It has 'day', 'value of it'"),
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (b"date,close\n", "has no closes"),
+        (bytes(range(256)) * 20, "is a binary file, not a CSV file"),
+        (b"\0" * 100, "is a binary file, not a CSV file"),
+        (b'date,close\n"2020-01-01,1.5\n', "a quote in line 2 that is not closed"),
+        (b'date,note,close\n2020-01-01,"a\n' + b"2020-01-02,b,1\n" * 30, "a quote in line 2 that is not closed"),
+        (b'date,note,close\n2020-01-01,"' + b"a" * 70_000 + b'",1\n', "has a line of more than 65536 characters"),
+        (b"%PDF-1.7 ...", "is a PDF document"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook (.xls), not a CSV file. Save it as CSV"),
+        (b"PK\x03\x04 mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "is an OpenDocument spreadsheet"),
+        (b"PK\x03\x04 prices.csv", "is a ZIP archive, not a CSV file. Unpack it"),
+        (b"<!DOCTYPE html><html>", "is a web page or XML"),
+        (b'{"predict": [1, 2]}', "is JSON"),
+        (gzip.compress(b"date,close\n2020-01-01,1.5\n")[:-9], "is a damaged gzip file"),
+        (b"date,close\n2020-01-01,1.5\n2020-01-02,1,5\n", "1 row with wrong values"),
+        (b'date,close\n2020-01-01,1.5\n2020-01-02,"1,5"\n', "a decimal point (1.5) and with a decimal comma (1,5)"),
+        (b"date,close,adj factor\n2020-01-01,1.5,2\n", "'adj factor' that looks adjusted"),
+        (b"2020-01-01,1,2,3,4\n", "has no header: 1 line of 5 fields, the first is '2020-01-01,1,2,3,4'"),
     ],
-    ids=["semicolon", "decimal comma", "comma at the end", "names", "empty", "header only", "binary", "NUL", "gzip", "UTF-16", "quote"],
 )
-@pytest.mark.parametrize("ending", [".csv", ".gz", ".zip"])
-def test_invalid_csv_file_is_rejected_in_one_printable_line(file, content, named, ending):
-    file = file.with_suffix(ending)
+def test_file_that_is_not_understood_is_rejected_in_one_printable_line(file, content, named):
     file.write_bytes(content)
-    with pytest.raises(InvalidClosesError) as caught:
-        read_csv(file)
-    assert named in str(caught.value)
-    assert str(caught.value).isprintable()
+    for source in (file, content):
+        with pytest.raises(InvalidClosesError) as caught:
+            read_prices(source)
+        assert named in str(caught.value)
+        assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
     ("content", "details"),
     [
-        ("2020-01-01,1\n2020-01-02,", ["line 3: date '2020-01-02', close ''"]),
         ("2020-01-01,abc", ["line 2: date '2020-01-01', close 'abc'"]),
-        ("2020-01-01,nan", ["line 2: date '2020-01-01', close 'nan'"]),
         ("2020-01-01,True", ["line 2: date '2020-01-01', close 'True'"]),
-        ('2020-01-01,"1,000.5"', ["line 2: date '2020-01-01', close '1,000.5'"]),
         (",1", ["line 2: date '', close '1'"]),
-        ("02/01/2020,1", ["line 2: date '02/01/2020', close '1'"]),
         ("2020-02-30,1", ["line 2: date '2020-02-30', close '1'"]),
         ("2020-01-01x,1", ["line 2: date '2020-01-01x', close '1'"]),
         ("\n2020-01-01,1\n\n2020-01-02,x", ["line 5: date '2020-01-02', close 'x'"]),
-        ("2020-01-01,inf", ["line 2: 2020-01-01 has the close inf; a close must be a positive finite number"]),
+        ("2020-01-01,1e400", ["line 2: 2020-01-01 has the close inf; a close must be a positive finite number"]),
         ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0; a close must be a positive finite number"]),
-        ("\n2020-01-01,1\n\n2020-01-02,0", ["line 5: 2020-01-02 has the close 0.0; a close must be a positive finite number"]),
         ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5; a close must be a positive finite number"]),
-        ("2020-01-01,1\n2020-01-01,1", ["line 3: 2020-01-01 appears twice"]),
-        ("2020-01-02,1\n\n2020-01-01,1", ["line 4: 2020-01-01 comes after 2020-01-02; sort the rows by date, oldest first"]),
+        ("2020-01-01,1\n2020-01-01,2", ["line 3: 2020-01-01 appears twice, with different closes"]),
+        (
+            "2020-01-02,1\n2020-01-03,1\n\n2020-01-01,1",
+            ["line 5: 2020-01-01 comes after 2020-01-03; sort the rows by date, oldest first"],
+        ),
     ],
 )
-def test_invalid_row_is_rejected_naming_it(file, content, details):
+def test_wrong_row_is_rejected_naming_it(file, content, details):
     file.write_text(f"date,close\n{content}\n")
     with pytest.raises(InvalidClosesError) as caught:
-        read_csv(file)
+        read_prices(file)
     assert caught.value.details == details
 
 
-def test_many_invalid_rows_are_counted_and_five_named(file):
+def test_many_wrong_rows_are_counted_and_five_named(file):
     file.write_text("date,close\n" + "2020-01-01,x\n" * 100)
     with pytest.raises(InvalidClosesError, match="100 rows") as caught:
-        read_csv(file)
+        read_prices(file)
     assert len(caught.value.details) == 5
+
+
+def test_file_with_wrong_rows_only_is_rejected_early(file):
+    file.write_text("date,close\n" + "2020-01-01,x\n" * 20_000)
+    with pytest.raises(InvalidClosesError, match="more than 10000 rows"):
+        read_prices(file)
+
+
+@pytest.mark.parametrize(
+    ("part", "first", "last", "is_wrong"),
+    [
+        (Part(), "", "", True),
+        (Part(start="2020-01-04"), "2020-01-04", "2020-01-06", False),
+        (Part(end="2020-01-02"), "2020-01-01", "2020-01-02", False),
+        (Part(newest=2), "2020-01-05", "2020-01-06", False),
+        (Part(newest=4), "", "", True),
+        (Part(start="2020-01-05", before=1), "2020-01-04", "2020-01-06", False),
+        (Part(start="2020-01-05", before=3), "", "", True),
+    ],
+)
+def test_only_the_closes_that_are_used_must_be_right(part, first, last, is_wrong):
+    content = b"date,close\n2020-01-01,1\n2020-01-02,1\n2020-01-03,0\n2020-01-04,1\n2020-01-05,1\n2020-01-06,1\n"
+    if is_wrong:
+        with pytest.raises(InvalidClosesError) as caught:
+            read_prices(content, part=part)
+        assert caught.value.details == ["line 4: 2020-01-03 has the close 0.0; a close must be a positive finite number"]
+        return
+    file = read_prices(content, part=part)
+    assert (file.closes.first_date, file.closes.last_date) == (first, last)
+    assert [(item["rows"], item["lines"]) for item in file.left_out] == [(1, [4])]
+    assert "2020-01-03" in file.left_out[0]["reason"]
+
+
+def test_part_without_closes_names_what_the_file_has():
+    with pytest.raises(
+        DataUnavailableError, match="MSFT has no closes from 2021-01-01 to 2021-02-01; the file has 2020-01-01 to 2020-01-02"
+    ):
+        read_prices(b"date,close\n2020-01-01,1\n2020-01-02,1\n", "MSFT", part=Part("2021-01-01", "2021-02-01"))
+
+
+def days(rows, header="date,close"):
+    """A file of rows that are given as text."""
+    return "\n".join([header, *rows, ""]).encode()
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (["31/01/2020", "01/02/2020"], "2020-01-31"),
+        (["01/31/2020", "02/01/2020"], "2020-01-31"),
+        (["31-01-20", "01-02-20"], "2020-01-31"),
+        (["31-Jan-2020", "01-Feb-2020"], "2020-01-31"),
+        (["31 janeiro 2020", "1 fevereiro 2020"], "2020-01-31"),
+        (["31 de jan. de 2020", "1 de fev. de 2020"], "2020-01-31"),
+        (['"Fri, Jan 31, 2020"', '"Sat, Feb 1, 2020"'], "2020-01-31"),
+        (["2020-01-31T16:00:00-05:00", "2020-02-01T16:00:00-05:00"], "2020-01-31"),
+        (["1/31/2020 4:00 PM", "2/1/2020 4:00 PM"], "2020-01-31"),
+        (["1580428800", "1580515200"], "2020-01-31"),
+        (["1580428800000", "1580515200000"], "2020-01-31"),
+        (["43861", "43862"], "2020-01-31"),
+        (["01/02/2020", "02/02/2020", "03/02/2020", "04/02/2020"], "2020-02-01"),
+        (["01/02/2020", "01/03/2020", "01/06/2020", "02/03/2020", "02/04/2020"], "2020-01-02"),
+    ],
+)
+def test_dates_are_read_in_usual_forms(texts, first):
+    file = read_prices(days([f"{text},1.5" for text in texts]))
+    assert file.closes.first_date == first
+    assert (np.diff(file.closes.dates) > np.timedelta64(0, "D")).all()
+    assert file.left_out == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "price"),
+    [
+        (["1.5"], 1.5),
+        (["1,5"], 1.5),
+        (["1.234,5"], 1234.5),
+        (["1,234.5"], 1234.5),
+        (["1,234,567"], 1234567),
+        (["1,234"], 1234),
+        (["1,234", "1,2"], 1.234),
+        (["1 234,5"], 1234.5),
+        (["1'234.5"], 1234.5),
+        (["12,34,567.5"], 1234567.5),
+        (["R$ 1.234,50"], 1234.5),
+        (["150.44 USD"], 150.44),
+        (["€1,50"], 1.5),
+        ([".5"], 0.5),
+        (["+1.5E+2"], 150),
+    ],
+)
+def test_prices_are_read_in_usual_forms(texts, price):
+    file = read_prices(days([f'2020-01-0{day},"{text}"' for day, text in enumerate(texts, 1)]))
+    assert file.closes.prices[0] == price
+
+
+@pytest.mark.parametrize("text", ["0x10", "1_0", "inf", "1.2.3", "1,2,3", "12 50", "1e", "--1", "1.5%", "1.5x", "\u0661"])
+def test_other_texts_are_not_prices(text):
+    with pytest.raises(InvalidClosesError, match="1 row with wrong values"):
+        read_prices(days(["2020-01-01,1.25", f'2020-01-02,"{text}"']))
+
+
+def test_header_chooses_the_adjusted_column_in_any_spelling():
+    for name in (
+        "Adj Close",
+        "adjClose",
+        "Adj. Close",
+        "5. adjusted close",
+        "close_adj",
+        "Adjusted",
+        "Fechamento Ajustado",
+        "adjusted_close_price",
+    ):
+        file = read_prices(days(["2020-01-01,4,1"], f"date,close,{name}"))
+        assert file.closes.prices.tolist() == [1], name
+        assert file.columns["close"] == name
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["AAPL.Open,AAPL.High,AAPL.Low,AAPL.Close,AAPL.Volume,AAPL.Adjusted", "1. open,2. high,3. low,4. close,5. volume,6. adjusted close"],
+)
+def test_columns_of_r_and_alpha_vantage_are_known(header):
+    file = read_prices(days(["2020-01-01,2,4,2,4,1,2"], f"date,{header}"))
+    assert file.closes.prices.tolist() == [2]
+    assert file.closes.ranges is not None
+    assert file.closes.ranges.tolist() == [[1, 2, 1]]  # adjusted as the close
+
+
+def test_column_can_be_chosen():
+    content = days(["2020-01-01,4,1,3", "2020-01-02,4,1,3"], "date,Close,Adj Close,Mean of day")
+    assert read_prices(content, column="Close").closes.prices.tolist() == [4, 4]
+    assert read_prices(content, column="mean of day").closes.prices.tolist() == [3, 3]
+    assert read_prices(content, column="mean_of_day").closes.prices.tolist() == [3, 3]
+    with pytest.raises(InvalidClosesError, match=r"has no column 'Median'\. It has 'date', 'Close', 'Adj Close', 'Mean of day'"):
+        read_prices(content, column="Median")
+
+
+def test_ranges_that_do_not_belong_to_the_column_are_not_read():
+    content = days(["2020-01-01,1,2,1,2,3"], "date,open,high,low,close,vwap")
+    ranges = read_prices(content).closes.ranges
+    assert ranges is not None
+    assert ranges.tolist() == [[1, 2, 1]]
+    assert read_prices(content, column="vwap").closes.ranges is None
+
+
+def test_adjusted_column_that_jumps_alone_is_warned_of_by_name():
+    rows = [f"2020-01-0{day},{4 + day / 10},{1 if day < 5 else 4}" for day in range(1, 8)]
+    (warning,) = read_prices(days(rows, "date,Close,Adj Close")).warnings
+    assert (warning.code, warning.day) == ("suspicious_column", "2020-01-05")
+    assert "'Adj Close' jumps on 2020-01-05, and 'Close' does not" in warning.text
+
+
+def test_several_stocks_in_columns_need_a_choice():
+    content = b"Price,Close,Close\nTicker,AAPL,MSFT\nDate,,\n2020-01-01,1,2\n"
+    assert read_prices(content, "MSFT").closes.prices.tolist() == [2]
+    with pytest.raises(InvalidClosesError, match="several stocks: AAPL, MSFT"):
+        read_prices(content)
+
+
+def test_yahoo_table_leaves_out_dividends():
+    row = "{}, 2024\t1.00\t1.50\t0.50\t1.00\t1.25\t22,911,300"
+    content = "\n".join([row.format("May 31"), "May 30, 2024\t0.75 Dividend", row.format("May 29")]).encode()
+    file = read_prices(content)
+    assert file.closes.prices.tolist() == [1.25, 1.25]
+    assert [(item["reason"], item["lines"]) for item in file.left_out] == [("dividends and splits", [2])]
+
+
+@pytest.mark.parametrize(
+    "content", [b"1.5\n1.25\n", b"1.5, 1.25", b"[1.5, 1.25]", b"[1.5,\n1.25]", b"1.5 1.25", b"1.5,\n1.25\n", b"1.5;1.25"]
+)
+def test_list_of_closes_needs_no_header(content):
+    file = read_prices(content)
+    assert file.closes.prices.tolist() == [1.5, 1.25]
+    assert not file.dated
+    assert file.as_of is None
+    assert len(file.guesses) == 1
+
+
+def test_compressed_content_is_limited(file):
+    content = gzip.compress(b"date,close\n" + b"\n" * MAX_UNPACKED_BYTES + b"2020-01-01,1\n")
+    with pytest.raises(InvalidClosesError, match="larger than 8 MiB when it is unpacked"):
+        read_prices(content)
+    file.write_bytes(content)
+    assert len(read_prices(file).closes) == 1
+
+
+def test_memory_stays_near_that_of_the_closes(file):
+    n = 200_000
+    with file.open("w") as stream:
+        stream.write("date,close,note\n")
+        stream.writelines(f"{day},1.5,{'x' * 100}\n" for day in np.datetime64("1000-01-01") + np.arange(n))
+    tracemalloc.start()
+    closes = read_prices(file).closes
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(closes) == n
+    assert peak < 8 * 8 * n  # the file has 120 bytes per row
 
 
 @pytest.mark.parametrize(("name", "why"), [("none.csv", "No such file or directory"), (".", "Is a directory")])
 def test_unreadable_file_is_rejected_naming_it(tmp_path, name, why):
     with pytest.raises(DataUnavailableError) as caught:
-        read_csv(tmp_path / name)
+        read_prices(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {why}."

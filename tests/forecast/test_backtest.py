@@ -220,7 +220,7 @@ def test_command_writes_a_row_per_day_and_prints_the_metrics(csv_file, tmp_path,
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--from", "2030-01-01"], 1, "the closes allow 2022-03-30 to 2022-12-28"),
+        (["--from", "2030-01-01"], 1, "no closes from 2030-01-01 on; the file has"),
         (["--from", "2022-07-02", "--to", "2022-07-01"], 2, "--from lies after --to"),
         (["--from", "July"], 2, "2020-01-31"),
         (["--model-dir", "missing"], 1, "python modelTrain.py"),

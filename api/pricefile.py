@@ -1,0 +1,47 @@
+"""POST /predict with a price file: the forecast from the newest 60 closes of the file, and how the file was read."""
+
+import time
+
+from api.service import ForecastService, Result
+from closes.files import Part, PriceFile, read_prices
+from closes.series import gap_warnings, split_warnings
+from closes.warnings import POSSIBLE_SPLIT
+from errors import InvalidClosesError
+from forecast.forecaster import Question
+from processData import WINDOW
+
+
+def forecast_file(
+    service: ForecastService, body: bytes | bytearray, column: str | None, stock: str, horizon: int, question: Question, started: float
+) -> Result:  # fmt: skip
+    """Forecast the closes after the newest 60 of a price file.
+
+    Args:
+        service: the service.
+        body: the file.
+        column: its column of closes; None: an adjusted one if there is one.
+        stock: symbol, for a file with several.
+        horizon: trading days ahead, 1 to 20.
+        question: what the answer has.
+        started: time.perf_counter() when the request began.
+
+    Raises:
+        InvalidClosesError: the file is not a table of prices, or has too few closes, or one that is used is wrong.
+        ModelUnavailableError: there is no model that can be trusted.
+    """
+    service.models.current()  # without a model, do not read
+    file: PriceFile = service.compute(read_prices, body, stock, column, Part(newest=WINDOW))
+    closes = file.closes
+    if len(closes) < WINDOW:
+        lines = "" if file.total == len(closes) else f" of {file.total}"
+        raise InvalidClosesError(f"The file has {len(closes)}{lines} closes; a forecast needs {WINDOW}.", file.guesses)
+    result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges)
+    content = result.content
+    about_window = [warning for warning in content["warnings"] if warning["code"] != POSSIBLE_SPLIT or not file.dated]
+    about_series = list(file.warnings)
+    if file.dated:  # with their days, which the model does not know
+        about_series += [*gap_warnings(closes), *split_warnings(closes.prices, closes.dates)]
+    content["warnings"] = [warning.as_dict() for warning in about_series] + about_window
+    content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
+    content["response_time_sec"] = time.perf_counter() - started
+    return result

@@ -1,0 +1,168 @@
+"""The header of a price file -> which column has the dates, the closes, and the open, high and low of each day."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from closes.days import plain
+from closes.series import RANGE_COLUMNS
+from errors import InvalidClosesError
+
+# Names in lower case without accents, the preferred ones first. Other signs than letters and digits are spaces.
+DATE_NAMES = (
+    "date", "data", "trade date", "trading date", "data do pregao", "data pregao", "datpre", "fecha", "datum", "day", "dia", "datetime",
+    "date time", "timestamp", "time open", "timeopen", "time", "open time", "dt", "period", "unix",
+)  # fmt: skip
+CLOSE_NAMES = (
+    "close", "close last", "closing price", "close price", "close value", "closing value", "fechamento", "preco de fechamento",
+    "preco fechamento", "cierre", "schlusskurs", "schluss", "cloture", "chiusura", "ultimo", "ultimo preco", "preult", "last", "last price",
+    "last close", "price", "preco", "settle", "close close price adjusted for splits", "close usd", "valor",
+)  # fmt: skip
+RANGE_NAMES = {
+    "open": ("open", "opening price", "open price", "abertura", "preco de abertura", "preabe", "apertura", "eroffnung", "ouverture"),
+    "high": ("high", "high price", "maxima", "maximo", "max", "preco maximo", "premax", "hoch"),
+    "low": ("low", "low price", "minima", "minimo", "min", "preco minimo", "premin", "tief"),
+}
+STOCK_NAMES = ("symbol", "ticker", "name", "stock", "codneg", "codigo", "instrument", "act symbol", "stock symbol", "ativo", "papel")
+MULTIPLE = ("ticker", "tickers", "symbol", "symbols", "price", "attributes", "")  # first fields of the rows of a header of three rows
+MAX_COLUMNS = 1000  # of a header; a line with more is not one
+MAX_NAMED = 10  # columns in a message
+MAX_NAME = 40  # characters of a column's name in a message
+
+_ADJUSTED = r"(?:(?:split |back |dividend |div )?(?:adjusted|adj|ajustad[oa]|ajust|bereinigt))"
+_PRICE = r"(?:close|closing|close price|closing price|price|last|last price|fechamento|preco|preco de fechamento|ultimo|cierre|value|valor)"
+_ADJUSTED_CLOSE = re.compile(rf"{_ADJUSTED} ?{_PRICE}?(?: adjusted close price adjusted .*)?|{_PRICE} ?{_ADJUSTED}")
+_ADJUSTED_OTHER = re.compile(rf"{_ADJUSTED} ?(?:open|high|low|vol|volume)|(?:open|high|low|vol|volume) ?{_ADJUSTED}")
+_LOOKS_ADJUSTED = re.compile(r"\badj|adjusted|\bajust|bereinigt")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a file are read. Numbers count fields from 0.
+
+    Attributes:
+        names: of all columns.
+        dates: columns that may have the dates, the best one first; none: the dates are unknown.
+        close: the closes.
+        plain: the plain closes next to adjusted ones, if they are there.
+        ranges: open, high and low; None if they are not there or do not belong to the closes.
+        stock: the symbol of each row, if it is there.
+    """
+
+    names: list[str]
+    dates: list[int]
+    close: int
+    plain: int | None = None
+    ranges: tuple[int, int, int] | None = None
+    stock: int | None = None
+
+    def as_dict(self, date: int | None) -> dict[str, str | None]:
+        """Return the names of the columns that were read."""
+        shown: dict[str, str | None] = {
+            "date": None if date is None else shorten(self.names[date]),
+            "close": shorten(self.names[self.close]),
+        }
+        if self.ranges:
+            shown |= {kind: shorten(self.names[index]) for kind, index in zip(RANGE_COLUMNS, self.ranges, strict=True)}
+        return shown
+
+
+def shorten(name: str) -> str:
+    """Return a column's name as it is shown: printable and not long."""
+    return "".join(letter if letter.isprintable() else " " for letter in name.strip())[:MAX_NAME]
+
+
+def simplified(name: str) -> str:
+    """Return a column's name in lower case, without accents, numbers in front and signs: `5. Adj. Close**` is `adj close`."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()[: 4 * MAX_NAME])
+    name = re.sub(r"^\d+[.)] ", "", plain(name))
+    return " ".join(re.sub(r"[^a-z0-9]+", " ", name).split())
+
+
+def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Columns | None:
+    """Return the columns to read, or None if the fields are not a header of prices.
+
+    Args:
+        header: the fields of a line.
+        chosen: name of the column of closes; None: an adjusted one if there is one.
+        name: of the file, for messages.
+
+    Raises:
+        InvalidClosesError: a column looks adjusted but is not understood.
+    """
+    if len(header) > MAX_COLUMNS or not any(letter.isalpha() for field in header for letter in field[:MAX_NAME]):
+        return None
+    names = [simplified(field) for field in header]
+    if not any(names):
+        return None
+    names = _without_ticker(names)
+    plain_close = _first(names, CLOSE_NAMES)
+    adjusted = next((index for index, text in enumerate(names) if _ADJUSTED_CLOSE.fullmatch(text)), None)
+    dates = [index for known in DATE_NAMES for index, text in enumerate(names) if text == known]
+    if chosen is not None:
+        close = _named(header, chosen)
+        if close is None:
+            return None
+    elif adjusted is not None:
+        close = adjusted
+    elif plain_close is not None:
+        close = plain_close
+    else:
+        return None
+    if close in dates:
+        dates.remove(close)
+    if chosen is None and adjusted is None:
+        _refuse_unclear(header, names, name)
+    ranges = None if close not in (adjusted, plain_close) else _ranges(names)
+    beside = plain_close if close == adjusted and plain_close != close else None
+    stock = _first(names, STOCK_NAMES)
+    return Columns(list(header), dates, close, beside, ranges, stock if stock != close else None)
+
+
+def _first(names: Sequence[str], known: Sequence[str]) -> int | None:
+    """Return the column with the first of the known names that is there."""
+    return next((names.index(text) for text in known if text in names), None)
+
+
+def _named(header: Sequence[str], chosen: str) -> int | None:
+    """Return the column with a name that the user gave: as it is written, in any case, or in another spelling."""
+    for form in (str.strip, lambda text: text.strip().lower(), simplified):
+        names = [form(field) for field in header]
+        if form(chosen) and form(chosen) in names:
+            return names.index(form(chosen))
+    return None
+
+
+def _ranges(names: Sequence[str]) -> tuple[int, int, int] | None:
+    """Return the columns of open, high and low, if all are there."""
+    found = [_first(names, RANGE_NAMES[kind]) for kind in RANGE_COLUMNS]
+    known = [index for index in found if index is not None]
+    return (known[0], known[1], known[2]) if len(known) == len(RANGE_COLUMNS) else None
+
+
+def _without_ticker(names: list[str]) -> list[str]:
+    """Return the names without a word that at least four columns begin or end with, such as AAPL in `AAPL.Close`."""
+    for place in (0, -1):
+        words = Counter(text.split()[place] for text in names if " " in text)
+        word, count = words.most_common(1)[0] if words else ("", 0)
+        shorter = [" ".join(other for other in text.split() if other != word) if " " in text else text for text in names]
+        if count >= 4 and len(set(shorter)) == len(set(names)):  # without `time`, `timeClose` would be a close
+            names = shorter
+    return names
+
+
+def _refuse_unclear(header: Sequence[str], names: Sequence[str], name: str) -> None:
+    """Refuse a file whose plain closes may be the wrong ones."""
+    for field, text in zip(header, names, strict=True):
+        if _LOOKS_ADJUSTED.search(text) and not _ADJUSTED_OTHER.fullmatch(text):
+            raise InvalidClosesError(
+                f"{name} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes. "
+                f"Choose the column of closes: --column NAME (over HTTP: column=NAME). It has {listed(header)}."
+            )
+
+
+def listed(header: Sequence[str]) -> str:
+    """Return the names of columns for a message."""
+    shown = ", ".join(repr(shorten(field)) for field in header[:MAX_NAMED])
+    return shown + (f" and {len(header) - MAX_NAMED} more" if len(header) > MAX_NAMED else "")

@@ -1,0 +1,170 @@
+"""Dates as text -> seconds since 1970-01-01 00:00, as the file's own clock shows them; a time zone is ignored."""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import date
+
+from closes.series import DAY_SECONDS
+
+EPOCH = date(1970, 1, 1).toordinal()  # days
+EXCEL_EPOCH = date(1899, 12, 30).toordinal()  # day 0 of a spreadsheet's serial numbers
+CENTURY = 70  # years; a year of two digits from here on is in the 20th century
+MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january janeiro ene enero",
+            "feb february fev fevereiro febrero",
+            "mar march marco marzo",
+            "apr april abr abril",
+            "may mai maio mayo",
+            "jun june junho junio",
+            "jul july julho julio",
+            "aug august ago agosto",
+            "sep sept september set setembro septiembre",
+            "oct october out outubro octubre okt oktober",
+            "nov november novembro noviembre",
+            "dec december dez dezembro dic diciembre dezember",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+
+_TIME = (
+    r"(?:(?:[T,]|\s|T\s)\s*(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
+    r"\s*(?:Z|[A-Z]{2,5}|(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?)?)?"
+)
+_ISO = re.compile(r"(?P<y>\d{4})(?P<s>[-/.])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})" + _TIME, re.ASCII)
+_NUMERIC = re.compile(r"(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})" + _TIME, re.ASCII)
+_MONTH_FIRST = re.compile(r"(?P<name>[^\W\d_]{3,})\.? (?P<d>\d{1,2})(?:st|nd|rd|th)?,? (?P<y>\d{4})" + _TIME)
+_DAY_FIRST = re.compile(r"(?P<d>\d{1,2})(?:\. ?| de |[- /])(?P<name>[^\W\d_]{3,})\.?(?: de |, |[- /])(?P<y>\d{4}|\d{2})" + _TIME)
+_WEEKDAY = re.compile(r"[^\W\d_]{3,}\.?,? (?=\w)")
+_COMPACT = re.compile(r"(?P<y>(?:1[6-9]|2[0-9])\d\d)(?P<m>\d\d)(?P<d>\d\d)" + _TIME, re.ASCII)
+_NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13})(?:\.\d*)?", re.ASCII)
+_MAX_LENGTH = 60  # characters of a date
+
+
+class DayFormat:
+    """How a file writes its dates.
+
+    Attributes:
+        day_first: whether 1/2/2024 is 1 February.
+    """
+
+    def __init__(self, day_first: bool = False) -> None:
+        self.day_first = day_first
+
+    def parse(self, text: str) -> int:
+        """Return a date, with its time of day if there is one, in seconds since 1970.
+
+        Raises:
+            ValueError: the text is not a date.
+        """
+        if len(text) == 10 and text[4] == "-" and text[7] == "-" and text.isascii():
+            return (date.fromisoformat(text).toordinal() - EPOCH) * DAY_SECONDS
+        text = " ".join(text.split())
+        if len(text) > _MAX_LENGTH:
+            raise ValueError("too long")
+        if found := _ISO.fullmatch(text) or _COMPACT.fullmatch(text):
+            return _seconds(int(found["y"]), int(found["m"]), int(found["d"]), found)
+        if found := _NUMERIC.fullmatch(text):
+            first, second = int(found["a"]), int(found["b"])
+            day, month = (first, second) if self.day_first else (second, first)
+            return _seconds(_year(found["y"]), month, day, found)
+        if found := _NUMBER.fullmatch(text):
+            return _from_number(found[1])
+        return _in_words(text)
+
+
+def _in_words(text: str) -> int:
+    """Return a date with the name of its month."""
+    found = _MONTH_FIRST.fullmatch(text) or _DAY_FIRST.fullmatch(text)
+    if not found and (shorter := _WEEKDAY.sub("", text, count=1)) != text:
+        found = _MONTH_FIRST.fullmatch(shorter) or _DAY_FIRST.fullmatch(shorter)
+    name = plain(found["name"]) if found else ""
+    if not found or name not in MONTHS:
+        raise ValueError("not a date")
+    return _seconds(_year(found["y"]), MONTHS[name], int(found["d"]), found)
+
+
+def _seconds(year: int, month: int, day: int, found: "re.Match[str]") -> int:
+    """Return seconds since 1970."""
+    seconds = (date(year, month, day).toordinal() - EPOCH) * DAY_SECONDS
+    if found["hour"] is None:
+        return seconds
+    hour = int(found["hour"])
+    if found["half"]:
+        hour = hour % 12 + (12 if found["half"][0] in "pP" else 0)
+    if hour > 24 or int(found["minute"]) > 59:
+        raise ValueError("not a time")
+    return seconds + hour * 3600 + int(found["minute"]) * 60 + int(found["second"] or 0)
+
+
+def _from_number(text: str) -> int:
+    """Return a spreadsheet's serial number, Unix seconds or Unix milliseconds as seconds."""
+    number = int(text)
+    if len(text) == 5:
+        return (EXCEL_EPOCH + number - EPOCH) * DAY_SECONDS
+    return number if len(text) <= 10 else number // 1000
+
+
+def _year(text: str) -> int:
+    """Return a year of two or four digits."""
+    return int(text) if len(text) == 4 else int(text) + (1900 if int(text) >= CENTURY else 2000)
+
+
+def plain(text: str) -> str:
+    """Return a text in lower case and without accents."""
+    return "".join(letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter))
+
+
+def is_written_date(text: str) -> bool:
+    """Return whether a text can only be a date: it has separators or the name of a month."""
+    text = " ".join(text.split())[: _MAX_LENGTH + 1]
+    for day_first in (False, True):
+        if _COMPACT.fullmatch(text) or _NUMBER.fullmatch(text):
+            return False
+        try:
+            DayFormat(day_first).parse(text)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
+    """Find how a file writes its dates.
+
+    Args:
+        samples: dates of the file's first rows, in their order.
+
+    Returns:
+        The format, and a sentence for each guess.
+    """
+    found = [match for text in samples if (match := _NUMERIC.fullmatch(" ".join(text.split())[:_MAX_LENGTH]))]
+    if not found:
+        return DayFormat(), []
+    firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]
+    if max(firsts) > 12 or max(seconds) > 12:
+        day_first = max(firsts) > 12
+    else:  # every date fits both forms; the right one has fewer turns and fewer days between the first and the last
+        texts = [match[0] for match in found]
+        by_month, by_day = _disorder(texts, False), _disorder(texts, True)
+        day_first = by_day < by_month or (by_day == by_month and found[0]["s"] == ".")
+    example, form = found[0][0], DayFormat(day_first)
+    try:
+        shown = f" ({example} is {date.fromordinal(form.parse(example) // DAY_SECONDS + EPOCH)})"
+    except ValueError:
+        shown = ""
+    return form, [f"Dates are read with the {'day' if day_first else 'month'} first{shown}."]
+
+
+def _disorder(texts: list[str], day_first: bool) -> tuple[int, int]:
+    """Return how often the dates change direction when they are read in this form, and how many seconds they span."""
+    form = DayFormat(day_first)
+    seconds = [form.parse(text) for text in texts]
+    steps = [later > earlier for earlier, later in itertools.pairwise(seconds)]
+    return sum(one != other for one, other in itertools.pairwise(steps)), max(seconds) - min(seconds)
