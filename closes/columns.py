@@ -115,9 +115,9 @@ def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Column
     if chosen is None and adjusted is None:
         _refuse_unclear(header, names, name)
     ranges = None if close not in (adjusted, plain_close) else _ranges(names)
-    beside = plain_close if close == adjusted and plain_close != close else None
+    alongside = plain_close if close == adjusted and plain_close != close else None
     stock = _first(names, STOCK_NAMES)
-    return Columns(list(header), dates, close, beside, ranges, stock if stock != close else None)
+    return Columns(list(header), dates, close, alongside, ranges, stock if stock != close else None)
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> int | None:

@@ -45,6 +45,7 @@ _WEEKDAY = re.compile(r"[^\W\d_]{3,}\.?,? (?=\w)")
 _COMPACT = re.compile(r"(?P<y>(?:1[6-9]|2[0-9])\d\d)(?P<m>\d\d)(?P<d>\d\d)" + _TIME, re.ASCII)
 _NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13})(?:\.\d*)?", re.ASCII)
 _MAX_LENGTH = 60  # characters of a date
+MAX_TIMES = 2000  # of a day that are remembered
 
 
 class DayFormat:
@@ -56,6 +57,7 @@ class DayFormat:
 
     def __init__(self, day_first: bool = False) -> None:
         self.day_first = day_first
+        self._clock: dict[str, int] = {}  # times of day that were read, in seconds; most files have few
 
     def parse(self, text: str) -> int:
         """Return a date, with its time of day if there is one, in seconds since 1970.
@@ -63,8 +65,18 @@ class DayFormat:
         Raises:
             ValueError: the text is not a date.
         """
-        if len(text) == 10 and text[4] == "-" and text[7] == "-" and text.isascii():
-            return (date.fromisoformat(text).toordinal() - EPOCH) * DAY_SECONDS
+        if text[4:5] == "-" and text[7:8] == "-" and text.isascii():  # the usual form, in less time
+            clock = text[10:]
+            if not clock or clock in self._clock:
+                day = date.fromisoformat(text[:10]).toordinal() - EPOCH
+                return day * DAY_SECONDS + (self._clock[clock] if clock else 0)
+        seconds = self._parse(text)
+        if text[4:5] == "-" and len(self._clock) < MAX_TIMES and _ISO.fullmatch(text) and text[9:10].isdigit():
+            self._clock[text[10:]] = seconds % DAY_SECONDS
+        return seconds
+
+    def _parse(self, text: str) -> int:
+        """Return a date in any form."""
         text = " ".join(text.split())
         if len(text) > _MAX_LENGTH:
             raise ValueError("too long")

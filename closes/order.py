@@ -113,6 +113,8 @@ def _without_repeats(series: Series, rows: Rows, name: str) -> Series:
     bad = [Bad(step.seconds, step.line, f"{iso(step.seconds)} {TWICE}", is_number=True) for step in repeats if not step.same]
     if np.count_nonzero(different) > len(bad):
         raise too_many_bad(name, [str(one) for one in bad[:MAX_EXAMPLES]])
+    if not again.any():
+        return series
     same = np.count_nonzero(again & ~different)
     if same:
         rows.left_out[SAME_ROW] = LeftOut(int(same), [step.line for step in repeats if step.same][:MAX_EXAMPLES])

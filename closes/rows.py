@@ -50,7 +50,7 @@ class Bad:
 
 
 def too_many_bad(name: str, examples: list[str]) -> InvalidClosesError:
-    """Return the error for a file with so many wrong rows that it is not a price file."""
+    """Return the error for a file with too many wrong rows."""
     return InvalidClosesError(f"{name} has more than {MAX_BAD} rows with wrong values.", examples)
 
 
@@ -219,7 +219,7 @@ class Rows:
         columns = self._columns
         plain = math.nan
         if columns.plain is not None:
-            plain = self._or_nan(row, columns.plain)
+            plain = price if row[columns.plain : columns.plain + 1] == [row[columns.close]] else self._or_nan(row, columns.plain)
         if self.prices:
             before = self.seconds[-1]
             if seconds // DAY_SECONDS == before // DAY_SECONDS and len(self.repeats) < MAX_BAD:

@@ -1,0 +1,135 @@
+"""POST /predict with a price file, and bodies of other shapes that clients send."""
+
+import json
+
+import numpy as np
+import pytest
+from log_rows import logged
+
+from app import STATE
+from closes.snapshot import read_ranges, read_snapshot
+from errors import ModelUnavailableError
+
+SNAPSHOT = read_snapshot("MSFT")
+CLOSES = SNAPSHOT.prices[-60:].tolist()
+ROWS = [f"{day},{price!r}" for day, price in zip(SNAPSHOT.dates[-100:], SNAPSHOT.prices[-100:].tolist(), strict=True)]
+FILE = "\n".join(["Date,Close", *ROWS, ""])
+
+
+def post(client, content=FILE, **query):
+    return client.post("/predict", data=content, content_type="text/csv", query_string=query)
+
+
+def test_file_gets_the_forecast_of_its_newest_60_closes(client):
+    query = {"horizon": 3, "levels": "50,90", "above": "230,240"}
+    answer = post(client, **query).json
+    same = client.post("/predict", json={"predict": CLOSES, "horizon": 3, "levels": [50, 90], "above": [230, 240]}).json
+    for field in ("predicted_price", "last_close", "intervals", "path", "probability_above", "warnings", "model_version"):
+        assert answer[field] == same[field]
+    assert answer["as_of"] == SNAPSHOT.last_date
+    assert answer["columns"] == {"date": "Date", "close": "Close"}
+    assert answer["left_out"] == answer["guesses"] == []
+
+
+def test_open_high_and_low_of_a_file_are_used(client):
+    stock = read_ranges()[3].part(slice(500, 560))
+    closes, ranges = stock.prices, stock.ranges
+    assert ranges is not None
+    rows = [f"{day},{','.join(map(repr, row))}" for day, row in zip(stock.dates, np.column_stack([ranges, closes]).tolist(), strict=True)]
+    answer = post(client, "\n".join(["date,open,high,low,close", *rows])).json
+    alone = {"predict": closes.tolist()}
+    body = {**alone, **dict(zip(("open", "high", "low"), ranges.T.tolist(), strict=True))}
+    assert answer["intervals"] == client.post("/predict", json=body).json["intervals"]
+    assert answer["intervals"] != client.post("/predict", json=alone).json["intervals"]
+
+
+def test_column_and_symbol_choose_what_is_read(client):
+    rows = [f"{row},{float(row.split(',')[1]) * 2!r},{name}" for name in ("A", "B") for row in ROWS]
+    content = "\n".join(["Date,Close,Mean,Name", *rows])
+    refused = post(client, content)
+    assert refused.status_code == 422
+    assert "several stocks: A, B. Choose one: --symbol A (over HTTP: symbol=A)" in refused.json["error"]
+    assert post(client, content, symbol="b").json["last_close"] == CLOSES[-1]
+    assert post(client, content, symbol="b", column="mean").json["last_close"] == 2 * CLOSES[-1]
+
+
+def test_split_has_its_day_and_undated_closes_have_none(client):
+    rows = [row if index < 90 else f"{row.split(',')[0]},{float(row.split(',')[1]) / 2}" for index, row in enumerate(ROWS)]
+    (dated,) = [one for one in post(client, "\n".join(["date,close", *rows])).json["warnings"] if one["code"] == "possible_split"]
+    assert dated["day"] == rows[90].split(",")[0]
+    undated = post(client, "\n".join(["close", *(row.split(",")[1] for row in rows)])).json
+    assert undated["as_of"] is None
+    codes = {one["code"]: one["day"] for one in undated["warnings"]}
+    assert codes["possible_split"] is None
+    assert "unknown_dates" in codes
+
+
+@pytest.mark.parametrize(
+    ("content", "query", "said"),
+    [
+        ("", {}, "The file is empty"),
+        ("\n".join(FILE.split("\n")[:31]), {}, "The file has 30 closes; a forecast needs 60."),
+        (FILE, {"column": "Median"}, "has no column 'Median'"),
+        (FILE, {"column": ""}, "column must be"),
+        (FILE, {"symbol": "../x"}, "is not a symbol"),
+        (FILE, {"horizon": "21"}, "horizon must be a whole number from 1 to 20"),
+        (FILE, {"levels": "1"}, "levels must be"),
+        (FILE, {"above": "x"}, "above must be"),
+        (b"PK\x03\x04 xl/", {}, "is an Excel workbook"),
+    ],
+)
+def test_wrong_file_or_option_is_a_422(client, content, query, said):
+    answer = post(client, content, **query)
+    assert answer.status_code == 422
+    assert said in answer.json["error"]
+    assert answer.json.keys() == {"error", "details"}
+
+
+def test_file_is_logged_as_other_requests_are(client, settings):
+    good = post(client)
+    post(client, "")
+    first, second = logged(settings)
+    assert (first["status"], second["status"]) == ("200", "422")
+    assert float(first["predicted_price"]) == good.json["predicted_price"]
+    assert (first["windows"], first["symbol"]) == ("1", "")
+
+
+def test_file_over_2_mib_is_rejected(client):
+    assert post(client, b" " * (2 * 1024 * 1024 + 1)).status_code == 413
+
+
+def test_without_a_model_no_file_is_read(client, monkeypatch):
+    def missing():
+        raise ModelUnavailableError("No model.")
+
+    monkeypatch.setattr(client.application.extensions[STATE].service.models, "current", missing)
+    assert post(client, "").status_code == 503
+
+
+def test_form_is_rejected_saying_what_to_send(client):
+    answer = client.post("/predict", data={"file": (__file__, "prices.csv")}, content_type="multipart/form-data")
+    assert answer.status_code == 415
+    assert "multipart/form-data" in answer.json["error"]
+    assert "curl --data-binary @prices.csv -H 'Content-Type: text/csv'" in answer.json["details"][0]
+
+
+def test_byte_order_mark_before_json_is_skipped(client):
+    body = b"\xef\xbb\xbf" + json.dumps({"predict": CLOSES}).encode()
+    answer = client.post("/predict", data=body, content_type="application/json")
+    assert answer.status_code == 200
+    assert answer.json["last_close"] == CLOSES[-1]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"instances": [CLOSES]}, "must be in `predict`, not in `instances`"),
+        ({"predict": [[[close] for close in CLOSES]]}, "must have no list for each close, as Keras takes them"),
+        ({"predict": [[close] for close in CLOSES]}, "must have no list for each close, as Keras takes them"),
+    ],
+)
+def test_shapes_of_other_servers_are_rejected_naming_the_right_one(client, body, said):
+    answer = client.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert said in answer.json["error"]
+    assert '{"predict": [60 closes]}' in answer.json["error"]
