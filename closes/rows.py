@@ -116,13 +116,17 @@ class Rows:
         Raises:
             InvalidClosesError: too many rows are wrong.
         """
-        stock = self._columns.stock
+        stock, junk = self._columns.stock, self.left_out[NO_ROW]
         for line, row in rows:
             if stock is not None and not self._is_wanted(row, stock, line):
                 continue
             self._add(row, line)
             if len(self.bad) > MAX_BAD:
                 raise too_many_bad(name, [str(bad) for bad in self.bad[:MAX_EXAMPLES]])
+            if junk.count > MAX_BAD:
+                raise InvalidClosesError(
+                    f"{name} has more than {MAX_BAD} lines with neither a date nor a close, so it is not a price file."
+                )
 
     def check_stocks(self, name: str) -> None:
         """Check that the rows are of one stock.

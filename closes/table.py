@@ -150,7 +150,8 @@ def _rows(lines: Iterator[str], delimiter: str, before: int, name: str) -> Itera
             first, end = end + 1, reader.line_num
             if end - first >= MAX_ROW_LINES:
                 raise csv.Error
-            yield before + first, row
+            if any(row):  # not an empty line
+                yield before + first, row
     except csv.Error:
         raise _open_quote(name, before + end + 1 if end - first < MAX_ROW_LINES else before + first) from None
     if (last[0].count('"') % 2 == 1) != (end > first):  # a row of several lines ends with a quote, one of a single line has none open

@@ -115,6 +115,9 @@ def test_file_with_wrong_rows_only_is_rejected_early(file):
     file.write_text("date,close\n" + "2020-01-01,x\n" * 20_000)
     with pytest.raises(InvalidClosesError, match="more than 10000 rows"):
         read_prices(file)
+    file.write_text("date,close\n" + "x\n" * 20_000)
+    with pytest.raises(InvalidClosesError, match="more than 10000 lines with neither a date nor a close"):
+        read_prices(file)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +292,7 @@ def test_list_of_closes_needs_no_header(content):
 
 
 def test_compressed_content_is_limited(file):
-    content = gzip.compress(b"date,close\n" + b"\n" * MAX_UNPACKED_BYTES + b"2020-01-01,1\n")
+    content = gzip.compress(b"date,close\n" + (b" " * 999 + b"\n") * (MAX_UNPACKED_BYTES // 1000 + 1) + b"2020-01-01,1\n")
     with pytest.raises(InvalidClosesError, match="larger than 8 MiB when it is unpacked"):
         read_prices(content)
     file.write_bytes(content)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,6 +190,14 @@ def test_metrics_include_those_of_persistence(closes, forecaster):
     assert values["rmse_ratio"] == pytest.approx(values["rmse"] / values["naive_rmse"])
     assert values["n_days"] == len(closes) - 60
     assert "persistence" in summary(values)
+
+
+def test_closing_table_keeps_columns_apart_for_large_prices(closes, forecaster):
+    large = replace(closes, prices=closes.prices * 1e5, ranges=None)
+    values = score(backtest(forecaster, large))
+    line = next(line for line in summary(values).splitlines() if line.startswith("MSE"))
+    assert line.split()[1:] == [f"{values[f'{prefix}mse']:.4f}" for prefix in ("", "naive_", "drift_")]
+    assert len(line.split()[1]) > 14
 
 
 def test_failed_write_leaves_no_partial_backtest(closes, forecaster, tmp_path):
