@@ -66,7 +66,10 @@ class Series:
         seconds = self.seconds[used]
         if not len(seconds) or bad.seconds == UNKNOWN_DAY:
             return True
-        first = int(seconds[0]) if bad.is_number or part.start is not None else bad.seconds
+        if part.start is not None:
+            first = int(seconds[0]) if part.before else _day(part.start) * DAY_SECONDS
+        else:
+            first = int(seconds[0]) if part.newest is not None and bad.is_number else bad.seconds
         last = bad.seconds if part.end is None else (_day(part.end) + 1) * DAY_SECONDS - 1
         return first <= bad.seconds <= last
 

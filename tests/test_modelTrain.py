@@ -189,7 +189,15 @@ def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [["--epochs", "0"], ["--start", "yesterday"], ["--source", "moon"], ["--source", "csv"], ["--csv", "x", "--source", "yahoo"]]
+    "options",
+    [
+        ["--epochs", "0"],
+        ["--start", "yesterday"],
+        ["--source", "moon"],
+        ["--source", "csv"],
+        ["--csv", "x", "--source", "yahoo"],
+        ["--column", "x"],
+    ],
 )
 def test_wrong_usage_exits_with_code_2(options, capsys):
     with pytest.raises(SystemExit) as end:
@@ -247,17 +255,17 @@ def test_keras_configuration_of_the_user_is_ignored(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("prices", "order", "said"),
+    ("prices", "turned", "said"),
     [
-        (np.full(500, 20.0), 1, "equal"),
-        (np.append(np.linspace(10, 11, 400), np.full(100, 11.0)), 1, "days to test on"),
-        (np.linspace(10, 11, 61), 1, "too few"),
-        (np.linspace(10, 11, 500), -1, "sort the rows by date"),
-        (np.linspace(-1, 11, 500), 1, "must be a positive"),
+        (np.full(500, 20.0), 0, "equal"),
+        (np.append(np.linspace(10, 11, 400), np.full(100, 11.0)), 0, "days to test on"),
+        (np.linspace(10, 11, 61), 0, "too few"),
+        (np.linspace(10, 11, 500), 100, "sort the rows by date"),
+        (np.linspace(-1, 11, 500), 0, "must be a positive"),
     ],
 )
-def test_unsuitable_closes_are_rejected_in_one_line(tmp_path, prices, order, said):
-    dates = (np.datetime64("2020-01-01") + np.arange(len(prices)))[::order]
+def test_unsuitable_closes_are_rejected_in_one_line(tmp_path, prices, turned, said):
+    dates = np.roll(np.datetime64("2020-01-01") + np.arange(len(prices)), turned)
     (tmp_path / "closes.csv").write_text("date,close\n" + "".join(f"{day},{price}\n" for day, price in zip(dates, prices, strict=True)))
     done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), check=False)
     assert done.returncode == 1

@@ -89,6 +89,7 @@ def test_file_that_is_not_understood_is_rejected_in_one_printable_line(file, con
         ("\n2020-01-01,1\n\n2020-01-02,x", ["line 5: date '2020-01-02', close 'x'"]),
         ("2020-01-01,1e400", ["line 2: 2020-01-01 has the close inf; a close must be a positive finite number"]),
         ("2020-01-01,1\n2020-01-02,0", ["line 3: 2020-01-02 has the close 0.0; a close must be a positive finite number"]),
+        ("2020-01-01,-1\n2020-01-02,1", ["line 2: 2020-01-01 has the close -1.0; a close must be a positive finite number"]),
         ("2020-01-01,-1.5", ["line 2: 2020-01-01 has the close -1.5; a close must be a positive finite number"]),
         ("2020-01-01,1\n2020-01-01,2", ["line 3: 2020-01-01 appears twice, with different closes"]),
         (
