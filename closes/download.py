@@ -2,8 +2,10 @@
 
 import logging
 
+import numpy as np
+
 from closes.cache import write_cache
-from closes.series import FIRST_DAY, Closes, last_final_day
+from closes.series import FIRST_DAY, Closes, are_valid, last_final_day
 from closes.symbols import check_symbol
 from errors import DataUnavailableError
 from settings import Settings
@@ -11,10 +13,13 @@ from settings import Settings
 log = logging.getLogger(__name__)
 
 
-def download_closes(symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None) -> Closes:
+def download_closes(
+    symbol: str, start: str, end: str, settings: Settings, seconds: float | None = None, newest: int | None = None
+) -> Closes:  # fmt: skip
     """Download adjusted closes and ranges from `start` to `end`, both included (ISO dates).
 
-    The download starts at FIRST_DAY or earlier and is cached in full: a short one must not replace a long one.
+    The download starts at FIRST_DAY or earlier and is cached in full: a short one must not replace a long one. Wrong closes before those
+    that are used are left out and logged.
 
     Args:
         symbol: ticker.
@@ -22,6 +27,7 @@ def download_closes(symbol: str, start: str, end: str, settings: Settings, secon
         end: last day.
         settings: Yahoo Finance's address, time limits and the cache folder.
         seconds: time limit for all calls together; None for the limits of the settings.
+        newest: how many of the closes are used; None: all from `start` on.
 
     Raises:
         UnknownSymbolError: Yahoo Finance does not have the symbol.
@@ -36,7 +42,12 @@ def download_closes(symbol: str, start: str, end: str, settings: Settings, secon
             f"Yahoo Finance cannot be asked: {error.name} is not installed (pip install -r requirements.txt)."
         ) from None
     found = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
-    closes = Closes(symbol, "yahoo", found.dates, found.prices, found.ranges, found.exchange)
+    first_used = np.searchsorted(found.dates, np.datetime64(start)) if newest is None else len(found.dates) - newest
+    keep = are_valid(found.prices) | (np.arange(len(found.dates)) >= first_used)
+    if not keep.all():
+        days = found.dates[~keep]
+        log.warning("%s: left out %d closes that are not positive, none of them used; the first is of %s.", symbol, len(days), days[0])
+    closes = Closes(symbol, "yahoo", found.dates[keep], found.prices[keep], found.ranges[keep], found.exchange)
     try:
         write_cache(closes, settings)
     except OSError as error:

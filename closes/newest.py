@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from closes.cache import cache_file, read_cache
 from closes.calendar import WEEKDAYS, calendar_of
 from closes.download import download_closes
-from closes.series import FIRST_DAY, Closes, last_final_day
+from closes.series import FIRST_DAY, Closes, last_final_day, not_daily_warnings
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
 from closes.warnings import OLD_DATA, SOURCE_FALLBACK, SeriesWarning
@@ -142,7 +142,7 @@ class NewestCloses:
         if until > time.monotonic():
             raise NoAnswerError(why)
         try:
-            return _newest(download_closes(symbol, FIRST_DAY, last_final_day(), self._settings, YAHOO_SECONDS), "yahoo")
+            return _newest(download_closes(symbol, FIRST_DAY, last_final_day(), self._settings, YAHOO_SECONDS, MAX_CLOSES), "yahoo")
         except NoAnswerError as error:
             self._failure = (str(error), time.monotonic() + RETRY_SECONDS)
             raise
@@ -171,7 +171,8 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
     if problem:
         text = f"{problem} These closes are from the {source} and end on {final.last_date}."
         warnings.append(SeriesWarning(SOURCE_FALLBACK, final.last_date, text))
-    return Newest(final, warnings + age_warnings(final))
+    seconds = final.dates.astype("datetime64[s]").astype(np.int64)
+    return Newest(final, warnings + age_warnings(final) + not_daily_warnings(seconds))
 
 
 def age_warnings(closes: Closes) -> list[SeriesWarning]:

@@ -131,10 +131,16 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats, *, daily: bool =
         same = dates[index] == dates[index - 1]
         what = "appears twice" if same else f"comes after {dates[index - 1]}; sort the rows by date, oldest first"
         problems.append(f"{dates[index]} {what}")
-    for index in np.flatnonzero(~((prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)))[:MAX_PROBLEMS]:
+    for index in np.flatnonzero(~are_valid(prices))[:MAX_PROBLEMS]:
         problems.append(f"{dates[index]} has the close {float(prices[index])!r}; a close must be a positive finite number")
     if problems:
         raise InvalidClosesError("The closes are not a valid daily series.", problems)
+
+
+def are_valid(prices: Floats) -> NDArray[np.bool_]:
+    """Return which prices (n_days,) can be closes: positive and finite."""
+    valid: NDArray[np.bool_] = (prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)
+    return valid
 
 
 def warn_suspicious(closes: Closes) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from yahoo_stub import ODD_DAY
 
 from closes import newest as newest_module
 from closes.calendar import calendar_of
@@ -142,6 +143,20 @@ def test_old_closes_have_a_warning(newest, yahoo):
     yahoo.behave("429")
     days = calendar_of("MSFT").age(np.datetime64("2022-12-28"), np.datetime64(TODAY))
     assert newest.of("MSFT").warnings[1].text == f"The last close is from 2022-12-28, {days:,} trading days ago."
+
+
+def test_wrong_close_before_the_newest_ones_does_not_matter(newest, yahoo, monkeypatch):
+    yahoo.behave("zero")
+    with pytest.raises(DataUnavailableError):
+        newest.of("ACME")
+    after = len(yahoo.dates) - ODD_DAY - 2  # today's close is not final
+    monkeypatch.setattr(newest_module, "MAX_CLOSES", after)
+    assert len(worker(newest._settings).of("ACME").closes) == after
+
+
+def test_weekly_closes_have_a_warning(newest, yahoo):
+    yahoo.dates = [TODAY - timedelta(days=7 * (len(yahoo.dates) - index)) for index in range(len(yahoo.dates))]
+    assert "not_daily" in [warning.code for warning in newest.of("ACME").warnings]
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,18 @@ def test_download_and_cache_have_adjusted_ranges_and_the_exchange(yahoo, setting
         assert closes.exchange == "NMS"
 
 
+@pytest.mark.parametrize("behaviour", ["zero", "negative"])
+def test_wrong_close_before_the_start_does_not_matter(yahoo, settings, caplog, behaviour):
+    yahoo.behave(behaviour)
+    odd = yahoo.dates[ODD_DAY].isoformat()
+    closes = download(settings, start=yahoo.dates[ODD_DAY + 1].isoformat())
+    assert len(closes) == len(yahoo.dates) - ODD_DAY - 1
+    assert f"MSFT: left out 1 closes that are not positive, none of them used; the first is of {odd}." in caplog.text
+    assert odd not in read_cache("MSFT", settings).dates.astype(str)
+    with pytest.raises(InvalidClosesError, match="not a valid daily series"):
+        download(settings, start=odd)
+
+
 @pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])
 def test_download_accepts_symbols_of_every_kind(yahoo, settings, symbol):
     assert len(download(settings, symbol)) == len(yahoo.dates)
