@@ -216,7 +216,8 @@ def check_ranges(asked: PredictOne) -> None:
         if len(missing) < len(RANGE_COLUMNS):
             raise RequestError(422, "open, high and low must be given together.", [f"{name}: is missing" for name in missing])
         return
-    wrong = [f"high[{day}]: is below low[{day}]" for day, (high, low) in enumerate(zip(asked.high, asked.low, strict=True)) if high < low]
+    pairs = enumerate(zip(asked.high, asked.low, strict=True))
+    wrong = [f"high[{day}]: is below low[{day}]" for day, (high, low) in pairs if 0 < high < low]
     if wrong:
         more = [f"and {len(wrong) - MAX_DETAILS} more"] if len(wrong) > MAX_DETAILS else []
         raise RequestError(422, "A high must not be below the low of its day.", wrong[:MAX_DETAILS] + more)
@@ -232,7 +233,12 @@ def _problems(error: ValidationError | OverflowError) -> list[str]:
     found = []
     for problem in problems[:MAX_DETAILS]:
         place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
-        found.append(f"{place}: {problem['msg'].replace('Tuple', 'List')}")
+        found.append(f"{place}: {_in_words(problem['msg'])}")
     if len(problems) > MAX_DETAILS:
         found.append(f"and {len(problems) - MAX_DETAILS} more")
     return found
+
+
+def _in_words(message: str) -> str:
+    """Return a message of pydantic without the words of Python."""
+    return message.replace("Tuple", "List").replace("tuple", "list").replace(" after validation", "")

@@ -5,8 +5,9 @@ import time
 from api.service import ForecastService, Result
 from closes.files import Part, PriceFile, read_prices
 from closes.series import gap_warnings, split_warnings
+from closes.symbols import UNNAMED
 from closes.warnings import POSSIBLE_SPLIT
-from errors import InvalidClosesError
+from errors import ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from processData import WINDOW
 
@@ -30,11 +31,14 @@ def forecast_file(
         ModelUnavailableError: there is no model that can be trusted.
     """
     service.models.current()  # without a model, do not read
-    file: PriceFile = service.compute(read_prices, body, stock, column, Part(newest=WINDOW))
+    file = service.compute(_read, body, stock, column)
+    if isinstance(file, ForecastError):
+        raise file
     closes = file.closes
     if len(closes) < WINDOW:
         lines = "" if file.total == len(closes) else f" of {file.total}"
-        raise InvalidClosesError(f"The file has {len(closes)}{lines} closes; a forecast needs {WINDOW}.", file.guesses)
+        noun = "close" if len(closes) == 1 and not lines else "closes"
+        raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges)
     content = result.content
     about_window = [warning for warning in content["warnings"] if warning["code"] != POSSIBLE_SPLIT or not file.dated]
@@ -44,4 +48,12 @@ def forecast_file(
     content["warnings"] = [warning.as_dict() for warning in about_series] + about_window
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
     content["response_time_sec"] = time.perf_counter() - started
-    return result
+    return Result(content, result.logged | ({} if stock == UNNAMED else {"symbol": stock.upper()}))
+
+
+def _read(body: bytes | bytearray, stock: str, column: str | None) -> PriceFile | ForecastError:
+    """Read a file in a thread. An error is returned: gevent would log the traceback of one that is raised."""
+    try:
+        return read_prices(body, stock, column, Part(newest=WINDOW))
+    except ForecastError as error:
+        return error

@@ -33,6 +33,7 @@ from monitoring.overlap import window_keys
 from monitoring.requestlog import RequestLog
 from processData import WINDOW
 from settings import Settings
+from storage import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class ForecastService:
         self.gauge = Gauge()
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self.compute = in_threads(COMPUTING_THREADS)
-        self._records: LRUCache[tuple[str, str, str, str, int], SymbolRecord] = LRUCache(MAX_RECORDS)
+        self._records: LRUCache[tuple[str, str, str, str, str], SymbolRecord] = LRUCache(MAX_RECORDS)
         self._records_lock = threading.Lock()  # LRUCache is not thread-safe
         self._batcher = Batcher(self.models) if in_gevent() else None
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
@@ -160,8 +161,9 @@ class ForecastService:
         return result
 
     def _record_of(self, forecaster: Forecaster, closes: Closes) -> SymbolRecord:
-        """Return a symbol's record, which is made once for each model and each new close."""
-        key = (forecaster.version, closes.symbol, closes.source, closes.last_date, len(closes))
+        """Return a symbol's record, which is made once for each model and each change of the closes or ranges."""
+        ranges = "" if closes.ranges is None else sha256_of(closes.ranges.tobytes())
+        key = (forecaster.version, closes.symbol, closes.source, closes.fingerprint, ranges)
         with self._records_lock:
             record = self._records.get(key)
         if record is None:

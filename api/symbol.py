@@ -48,16 +48,17 @@ def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
     if ranges is not None and (faults := forecaster.faults_of(window[0], ranges[-WINDOW:])):
         ranges, warnings = None, [unusable(faults)]
     if ranges is None or range_pool is None or forecaster.range_distribution is None:
-        volatility, scores, pooled = window_volatility(window), scores_of(closes.prices), forecaster.distribution
+        volatility, every, pooled = window_volatility(window), scores_of(closes.prices), forecaster.distribution
     else:
-        volatility, scores = range_volatility(window, ranges[None, -WINDOW:]), known(scores_of(closes.prices, ranges))
+        volatility, every = range_volatility(window, ranges[None, -WINDOW:]), scores_of(closes.prices, ranges)
         pool, pooled = range_pool, forecaster.range_distribution
+    scores = known(every)
     n_own = len(scores) if len(scores) >= MIN_OWN_SCORES else 0
     calibration = {
         "volatility": "closes" if ranges is None else "ranges",
         "own_scores": n_own,
         "own_weight": float(own_weight(n_own)[0]),
-        "own_from": str(closes.dates[WINDOW]) if n_own else None,
+        "own_from": str(closes.dates[WINDOW + np.flatnonzero(~np.isnan(every[:, 0]))[0]]) if n_own else None,
         "own_to": closes.last_date if n_own else None,
         "pooled_symbols": pool.symbols,
         "pooled_scores": pool.n_scores,

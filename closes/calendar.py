@@ -39,6 +39,7 @@ YAHOO_NAMES = {
     "DJI": "XNYS", "FRA": "XFRA", "GER": "XETR", "HEL": "XHEL", "HKG": "XHKG", "HKSE": "XHKG", "IOB": "XLON", "ISE": "XDUB",
     "JNB": "XJSE", "JPX": "XTKS", "KLS": "XKLS", "KOE": "XKRX", "KSC": "XKRX", "LIS": "XLIS", "LSE": "XLON", "MCE": "XMAD", "MEX": "XMEX",
     "MIL": "XMIL", "NCM": "XNYS", "NGM": "XNYS", "NIM": "XNYS", "NMS": "XNYS", "NSI": "XBOM", "NYQ": "XNYS", "NYS": "XNYS", "NZE": "XNZE",
+    "OQB": "XNYS", "OQX": "XNYS",
     "OSA": "XTKS", "OSL": "XOSL", "PAR": "XPAR", "PCX": "XNYS", "PNK": "XNYS", "SAO": "BVMF", "SES": "XSES", "SHH": "XSHG", "SHZ": "XSHG",
     "SNP": "XNYS", "STO": "XSTO", "TAI": "XTAI", "TOR": "XTSE", "TWO": "XTAI", "VIE": "XWBO", "WSE": "XWAR",
 }  # fmt: skip
@@ -75,7 +76,8 @@ class TradingCalendar:
     def warning(self, symbol: str, last: np.datetime64) -> SeriesWarning | None:
         """Return a warning if the trading days up to `last` are not known."""
         if self.name == WEEKDAYS:
-            return SeriesWarning(UNKNOWN_CALENDAR, None, f"The exchange of {symbol} is unknown: the dates are weekdays, holidays included.")
+            text = f"The trading days of {symbol} are not known: the dates are weekdays, holidays included."
+            return SeriesWarning(UNKNOWN_CALENDAR, None, text)
         if last > self.known_until:
             text = f"The holidays of {self.name} are known until {self.known_until}: later dates are weekdays, holidays included."
             return SeriesWarning(UNKNOWN_CALENDAR, str(self.known_until), text)

@@ -130,7 +130,7 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     """Return the rows of a table, read in the formats that a sample has."""
     columns = table.columns
     prices = (row[columns.close] for _, row in sample if columns.close < len(row) and len(row) <= len(columns.names) + 1)
-    number_format, guesses = numbers.find_format(prices, table.delimiter, name)
+    number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close])
     table.guesses += guesses
     day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)])
     table.guesses += guesses
@@ -139,6 +139,8 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     sample.clear()
     rows.collect(table.rows, name)
     rows.check_stocks(name)
+    if rows.other_stock:
+        table.guesses.append(f"The only stock of the file is {rows.other_stock[:20]}, not {symbol}. It is read.")
     return rows
 
 

@@ -25,6 +25,10 @@ _ONLY_POINT = re.compile(
 _ONLY_COMMA = re.compile(r"[+-]?(?:[0-9.]*[0-9]\.[0-9]{3},[0-9]*|[0-9]*,(?:[0-9]{0,2}|[0-9]{4,})|[0-9]{4,},[0-9]+|0*,[0-9]+)(?:[eE].*)?")
 
 
+_DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")  # 1.234 is a number in both forms
+_PORTUGUESE = frozenset({"último", "ultimo", "fechamento"})  # names of a column of closes
+
+
 class NumberFormat:
     """How a file writes its prices.
 
@@ -59,13 +63,14 @@ def without_currency(text: str) -> str:
     return _CURRENCY.sub("", text, count=1).strip()
 
 
-def find_format(samples: Iterable[str], delimiter: str, name: str) -> tuple[NumberFormat, list[str]]:
+def find_format(samples: Iterable[str], delimiter: str, name: str, close: str = "") -> tuple[NumberFormat, list[str]]:
     """Find how a file writes its prices.
 
     Args:
         samples: prices of the file's first rows.
         delimiter: of the file's fields. Where a semicolon is usual, so is the decimal comma.
         name: of the file, for messages.
+        close: name of the column. In a Portuguese export the point separates thousands.
 
     Returns:
         The format, and a sentence for each guess.
@@ -73,11 +78,12 @@ def find_format(samples: Iterable[str], delimiter: str, name: str) -> tuple[Numb
     Raises:
         InvalidClosesError: some prices have a decimal comma and others a decimal point.
     """
-    points, commas, either = "", "", ""
+    points, commas, either, dotted, whole = "", "", "", "", ""
     for sample in samples:
         text = without_currency(sample.strip()[:_MAX_LENGTH])
         text = _SEPARATORS.sub("", text)[:_MAX_LENGTH]
         if not any(sign in text for sign in ".,"):
+            whole = whole or (text if text.isdigit() else "")
             continue
         if _ONLY_COMMA.fullmatch(text):
             commas = commas or text
@@ -85,8 +91,14 @@ def find_format(samples: Iterable[str], delimiter: str, name: str) -> tuple[Numb
             points = points or text
         elif "," in text:
             either = either or text
+        elif _DOTTED.fullmatch(text):
+            dotted = dotted or text
     if points and commas:
         raise InvalidClosesError(f"{name} has prices with a decimal point ({points}) and with a decimal comma ({commas}). Use one form.")
+    if dotted and not (points or commas or either):
+        if whole or dotted.count(".") > 1 or close.strip().lower() in _PORTUGUESE:
+            return NumberFormat(","), [f"The point is read as a separator of thousands, for example in {dotted}."]
+        return NumberFormat("."), [f"The point is read as the decimal sign, for example in {dotted}."]
     if commas or (either and not points and delimiter == ";"):
         return NumberFormat(","), [f"The comma is read as the decimal sign, for example in {commas or either}."]
     if either and not points:

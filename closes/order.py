@@ -100,7 +100,7 @@ def _no_order(rows: Rows, name: str) -> InvalidClosesError:
     details = [
         f"line {step.line}: {iso(step.seconds)} comes after {iso(step.before)}; sort the rows by date, {order} first" for step in wrong
     ]
-    return InvalidClosesError(f"The rows of {name} are not in the order of their dates.", details)
+    return InvalidClosesError(f"{name} has rows that are not in the order of their dates.", details)
 
 
 def _without_repeats(series: Series, rows: Rows, name: str) -> Series:

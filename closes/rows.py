@@ -10,6 +10,7 @@ from closes.columns import Columns
 from closes.days import DayFormat
 from closes.numbers import NumberFormat
 from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_split
+from closes.symbols import UNNAMED
 from closes.table import several_stocks
 from errors import InvalidClosesError
 
@@ -97,6 +98,7 @@ class Rows:
         self._columns, self._date, self._number, self._day, self._symbol = columns, date, numbers.parse, days.parse, symbol.upper()
         self._stocks: dict[str, None] = {}
         self._chosen: str | None = None
+        self.other_stock = ""  # the only stock of the file, if it is not the one asked for
         self.left_out: dict[str, LeftOut] = defaultdict(LeftOut)
         self._clear()
 
@@ -136,6 +138,8 @@ class Rows:
         """
         if len(self._stocks) > 1 and self._chosen is None:
             raise several_stocks(list(self._stocks), name)
+        if self._symbol != UNNAMED and len(self._stocks) == 1 and self._chosen is None:
+            self.other_stock = next(iter(self._stocks))
 
     def _is_wanted(self, row: list[str], column: int, line: int) -> bool:
         """Return whether a row is of the stock that is read: the one asked for if the file has it, or else the only one."""

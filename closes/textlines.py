@@ -17,7 +17,7 @@ Source = Path | bytes | bytearray
 
 SNIFF_BYTES = 64 * 1024  # from which file type and encoding are found
 MAX_LINE = 64 * 1024  # characters
-MAX_UNPACKED_BYTES = 8 * 1024 * 1024  # of a compressed file that is given as bytes, so that a small request is not much work
+MAX_UNPACKED_BYTES = 2 * 1024 * 1024  # of a compressed file that is given as bytes, so that a small request is not much work
 GZIP = b"\x1f\x8b"
 SAVE_AS_CSV = "Save it as CSV and use that file."
 UNPACK = "Unpack it and use the CSV file inside."

@@ -20,6 +20,8 @@ RANGE_DECAYS = (0.50, 0.92)  # as above, for the sizes of days
 RANGE_SHARES = (0.35, 0.35, 0.30)
 FALL_DECAY, FALL_WEIGHT = 0.80, 0.40  # of a weighted mean of the falls, which is added
 MAX_INVALID_DAYS = 3  # of a window
+RECENT_DAYS = 5  # the newest, which count most: none of them may be invalid
+SPIKE, SPIKE_SHARE = 8.0, 0.25  # a day's size is invalid above 8 times the window's median, if its return is less than a quarter of it
 MAX_REPEATED_DAYS = 29  # of a window, half of them; some feeds of indices have no open
 REPLACEMENT = 1.25  # size of a day divided by its absolute return, for a random walk
 RATIOS = (0.7, 2.5)  # of the mean size of a day to the mean absolute return
@@ -94,35 +96,40 @@ def usable_ranges(windows: Floats, ranges: Floats) -> NDArray[np.bool_]:
         windows: (n, 60) float64 closes, oldest first.
         ranges: (n, 60, 3) float64 open, high and low; a day without them has NaN.
     """
-    invalid, repeats, ratio = _faults(windows, ranges)
-    usable: NDArray[np.bool_] = (invalid <= MAX_INVALID_DAYS) & (repeats <= MAX_REPEATED_DAYS) & (ratio >= RATIOS[0]) & (ratio <= RATIOS[1])
+    invalid, recent, repeats, ratio = _faults(windows, ranges)
+    days_fit = (invalid <= MAX_INVALID_DAYS) & ~recent & (repeats <= MAX_REPEATED_DAYS)
+    usable: NDArray[np.bool_] = days_fit & (ratio >= RATIOS[0]) & (ratio <= RATIOS[1])
     return usable
 
 
 def describe_faults(window: Floats, ranges: Floats) -> str:
     """Return why the ranges (60, 3) of a window (60,) cannot be used, as the end of a sentence; empty if they can."""
-    (invalid,), (repeats,), (ratio,) = _faults(window[None], ranges[None])
-    if invalid > MAX_INVALID_DAYS:
-        return f"on {invalid} of {WINDOW - 1} days they are missing, equal, or contradict each other or the close"
+    (invalid,), (recent,), (repeats,), (ratio,) = _faults(window[None], ranges[None])
+    if invalid > MAX_INVALID_DAYS or recent:
+        newest = f", one of them among the newest {RECENT_DAYS}" if recent and invalid <= MAX_INVALID_DAYS else ""
+        return f"on {invalid} of {WINDOW - 1} days they are missing, equal, or contradict each other or the close{newest}"
     if repeats > MAX_REPEATED_DAYS:
         return f"on {repeats} of {WINDOW - 1} days the open repeats the close of the day before"
+    if not np.isfinite(ratio):
+        return "the closes do not move"
     if not RATIOS[0] <= ratio <= RATIOS[1]:
-        return f"the days' moves are {ratio:.2g} times as large as those of the closes, not {RATIOS[0]:g} to {RATIOS[1]:g} times"
+        return f"the days' moves are {ratio:,.1f} times as large as those of the closes, not {RATIOS[0]:g} to {RATIOS[1]:g} times"
     return ""
 
 
-def _faults(windows: Floats, ranges: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+def _faults(windows: Floats, ranges: Floats) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64], Floats]:
     """Return what may be wrong with the ranges of each window (n,).
 
     Returns:
-        Days without a valid range; opens that repeat the last close; the mean size of a day divided by the mean absolute return, NaN for a
-        flat window.
+        Days without a valid range; whether one of them is recent; opens that repeat the last close; the mean size of a day divided by the
+        mean absolute return, NaN for a flat window.
     """
     sizes, is_valid, returns = _day_sizes(windows, ranges)
     with np.errstate(divide="ignore", invalid="ignore"):
         repeats = is_valid & (np.abs(np.log(ranges[:, 1:, 0] / windows[:, :-1])) < SAME)
         ratio = sizes.mean(axis=1) / np.abs(returns).mean(axis=1)
-    return (~is_valid).sum(axis=1), repeats.sum(axis=1), ratio
+    recent: NDArray[np.bool_] = np.any(~is_valid[:, -RECENT_DAYS:], axis=1)
+    return (~is_valid).sum(axis=1), recent, repeats.sum(axis=1), ratio
 
 
 def _day_sizes(windows: Floats, ranges: Floats) -> tuple[Floats, NDArray[np.bool_], Floats]:
@@ -138,6 +145,8 @@ def _day_sizes(windows: Floats, ranges: Floats) -> tuple[Floats, NDArray[np.bool
         overnight, spread, change = np.log(opens / before), np.log(highs / lows), np.log(closes / opens)
         sizes = np.sqrt(np.maximum(overnight**2 + 0.5 * spread**2 - (2 * np.log(2) - 1) * change**2, 0))
     returns = np.log(closes / before)
+    median = np.median(np.where(is_valid, sizes, REPLACEMENT * np.abs(returns)), axis=1, keepdims=True)
+    is_valid &= (sizes <= SPIKE * median) | (np.abs(returns) >= SPIKE_SHARE * sizes)
     return np.where(is_valid, sizes, REPLACEMENT * np.abs(returns)), is_valid, returns
 
 

@@ -77,5 +77,5 @@ def coverage_verdict(n: int, inside: dict[int, int]) -> str:
             outside.append(f"the {level}% interval held {held / n:.1%}")
     if not outside:
         return "The intervals hold their share of the closes, within what chance allows."
-    found = f"Of {n:,} closes, {' and '.join(outside)}: more than chance allows from its level."
+    found = f"Of {n:,} closes, {' and '.join(outside)}. Chance alone does not explain so large a difference."
     return f"{found} Train again with newer closes: python modelTrain.py"

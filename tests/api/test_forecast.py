@@ -1,16 +1,19 @@
 """GET /forecast/<symbol>: forecasts of a symbol's newest closes, fallbacks and errors."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from log_rows import logged
 
+from api.symbol import forecast_symbol, record_of
 from app import STATE, create_app
 from closes.calendar import calendar_of
 from closes.series import Closes
 from closes.snapshot import read_snapshot
 from forecast.calibration import scores_of
+from forecast.forecaster import Question
 from forecast.track import own_distribution, track
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
@@ -212,3 +215,15 @@ def test_forecast_of_a_symbol_with_too_few_closes_is_rejected(with_yahoo, yahoo)
 def test_forecasts_are_counted_by_their_route(client):
     client.get("/forecast/MSFT")
     assert 'route="/forecast/<symbol>"' in client.get("/metrics").text
+
+
+def test_corrected_close_of_the_same_day_changes_the_intervals(client):
+    service = client.application.extensions[STATE].service
+    closes = read_snapshot("AMD").part(slice(-300, None))
+    prices = closes.prices.copy()
+    prices[-1] *= 1.1
+    corrected = replace(closes, prices=prices)
+    first, second = (service.forecast_symbol(series, 1, Question(), 0, 0.0).content for series in (closes, corrected))
+    alone = record_of(service.models.current(), corrected)
+    expected = forecast_symbol(service.models.current(), alone, corrected, 1).as_dict(0)["intervals"]
+    assert second["intervals"] == expected != first["intervals"]

@@ -57,7 +57,7 @@ def test_unknown_trading_days_are_said_to_be_unknown():
     assert calendar_of("BTC-USD").warning("BTC-USD", day("2099-01-01")) is None
     unknown = calendar_of("ABC.QQ").warning("ABC.QQ", day("2026-12-28"))
     assert unknown is not None
-    assert unknown.text == "The exchange of ABC.QQ is unknown: the dates are weekdays, holidays included."
+    assert unknown.text == "The trading days of ABC.QQ are not known: the dates are weekdays, holidays included."
     late = calendar_of("MSFT").warning("MSFT", day("2099-01-01"))
     assert late is not None
     assert late.text.startswith("The holidays of XNYS are known until 20")

@@ -294,7 +294,7 @@ def test_list_of_closes_needs_no_header(content):
 
 def test_compressed_content_is_limited(file):
     content = gzip.compress(b"date,close\n" + (b" " * 999 + b"\n") * (MAX_UNPACKED_BYTES // 1000 + 1) + b"2020-01-01,1\n")
-    with pytest.raises(InvalidClosesError, match="larger than 8 MiB when it is unpacked"):
+    with pytest.raises(InvalidClosesError, match="larger than 2 MiB when it is unpacked"):
         read_prices(content)
     file.write_bytes(content)
     assert len(read_prices(file).closes) == 1
@@ -318,3 +318,24 @@ def test_unreadable_file_is_rejected_naming_it(tmp_path, name, why):
     with pytest.raises(DataUnavailableError) as caught:
         read_prices(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {why}."
+
+
+@pytest.mark.parametrize(
+    ("column", "prices", "last", "guess"),
+    [
+        ("Último", ["131.856", "129.210"], 129210.0, "The point is read as a separator of thousands, for example in 131.856."),
+        ("close", ["988", "1.002"], 1002.0, "The point is read as a separator of thousands, for example in 1.002."),
+        ("close", ["1.131.856", "1.129.210"], 1129210.0, "The point is read as a separator of thousands, for example in 1.131.856."),
+        ("close", ["131.856", "129.210"], 129.21, "The point is read as the decimal sign, for example in 131.856."),
+    ],
+)
+def test_point_before_three_digits_is_read_by_its_surroundings_and_named(column, prices, last, guess):
+    rows = "".join(f"2026-01-0{day};{price}\n" for day, price in enumerate(prices, start=1))
+    file = read_prices(f"Data;{column}\n{rows}".encode() if column == "Último" else f"date;{column}\n{rows}".encode())
+    assert file.closes.prices[-1] == last
+    assert guess in file.guesses
+
+
+def test_only_stock_of_a_file_is_named_if_it_is_another_one():
+    file = read_prices(b"date,symbol,close\n2026-01-01,AAPL,1.5\n2026-01-02,AAPL,1.6\n", "MSFT")
+    assert "The only stock of the file is AAPL, not MSFT. It is read." in file.guesses

@@ -131,7 +131,7 @@ def test_tables_show_the_coverage_of_the_intervals(page):
     tables = page.locator("#coverage table")
     coverage = metadata()["coverage"]
     expect(tables).to_have_count(len(coverage))
-    for table, kind in zip(tables.all(), ("year", "volatility", "horizon"), strict=True):
+    for table, kind in zip(tables.all(), ("year", "volatility", "horizon", "symbol"), strict=True):
         rows = [row.locator("th, td").all_inner_texts() for row in table.locator("tbody tr").all()]
         assert rows == [
             [name, str(part["n_days"]), f"{part['coverage_80']:.1%}", f"{part['coverage_95']:.1%}"] for name, part in coverage[kind].items()

@@ -110,10 +110,10 @@ def test_scores_from_ranges_are_in_units_of_their_volatility():
 def test_scores_without_usable_ranges_are_left_out():
     ibm = read_ranges()[3].part(slice(0, 200))
     assert ibm.ranges is not None
-    ibm.ranges[100:104] = np.nan  # four days: in every window from day 44 to 103
+    ibm.ranges[100:104] = np.nan  # four days: invalid, and recent for the windows from 41 on
     scores = scores_of(ibm.prices, ibm.ranges)
-    assert np.isnan(scores[:, 0]).nonzero()[0].tolist() == list(range(44, 100))
-    assert len(known(scores)) == len(scores) - 56
+    assert np.isnan(scores[:, 0]).nonzero()[0].tolist() == list(range(41, 100))
+    assert len(known(scores)) == len(scores) - 59
 
 
 def test_calibration_for_ranges_names_its_symbols_and_days():

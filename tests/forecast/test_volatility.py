@@ -75,7 +75,7 @@ def plain_range_volatility(window: Floats, ranges: Floats, replaced: set[int]) -
     return total * math.sqrt(mean(moves, 1.0) / mean(sizes, 1.0))
 
 
-@pytest.mark.parametrize("replaced", [set(), {5, 40, 59}])
+@pytest.mark.parametrize("replaced", [set(), {5, 20, 40}])
 def test_range_volatility_equals_a_plain_loop(replaced):
     window, ranges = window_with_ranges()
     expected = plain_range_volatility(window, ranges, replaced)
@@ -140,6 +140,23 @@ def test_bad_ranges_are_not_usable(name):
     damage(name, window, ranges)
     assert usable_ranges(window[None], ranges[None]).tolist() == [False]
     assert describe_faults(window, ranges).startswith(DAMAGES[name])
+
+
+def test_recent_day_without_a_range_makes_the_ranges_unusable():
+    window, ranges = window_with_ranges()
+    ranges[57] = 0
+    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert describe_faults(window, ranges).endswith("contradict each other or the close, one of them among the newest 5")
+
+
+@pytest.mark.parametrize(("column", "factor"), [(1, 1.6), (1, 2.0), (2, 0.5)])
+def test_single_bad_tick_is_an_invalid_day(column, factor):
+    window, ranges = window_with_ranges()
+    expected = range_volatility(window[None], ranges[None])[0]
+    ranges[30, column] *= factor
+    assert range_volatility(window[None], ranges[None])[0] == pytest.approx(expected, rel=0.05)
+    ranges[59, column] *= factor
+    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
 
 
 @pytest.mark.parametrize("spread", [1.0, 1.2])

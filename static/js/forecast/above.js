@@ -46,7 +46,7 @@ async function ask() {
   const { url, body } = call;
   const reply = body
     ? await predict(url, /** @type {any} */ ({ ...body, above: [price] }), headers)
-    : await forecastSymbol(`${url}&above=${price}`, headers);
+    : await forecastSymbol(`${url}&above=${encodeURIComponent(price)}`, headers);
   if (mine !== questions) {
     return; // another question or another forecast since
   }
