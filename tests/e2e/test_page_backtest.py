@@ -232,6 +232,6 @@ def test_backtest_text_and_tables_need_no_javascript(browser, server):
     page = context.new_page()
     page.goto(server)
     expect(page.locator("#backtest-result")).to_be_visible()
-    expect(page.locator("#coverage table")).to_have_count(3)
+    expect(page.locator("#coverage table")).to_have_count(4)
     expect(page.get_by_role("tablist")).to_be_hidden()
     context.close()
