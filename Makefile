@@ -17,6 +17,9 @@ endif
 # uv compiles bytecode only on request. Serving needs it for a fast first start; tests and benchmarks start many processes.
 BYTECODE := --compile-bytecode
 
+# Installs Debian packages unless a command is there: $(call apt,COMMAND,PACKAGES).
+apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }
+
 # Several tests wait for locks and time-outs, so one worker more than two cores.
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
@@ -98,20 +101,19 @@ screenshot: $(VENV)/requirements-dev chromium  ## take the README's screenshot a
 	@$(BIN)/python tests/e2e/makeScreenshot.py
 
 node:  ## install Debian's Node.js and npm, for the type checks of static/js (needs root)
-	@command -v npm >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; }
+	@$(call apt,npm,nodejs npm)
 
 chromium:  ## install Debian's headless Chromium for the browser tests (needs root)
-	@command -v chromium-headless-shell >/dev/null || \
-	{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || command -v chromium >/dev/null
+	@$(call apt,chromium-headless-shell,chromium-headless-shell) || command -v chromium >/dev/null
 
 prometheus:  ## install Debian's Prometheus with promtool, for the tests of deploy/monitoring (needs root)
-	@command -v prometheus >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus; }
+	@$(call apt,prometheus,prometheus)
 
 memcached:  ## install Debian's memcached, for the test of RATE_LIMIT_STORAGE (needs root)
-	@command -v memcached >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends memcached; }
+	@$(call apt,memcached,memcached)
 
 wrk:  ## install Debian's wrk, the load generator of the benchmarks (needs root)
-	@command -v wrk >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends wrk; } || \
+	@$(call apt,wrk,wrk) || \
 	{ echo "error: wrk is missing and could not be installed; as root: apt-get install wrk" >&2; exit 1; }
 
 lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the requirements files

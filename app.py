@@ -33,7 +33,6 @@ from closes.symbols import check_symbol
 from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
-from forecast.forecaster import Question
 from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
@@ -113,16 +112,13 @@ def predict() -> Response:
     :raise 429: too many requests.
     :raise 503: there is no model that can be trusted.
     """
-    budget = _state().budget
+    budget, service = _state().budget, _service()
     body = read_body(budget)
-    is_file = request.mimetype == CSV
-    horizon, question = horizon_and_question() if is_file else (1, Question())
-    column, stock = column_and_stock() if is_file else (None, "")
     with budget.turn(len(body)):
-        if is_file:
-            result = forecast_file(_service(), body, column, stock, horizon, question, g.context.started)
+        if request.mimetype == CSV:
+            result = forecast_file(service, body, *column_and_stock(), *horizon_and_question(), g.context.started)
         else:
-            result = _service().predict(body, g.context)
+            result = service.predict(body, g.context)
         g.logged = result.logged
         return json_answer(result.content)
 

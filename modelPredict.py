@@ -33,15 +33,12 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"--horizon must be 1 to {MAX_HORIZON}")
     forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
     file = read_prices(options.csv, options.symbol, options.column, Part(newest=WINDOW))
-    closes, window = file.closes, file.closes.prices
+    closes = file.closes
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
     file.log()
     warn_suspicious(closes)
-    if closes.ranges is None:
-        forecast = forecaster.forecast(window[None], options.horizon)
-    else:
-        forecast = forecaster.forecast_with_ranges(window, closes.ranges, options.horizon)
+    forecast = forecaster.forecast_one(closes.prices, options.horizon, closes.ranges)
     question = Question(with_path=options.horizon > 1)
     answer = {"as_of": file.as_of, **forecast.as_dict(0, question), "model_version": forecaster.version}
     print(json.dumps(answer, indent=2))

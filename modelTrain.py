@@ -23,7 +23,7 @@ import numpy as np
 
 import cli
 from closes.series import FIRST_DAY, Closes
-from closes.snapshot import read_snapshot, snapshot_symbols
+from closes.snapshot import read_whole_snapshot
 from closes.symbols import symbol_of
 from forecast.backtest import Backtest, backtest, write_backtest
 from forecast.metadata import Metadata, Rule
@@ -100,7 +100,7 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings)
             "metrics": {name: value if np.isfinite(value) else None for name, value in scores.items()},
             "coverage": coverage_by(result) | {
                 "horizon": coverage_by_horizon(forecaster, closes, first),
-                "symbol": coverage_by_symbol(forecaster, [read_snapshot(symbol) for symbol in snapshot_symbols()], first),
+                "symbol": coverage_by_symbol(forecaster, read_whole_snapshot(), first),
             },
             "promotion": verdict,
         })  # fmt: skip

@@ -219,8 +219,7 @@ def check_ranges(asked: PredictOne) -> None:
     pairs = enumerate(zip(asked.high, asked.low, strict=True))
     wrong = [f"high[{day}]: is below low[{day}]" for day, (high, low) in pairs if 0 < high < low]
     if wrong:
-        more = [f"and {len(wrong) - MAX_DETAILS} more"] if len(wrong) > MAX_DETAILS else []
-        raise RequestError(422, "A high must not be below the low of its day.", wrong[:MAX_DETAILS] + more)
+        raise RequestError(422, "A high must not be below the low of its day.", _first(wrong))
 
 
 def _problems(error: ValidationError | OverflowError) -> list[str]:
@@ -231,12 +230,15 @@ def _problems(error: ValidationError | OverflowError) -> list[str]:
     with_items = {problem["loc"][:-1] for problem in problems}  # a tuple without its wrong items is also too short
     problems = [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in with_items]
     found = []
-    for problem in problems[:MAX_DETAILS]:
+    for problem in problems:
         place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
         found.append(f"{place}: {_in_words(problem['msg'])}")
-    if len(problems) > MAX_DETAILS:
-        found.append(f"and {len(problems) - MAX_DETAILS} more")
-    return found
+    return _first(found)
+
+
+def _first(details: list[str]) -> list[str]:
+    """Return the first details, and how many more there are."""
+    return details[:MAX_DETAILS] + ([f"and {len(details) - MAX_DETAILS} more"] if len(details) > MAX_DETAILS else [])
 
 
 def _in_words(message: str) -> str:

@@ -54,10 +54,11 @@ class OpeningForecast:
 def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     """Return the example's closes and their forecast."""
     closes = _example()
-    record = record_of(forecaster, closes)
+    past = track(forecaster, closes, TRACK_DAYS)
+    record = record_of(forecaster, closes, past)
     forecast = forecast_symbol(forecaster, record, closes, MAX_HORIZON)
     content = content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES)
-    return content | {"model_version": forecaster.version, "past": _past(track(forecaster, closes, TRACK_DAYS))}
+    return content | {"model_version": forecaster.version, "past": _past(past)}
 
 
 def _past(result: Backtest) -> str:

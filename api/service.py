@@ -130,10 +130,7 @@ class ForecastService:
             forecaster, forecast, row = self._batcher.forecast(window)
         else:
             forecaster, row = self.models.current(), 0
-            if ranges is None:
-                forecast = self.compute(forecaster.forecast, window[None], horizon)
-            else:
-                forecast = self.compute(forecaster.forecast_with_ranges, window, ranges, horizon)
+            forecast = self.compute(forecaster.forecast_one, window, horizon, ranges)
         content = forecast.as_dict(row, question)
         logged = _logged(forecast, row, window)
         return self._result(content, logged, 1, horizon, forecaster.version, started)

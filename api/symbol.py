@@ -39,8 +39,14 @@ class SymbolRecord:
     warnings: list[SeriesWarning]
 
 
-def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
-    """Return the record of a symbol with at least 60 closes."""
+def record_of(forecaster: Forecaster, closes: Closes, past: Backtest | None = None) -> SymbolRecord:
+    """Return the record of a symbol with at least 60 closes.
+
+    Args:
+        forecaster: the model.
+        closes: of the symbol.
+        past: its track record over TRACK_DAYS, if it is known already.
+    """
     window, ranges = closes.prices[None, -WINDOW:], closes.ranges
     pool: Pool = forecaster.metadata.calibration
     range_pool = forecaster.metadata.calibration.ranges
@@ -65,8 +71,9 @@ def record_of(forecaster: Forecaster, closes: Closes) -> SymbolRecord:
         "pooled_from": str(pool.first_date),
         "pooled_to": str(pool.last_date),
     }
-    track_record = summarise(track(forecaster, closes, TRACK_DAYS)) if len(closes) > WINDOW else None
-    return SymbolRecord(volatility, own_distribution(scores, pooled), calibration, track_record, warnings)
+    if past is None and len(closes) > WINDOW:
+        past = track(forecaster, closes, TRACK_DAYS)
+    return SymbolRecord(volatility, own_distribution(scores, pooled), calibration, summarise(past) if past else None, warnings)
 
 
 def forecast_symbol(forecaster: Forecaster, record: SymbolRecord, closes: Closes, horizon: int) -> Forecast:

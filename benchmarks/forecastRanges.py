@@ -11,7 +11,7 @@ from closes.snapshot import read_ranges
 from forecast.calibration import calibrate
 from forecast.intervals import Distribution
 from forecast.split import Dataset, split_in_time
-from forecast.volatility import range_volatility, unit, usable_ranges, window_volatility, windows_of_ranges
+from forecast.volatility import range_volatility, unit, window_volatility, windows_of_ranges
 from forecastReferences import garch_quantiles, quantile_scores
 from processData import WINDOW, make_windows
 
@@ -30,7 +30,7 @@ def score_ranges(symbol: str) -> dict[str, dict[str, float]]:
     by_kind = range_quantiles(closes, before, data.split.test)
     by_kind["garch"] = garch_quantiles(closes.prices, data.split.test + WINDOW)
     windows, actual, ranges = tested(closes, data.split.test)
-    usable = usable_ranges(windows, ranges)
+    usable = ~np.isnan(range_volatility(windows, ranges))
     scores = {kind: quantile_scores(actual[usable], windows[usable, -1], quantiles[usable]) for kind, quantiles in by_kind.items()}
     scores["ranges"]["n_days"] = int(usable.sum())
     return scores

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from closes.series import Floats
-from forecast.intervals import LEVELS, PROBABILITIES
+from forecast.intervals import LEVELS, PROBABILITIES, crps
 from forecast.scores import coverage, winkler
 
 REFIT_DAYS = 20  # trading days between two fits of GARCH
@@ -56,18 +56,6 @@ def interval_of(quantiles: Floats, level: int) -> tuple[Floats, Floats]:
     probabilities = ENDS if quantiles.shape[1] == len(ENDS) else PROBABILITIES
     low, high = (int(np.argmin(np.abs(probabilities - (0.5 + side * level / 200)))) for side in (-1, 1))
     return quantiles[:, low], quantiles[:, high]
-
-
-def crps(actual: Floats, quantiles: Floats) -> Floats:
-    """Compute the continuous ranked probability score (n,) of quantiles (n, n_probabilities) at PROBABILITIES; smaller is better.
-
-    It is twice the mean pinball loss, as forecast/intervals.py computes it for the model.
-
-    Source: Laio and Tamea (2007), Verification tools for probabilistic forecasts of continuous hydrological variables.
-    """
-    error = actual[:, None] - quantiles
-    score: Floats = 2 * np.maximum(PROBABILITIES * error, (PROBABILITIES - 1) * error).mean(axis=1)
-    return score
 
 
 def interval_scores(actual: Floats, last_close: Floats, limits: dict[int, tuple[Floats, Floats]]) -> dict[str, float]:

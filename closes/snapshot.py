@@ -34,6 +34,15 @@ def read_snapshot(symbol: str = "MSFT") -> Closes:
     return Closes(symbol, "snapshot", np.array(dates, "datetime64[D]"), np.array(prices, np.float64))
 
 
+def read_whole_snapshot() -> list[Closes]:
+    """Return the closes of all symbols of the snapshot, from one pass over the file."""
+    with gzip.open(SNAPSHOT, "rt", newline="") as lines:
+        (_, *symbols), *rows = csv.reader(lines)
+    dates = np.array([row[0] for row in rows], "datetime64[D]")
+    table = np.array([row[1:] for row in rows], np.float64)
+    return [Closes(symbol, "snapshot", dates, table[:, column].copy()) for column, symbol in enumerate(symbols)]
+
+
 def snapshot_symbols() -> list[str]:
     """Return the snapshot's symbols."""
     with gzip.open(SNAPSHOT, "rt", newline="") as lines:

@@ -114,9 +114,10 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
     verification = verify(forecast.volatility, predicted, actual, forecast.distribution)
     constant = forecaster.metadata.calibration.constant
     result = Backtest(dates[keep], windows, ranges, actual, predicted, limits, verification, constant)
-    rows = np.flatnonzero(forecaster.can_use(windows, ranges))
-    if ranges is not None and forecaster.range_distribution is not None and len(rows):
-        result.recalibrate(rows, range_volatility(windows[rows], ranges[rows]), forecaster.range_distribution)
+    if ranges is not None and forecaster.range_distribution is not None:
+        volatility = range_volatility(windows, ranges)
+        rows = np.flatnonzero(~np.isnan(volatility))
+        result.recalibrate(rows, volatility[rows], forecaster.range_distribution)
     return result
 
 

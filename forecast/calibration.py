@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from closes.series import Closes, Floats
 from errors import InvalidClosesError
 from forecast.intervals import LEVELS, MAX_HORIZON, MEDIAN, PROBABILITIES
-from forecast.volatility import range_volatility, unit, usable_ranges, window_volatility, windows_of_ranges
+from forecast.volatility import range_volatility, unit, window_volatility, windows_of_ranges
 from processData import WINDOW, make_windows
 
 Quantiles = Annotated[list[FiniteFloat], Field(min_length=len(PROBABILITIES), max_length=len(PROBABILITIES))]
@@ -88,11 +88,7 @@ def scores_of(prices: Floats, ranges: Floats | None = None) -> Floats:
     if len(prices) < WINDOW + MAX_HORIZON:
         return np.empty((0, MAX_HORIZON))
     windows, actual = make_windows(prices, MAX_HORIZON)
-    if ranges is None:
-        volatility = window_volatility(windows)
-    else:
-        of_windows = windows_of_ranges(ranges)[: len(windows)]
-        volatility = np.where(usable_ranges(windows, of_windows), range_volatility(windows, of_windows), np.nan)
+    volatility = window_volatility(windows) if ranges is None else range_volatility(windows, windows_of_ranges(ranges)[: len(windows)])
     return np.log(actual / windows[:, -1:]) / unit(volatility)
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, split_warnings
 from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, UNUSABLE_RANGES, SeriesWarning
@@ -13,7 +12,7 @@ from errors import InvalidClosesError
 from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above
 from forecast.metadata import FitMetadata
 from forecast.runtime import Network
-from forecast.volatility import describe_faults, range_volatility, usable_ranges, window_volatility
+from forecast.volatility import describe_faults, range_volatility, window_volatility
 from processData import WINDOW
 
 Bounds = dict[float, tuple[Floats, Floats]]
@@ -158,15 +157,20 @@ class Forecaster:
         warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
         return Forecast(last_closes, volatility, prices, bounds(volatility, prices, self.distribution), warnings, self.distribution)
 
-    def forecast_with_ranges(self, window: Floats, ranges: Floats, horizon: int = 1) -> Forecast:
-        """Forecast after one window, with intervals from its daily ranges. If they cannot be used, a warning says why.
+    def forecast_one(self, window: Floats, horizon: int = 1, ranges: Floats | None = None) -> Forecast:
+        """Forecast after one window, with intervals from its daily ranges if there are any. If they cannot be used, a warning says why.
 
         Args:
             window: (60,) float64 closes, oldest first, any currency.
-            ranges: (60, 3) float64 open, high and low of the same days.
             horizon: trading days ahead, 1 to 20.
+            ranges: (60, 3) float64 open, high and low of the same days.
+
+        Raises:
+            InvalidClosesError: the closes cannot be forecast.
         """
         forecast = self.forecast(window[None], horizon)
+        if ranges is None:
+            return forecast
         faults = self.faults_of(window, ranges)
         if faults or self.range_distribution is None:
             forecast.warnings[0].append(unusable(faults))
@@ -176,12 +180,6 @@ class Forecaster:
     def faults_of(self, window: Floats, ranges: Floats) -> str:
         """Return why the ranges (60, 3) of a window (60,) are not used, as the end of a sentence; empty if they are."""
         return "this model has no calibration for them" if self.range_distribution is None else describe_faults(window, ranges)
-
-    def can_use(self, windows: Floats, ranges: Floats | None) -> NDArray[np.bool_]:
-        """Return for which windows (n, 60) the intervals can come from their ranges (n, 60, 3): (n,). For none without ranges."""
-        if ranges is None or self.range_distribution is None:
-            return np.zeros(len(windows), bool)
-        return usable_ranges(windows, ranges)
 
     def _warnings(self, windows: Floats, low: Floats, high: Floats, volatility: Floats) -> list[list[SeriesWarning]]:
         """Return the warnings of each window; `low` and `high` (n,) are its extremes divided by its last close."""

@@ -81,6 +81,21 @@ def probability_above(volatility: Floats, predicted: Floats, prices: Sequence[fl
     return np.stack(above, axis=1)
 
 
+def crps(actual: Floats, quantiles: Floats) -> Floats:
+    """Compute the continuous ranked probability score (n,); smaller is better.
+
+    Args:
+        actual: (n,) float64 closes.
+        quantiles: (n, n_probabilities) float64, of their distributions at PROBABILITIES, in the same currency.
+
+    It is twice the mean pinball loss. Sources: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation,
+    section 4.2; Laio and Tamea (2007), Verification tools for probabilistic forecasts, for the form with quantiles.
+    """
+    error = actual[:, None] - quantiles
+    score: Floats = 2 * np.maximum(PROBABILITIES * error, (PROBABILITIES - 1) * error).mean(axis=1)
+    return score
+
+
 class Verification(NamedTuple):
     """Scores of distributions of the next closes, each (n,) float64.
 
@@ -105,17 +120,15 @@ def verify(volatility: Floats, predicted: Floats, actual: Floats, distribution: 
         actual: (n,) float64 next closes.
         distribution: of the scores.
 
-    The CRPS is twice the mean pinball loss over PROBABILITIES. The density is constant between two quantiles; beyond the outermost ones the
-    log score takes an exponential tail that continues it, which is an assumption.
+    The density is constant between two quantiles; beyond the outermost ones the log score takes an exponential tail that continues it,
+    which is an assumption.
 
-    Sources: Gneiting and Raftery (2007), Strictly proper scoring rules, prediction, and estimation, sections 4.1 and 4.2; Laio and Tamea
-    (2007) for the form with quantiles; Dawid (1984) for the probability integral transform.
+    Sources: Gneiting and Raftery (2007), section 4.1, for the log score; Dawid (1984) for the probability integral transform.
     """
     scale, table = unit(volatility), distribution.table[0]
-    error = actual[:, None] - predicted[:, None] * np.exp(scale * table)
-    crps = 2 * np.maximum(PROBABILITIES * error, (PROBABILITIES - 1) * error).mean(axis=1)
     score = np.log(actual / predicted) / scale[:, 0]
     gaps = np.maximum(np.diff(table), MIN_GAP)
     density = np.log((PROBABILITIES[1] - PROBABILITIES[0]) / gaps)[np.clip(np.searchsorted(table, score) - 1, 0, len(gaps) - 1)]
     tail = np.maximum((table[0] - score) / gaps[0], 0) + np.maximum((score - table[-1]) / gaps[-1], 0)
-    return Verification(crps, np.log(scale[:, 0]) - density + tail, np.interp(score, table, PROBABILITIES, left=0.0, right=1.0))
+    pit = np.interp(score, table, PROBABILITIES, left=0.0, right=1.0)
+    return Verification(crps(actual, predicted[:, None] * np.exp(scale * table)), np.log(scale[:, 0]) - density + tail, pit)

@@ -58,11 +58,13 @@ def track(forecaster: Forecaster, closes: Closes, days: int) -> Backtest:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a track record needs {WINDOW + 1}.")
     first = max(WINDOW, len(closes) - days)
     result = backtest(forecaster, closes, first=str(closes.dates[first]))
-    with_ranges = forecaster.can_use(result.windows, result.ranges)
-    _recalibrate(result, ~with_ranges, window_volatility(result.windows), scores_of(closes.prices), forecaster.distribution, first)
-    if forecaster.range_distribution is not None and result.ranges is not None and with_ranges.any():
-        volatility, scores = range_volatility(result.windows, result.ranges), scores_of(closes.prices, closes.ranges)
-        _recalibrate(result, with_ranges, volatility, scores, forecaster.range_distribution, first)
+    without = np.ones(len(result), bool)
+    if forecaster.range_distribution is not None and result.ranges is not None:
+        volatility = range_volatility(result.windows, result.ranges)
+        without = np.isnan(volatility)
+        _recalibrate(result, ~without, volatility, scores_of(closes.prices, closes.ranges), forecaster.range_distribution, first)
+    if without.any():
+        _recalibrate(result, without, window_volatility(result.windows), scores_of(closes.prices), forecaster.distribution, first)
     return result
 
 

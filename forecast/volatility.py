@@ -72,10 +72,11 @@ def range_volatility(windows: Floats, ranges: Floats) -> Floats:
 
     Args:
         windows: (n, 60) float64 closes, oldest first.
-        ranges: (n, 60, 3) float64 open, high and low of each day, in the closes' currency; see usable_ranges.
+        ranges: (n, 60, 3) float64 open, high and low of each day, in the closes' currency; a day without them has NaN.
 
     Returns:
-        (n,) float64, a typical size of a daily move; its unit differs from that of window_volatility.
+        (n,) float64, a typical size of a daily move; its unit differs from that of window_volatility. NaN for a window whose ranges cannot
+        be used (describe_faults): its intervals would be too narrow or too wide.
 
     The size of a day's move is the square root of its squared overnight return plus the Garman-Klass estimate of its variance. How such
     sizes compare with the moves of the closes differs by symbol. So the level is the geometric mean of both: the weighted mean of the sizes
@@ -83,28 +84,18 @@ def range_volatility(windows: Floats, ranges: Floats) -> Floats:
     Source: Garman and Klass (1980), On the estimation of security price volatilities from historical data. The constants were chosen on
     validation data, see benchmarks/README.md.
     """
-    sizes, _, returns = _day_sizes(windows, ranges)
+    sizes, is_valid, returns = _day_sizes(windows, ranges)
+    invalid, recent, repeats, ratio = _faults(windows, ranges, sizes, is_valid, returns)
+    fits = (invalid <= MAX_INVALID_DAYS) & ~recent & (repeats <= MAX_REPEATED_DAYS) & (ratio >= RATIOS[0]) & (ratio <= RATIOS[1])
     level = np.sqrt(np.abs(returns).mean(axis=1) / np.maximum(sizes.mean(axis=1), MIN_VOLATILITY))
     volatility: Floats = level * (np.einsum("ij,j->i", sizes, _RANGE_SIZE) + np.einsum("ij,j->i", np.maximum(-returns, 0), _FALL))
-    return volatility
-
-
-def usable_ranges(windows: Floats, ranges: Floats) -> NDArray[np.bool_]:
-    """Return for which windows (n,) the ranges can be used. The others would give intervals that are too narrow or too wide.
-
-    Args:
-        windows: (n, 60) float64 closes, oldest first.
-        ranges: (n, 60, 3) float64 open, high and low; a day without them has NaN.
-    """
-    invalid, recent, repeats, ratio = _faults(windows, ranges)
-    days_fit = (invalid <= MAX_INVALID_DAYS) & ~recent & (repeats <= MAX_REPEATED_DAYS)
-    usable: NDArray[np.bool_] = days_fit & (ratio >= RATIOS[0]) & (ratio <= RATIOS[1])
-    return usable
+    return np.where(fits, volatility, np.nan)
 
 
 def describe_faults(window: Floats, ranges: Floats) -> str:
     """Return why the ranges (60, 3) of a window (60,) cannot be used, as the end of a sentence; empty if they can."""
-    (invalid,), (recent,), (repeats,), (ratio,) = _faults(window[None], ranges[None])
+    windows, ranges = window[None], ranges[None]
+    (invalid,), (recent,), (repeats,), (ratio,) = _faults(windows, ranges, *_day_sizes(windows, ranges))
     if invalid > MAX_INVALID_DAYS or recent:
         newest = f", one of them among the newest {RECENT_DAYS}" if recent and invalid <= MAX_INVALID_DAYS else ""
         return f"on {invalid} of {WINDOW - 1} days they are missing, equal, or contradict each other or the close{newest}"
@@ -117,14 +108,15 @@ def describe_faults(window: Floats, ranges: Floats) -> str:
     return ""
 
 
-def _faults(windows: Floats, ranges: Floats) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64], Floats]:
-    """Return what may be wrong with the ranges of each window (n,).
+def _faults(
+    windows: Floats, ranges: Floats, sizes: Floats, is_valid: NDArray[np.bool_], returns: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64], Floats]:
+    """Return what may be wrong with the ranges of each window (n,), from what _day_sizes returns.
 
     Returns:
         Days without a valid range; whether one of them is recent; opens that repeat the last close; the mean size of a day divided by the
         mean absolute return, NaN for a flat window.
     """
-    sizes, is_valid, returns = _day_sizes(windows, ranges)
     with np.errstate(divide="ignore", invalid="ignore"):
         repeats = is_valid & (np.abs(np.log(ranges[:, 1:, 0] / windows[:, :-1])) < SAME)
         ratio = sizes.mean(axis=1) / np.abs(returns).mean(axis=1)

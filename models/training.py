@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from closes.series import Closes, Floats
-from closes.snapshot import read_ranges, read_snapshot, snapshot_symbols
+from closes.snapshot import read_ranges, read_whole_snapshot
 from forecast.calibration import calibrate
 from forecast.forecaster import Forecaster
 from forecast.metadata import N_RETURN_QUANTILES, FitMetadata, Training
@@ -57,7 +57,7 @@ def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = Tru
 def calibration_pool(data: Dataset) -> list[Closes]:
     """Return the series whose scores are pooled: the closes before the test, and those of the snapshot's other stocks to the same day."""
     own = data.before_test
-    others = [read_snapshot(symbol) for symbol in snapshot_symbols() if symbol != own.symbol]
+    others = [series for series in read_whole_snapshot() if series.symbol != own.symbol]
     return [own, *(other.part(other.dates <= own.dates[-1]) for other in others if other.dates[0] <= own.dates[-1])]
 
 

@@ -276,7 +276,7 @@ def test_ranges_change_the_intervals_alone(client):
     body = client.post("/predict", json=WINDOW_WITH_RANGES | {"horizon": 3, "levels": [80, 95], "above": [IBM.prices[-1]]}).json
     assert [step["price"] for step in body["path"]] == [step["price"] for step in plain["path"]]
     forecaster = client.application.extensions[STATE].service.models.current()
-    expected = forecaster.forecast_with_ranges(IBM.prices, IBM.ranges, 3)
+    expected = forecaster.forecast_one(IBM.prices, 3, IBM.ranges)
     for step, other, place in zip(body["path"], plain["path"], range(3), strict=True):
         for level in (80, 95):
             assert step["intervals"][str(level)] == pytest.approx([float(bound[0, place]) for bound in expected.bounds[level]])

@@ -10,10 +10,10 @@ import benchForecast
 import forecastPeers
 import forecastReport
 from closes.snapshot import read_ranges, read_snapshot
-from forecast.intervals import PROBABILITIES, Distribution, verify
+from forecast.intervals import PROBABILITIES, Distribution, crps, verify
 from forecastPeers import PYTHON, PeerScores
 from forecastRanges import range_quantiles, score_ranges
-from forecastReferences import ENDS, REFIT_DAYS, crps, garch_quantiles, interval_of, n_near, quantile_scores
+from forecastReferences import ENDS, REFIT_DAYS, garch_quantiles, interval_of, n_near, quantile_scores
 from load import BenchError
 
 RANDOM = np.random.default_rng(0)

@@ -17,7 +17,6 @@ from forecast.volatility import (
     REPLACEMENT,
     describe_faults,
     range_volatility,
-    usable_ranges,
     window_volatility,
     windows_of_ranges,
 )
@@ -53,6 +52,13 @@ def window_with_ranges(day: int = 500) -> tuple[Floats, Floats]:
     """60 days of IBM: closes (60,), and open, high and low (60, 3)."""
     assert IBM.ranges is not None
     return IBM.prices[day : day + WINDOW].copy(), IBM.ranges[day : day + WINDOW].copy()
+
+
+def is_usable(window: Floats, ranges: Floats) -> bool:
+    """Whether the ranges of a window are used; the reason why not is given in the same cases."""
+    used = bool(np.isfinite(range_volatility(window[None], ranges[None])[0]))
+    assert used == (describe_faults(window, ranges) == "")
+    return used
 
 
 def plain_range_volatility(window: Floats, ranges: Floats, replaced: set[int]) -> float:
@@ -136,16 +142,16 @@ DAMAGES = {
 @pytest.mark.parametrize("name", DAMAGES)
 def test_bad_ranges_are_not_usable(name):
     window, ranges = window_with_ranges()
-    assert usable_ranges(window[None], ranges[None]).tolist() == [True]
+    assert is_usable(window, ranges)
     damage(name, window, ranges)
-    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert not is_usable(window, ranges)
     assert describe_faults(window, ranges).startswith(DAMAGES[name])
 
 
 def test_recent_day_without_a_range_makes_the_ranges_unusable():
     window, ranges = window_with_ranges()
     ranges[57] = 0
-    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert not is_usable(window, ranges)
     assert describe_faults(window, ranges).endswith("contradict each other or the close, one of them among the newest 5")
 
 
@@ -156,7 +162,7 @@ def test_single_bad_tick_is_an_invalid_day(column, factor):
     ranges[30, column] *= factor
     assert range_volatility(window[None], ranges[None])[0] == pytest.approx(expected, rel=0.05)
     ranges[59, column] *= factor
-    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert not is_usable(window, ranges)
 
 
 @pytest.mark.parametrize("spread", [1.0, 1.2])
@@ -166,9 +172,9 @@ def test_ranges_that_do_not_fit_the_moves_of_the_closes_are_not_usable(spread):
     opened = np.concatenate([window[:1], window[:-1]]) * 1.00001
     ranges = np.stack([opened, np.maximum(opened, window) * spread, np.minimum(opened, window) / spread], axis=1)
     assert "times as large as those of the closes" in describe_faults(window, ranges)
-    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert not is_usable(window, ranges)
 
 
 def test_flat_window_has_no_usable_ranges():
     window, ranges = np.full(WINDOW, 50.0), np.tile([50.0, 51.0, 49.0], (WINDOW, 1))
-    assert usable_ranges(window[None], ranges[None]).tolist() == [False]
+    assert not is_usable(window, ranges)
