@@ -26,11 +26,9 @@ from api.page import OpeningForecast, embedded
 from api.pricefile import forecast_file
 from api.query import column_and_stock, horizon_and_question, whole_number
 from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
-from api.symbol import TRACK_DAYS
+from api.symbol import TRACK_DAYS, with_days
 from closes.newest import MAX_CLOSES
-from closes.series import split_warnings
 from closes.symbols import check_symbol
-from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
 from models.store import BACKTEST_FILE
@@ -138,13 +136,9 @@ def forecast(symbol: str) -> Response:
     closes = newest.closes
     if len(closes) < WINDOW:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast needs {WINDOW}.")
-    window, days = closes.prices[-WINDOW:], closes.dates[-WINDOW:]
     result = service.forecast_symbol(closes, horizon, question, shown, g.context.started)
     answer, g.logged = result.content, result.logged
-    about_series = [warning.as_dict() for warning in newest.warnings]
-    about_window = [warning for warning in answer["warnings"] if warning["code"] != POSSIBLE_SPLIT]
-    splits = [warning.as_dict() for warning in split_warnings(window, days)]  # with their days, which the model does not know
-    answer["warnings"] = about_series + about_window + splits
+    answer["warnings"] = [warning.as_dict() for warning in newest.warnings] + with_days(answer["warnings"], closes)
     return json_answer(answer)
 
 

@@ -3,10 +3,10 @@
 import time
 
 from api.service import ForecastService, Result
+from api.symbol import with_days
 from closes.files import Part, PriceFile, read_prices
-from closes.series import gap_warnings, split_warnings
+from closes.series import gap_warnings
 from closes.symbols import UNNAMED
-from closes.warnings import POSSIBLE_SPLIT
 from errors import ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from processData import WINDOW
@@ -41,11 +41,9 @@ def forecast_file(
         raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges)
     content = result.content
-    about_window = [warning for warning in content["warnings"] if warning["code"] != POSSIBLE_SPLIT or not file.dated]
-    about_series = list(file.warnings)
-    if file.dated:  # with their days, which the model does not know
-        about_series += [*gap_warnings(closes), *split_warnings(closes.prices, closes.dates)]
-    content["warnings"] = [warning.as_dict() for warning in about_series] + about_window
+    about_file = file.warnings + (gap_warnings(closes) if file.dated else [])
+    about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
+    content["warnings"] = [warning.as_dict() for warning in about_file] + about_window
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
     content["response_time_sec"] = time.perf_counter() - started
     return Result(content, result.logged | ({} if stock == UNNAMED else {"symbol": stock.upper()}))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from closes.calendar import calendar_of
-from closes.series import Closes, Floats
-from closes.warnings import SeriesWarning
+from closes.series import Closes, Floats, split_warnings
+from closes.warnings import POSSIBLE_SPLIT, SeriesWarning
 from forecast.backtest import Backtest
 from forecast.calibration import Pool, known, scores_of
 from forecast.forecaster import Forecast, Forecaster, Question, unusable
@@ -95,6 +95,12 @@ def content_of(forecast: Forecast, record: SymbolRecord, closes: Closes, questio
     if shown:
         content |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
     return content
+
+
+def with_days(warnings: list[dict[str, Any]], closes: Closes) -> list[dict[str, Any]]:
+    """Return the warnings about the newest window of a series with the days of possible splits, which the model does not know."""
+    splits = split_warnings(closes.prices[-WINDOW:], closes.dates[-WINDOW:])
+    return [*(warning for warning in warnings if warning["code"] != POSSIBLE_SPLIT), *(split.as_dict() for split in splits)]
 
 
 def summarise(result: Backtest) -> dict[str, Any]:
