@@ -77,7 +77,8 @@ def probability_above(volatility: Floats, predicted: Floats, prices: Sequence[fl
         (n, horizon, m) float64. Outside the quantiles nothing is known: the least is 0.005, the largest 0.995.
     """
     scores = np.log(np.array(prices) / predicted[..., None]) / unit(volatility)[..., None]
-    above = [1 - np.interp(scores[:, step], row, PROBABILITIES) for step, row in enumerate(distribution.table[: predicted.shape[1]])]
+    to_be_above = PROBABILITIES[::-1]  # 1 - PROBABILITIES, without its rounding
+    above = [np.interp(scores[:, step], row, to_be_above) for step, row in enumerate(distribution.table[: predicted.shape[1]])]
     return np.stack(above, axis=1)
 
 
