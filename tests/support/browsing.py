@@ -63,7 +63,8 @@ def serve(log: Path, **settings: str) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", "MLFLOW_UI": "off", "REQUEST_LOG": str(log)}
-    environment |= {"YAHOO_URL": "http://127.0.0.1:1", "DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
+    environment |= {"MLFLOW_UI_PORT": "1", "YAHOO_URL": "http://127.0.0.1:1"}  # nothing listens on port 1
+    environment |= {"DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
     url = f"http://127.0.0.1:{port}"
     with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment | settings) as server:
         try:

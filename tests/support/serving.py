@@ -56,7 +56,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
         self.stderr = (folder / "stderr.txt").open("a+")  # appended to, wherever said() reads meanwhile
-        own = {"PORT": str(self.port), "REQUEST_LOG": str(self.log), "MLFLOW_UI": "off", "WEB_CONCURRENCY": "2"}
+        own = {"PORT": str(self.port), "REQUEST_LOG": str(self.log), "MLFLOW_UI": "off", "MLFLOW_UI_PORT": "1", "WEB_CONCURRENCY": "2"}
         self.process = subprocess.Popen(
             command,
             cwd=PROJECT_DIR,
