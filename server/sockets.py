@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from gevent.socket import cancel_wait_ex, wait, wait_read
 from gevent.socket import socket as GeventSocket  # noqa: N812
-from gevent.socket import wait, wait_read
 from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout
 
 HEAD_BYTES = 64 * 1024  # limit for a head and what arrives with it
@@ -86,6 +86,8 @@ class Connection(GeventSocket):  # type: ignore[misc]  # gevent has no types
         except RequestTimeout:
             self.is_late = True
             raise
+        except cancel_wait_ex:  # end_if_idle
+            return b""
         received: bytes = super().recv(max(size, self._read_at_least))
         self._bytes_left -= len(received)
         self._is_idle = False

@@ -256,3 +256,4 @@ def test_idle_connections_do_not_delay_shutdown(start):
         session.post(f"{service.url}/predict", data=b"x" * 100_000, timeout=30)  # refused unread
     with socket.create_connection(("127.0.0.1", service.port)):
         assert service.stop() == 0
+    assert "Traceback" not in service.said()
