@@ -24,7 +24,7 @@ from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
 from api.page import OpeningForecast, embedded
 from api.pricefile import forecast_file
-from api.query import column_and_stock, horizon_and_question, whole_number
+from api.query import horizon_and_question, reading, shown_closes, whole_number
 from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
 from api.symbol import TRACK_DAYS, with_days
 from closes.newest import MAX_CLOSES
@@ -114,7 +114,7 @@ def predict() -> Response:
     body = read_body(budget)
     with budget.turn(len(body)):
         if request.mimetype == CSV:
-            result = forecast_file(service, body, *column_and_stock(), *horizon_and_question(), g.context.started)
+            result = forecast_file(service, body, reading(), *horizon_and_question(), g.context.started)
         else:
             result = service.predict(body, g.context)
         g.logged = result.logged
@@ -130,7 +130,7 @@ def forecast(symbol: str) -> Response:
     :raise 503: there is no model, or no source of closes.
     """
     horizon, question = horizon_and_question()
-    shown, service = whole_number("closes", 0, MAX_CLOSES, default=0), _service()
+    shown, service = shown_closes(), _service()
     service.models.current()  # without a model, do not download
     newest = service.newest.of(symbol)
     closes = newest.closes

@@ -1,6 +1,9 @@
 """POST /predict with a price file: the forecast from the newest 60 closes of the file, and how the file was read."""
 
 import time
+from dataclasses import dataclass
+
+import numpy as np
 
 from api.service import ForecastService, Result
 from api.symbol import with_days
@@ -12,16 +15,24 @@ from forecast.forecaster import Question
 from processData import WINDOW
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a request wants its file to be read: column of closes (None: an adjusted one), symbol, and how many closes to return."""
+
+    column: str | None
+    stock: str
+    shown: int
+
+
 def forecast_file(
-    service: ForecastService, body: bytes | bytearray, column: str | None, stock: str, horizon: int, question: Question, started: float
+    service: ForecastService, body: bytes | bytearray, reading: Reading, horizon: int, question: Question, started: float
 ) -> Result:  # fmt: skip
     """Forecast the closes after the newest 60 of a price file.
 
     Args:
         service: the service.
         body: the file.
-        column: its column of closes; None: an adjusted one if there is one.
-        stock: symbol, for a file with several.
+        reading: how to read it.
         horizon: trading days ahead, 1 to 20.
         question: what the answer has.
         started: time.perf_counter() when the request began.
@@ -31,7 +42,7 @@ def forecast_file(
         ModelUnavailableError: there is no model that can be trusted.
     """
     service.models.current()  # without a model, do not read
-    file = service.compute(_read, body, stock, column)
+    file = service.compute(_read, body, reading)
     if isinstance(file, ForecastError):
         raise file
     closes = file.closes
@@ -45,13 +56,17 @@ def forecast_file(
     about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
     content["warnings"] = [warning.as_dict() for warning in about_file] + about_window
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
+    content |= {"total": file.total, "used": len(closes)}
+    if file.shown is not None:
+        dates = np.datetime_as_string(file.shown.dates).tolist() if file.dated else []
+        content |= {"dates": dates, "closes": file.shown.prices.tolist()}
     content["response_time_sec"] = time.perf_counter() - started
-    return Result(content, result.logged | ({} if stock == UNNAMED else {"symbol": stock.upper()}))
+    return Result(content, result.logged | ({} if reading.stock == UNNAMED else {"symbol": reading.stock.upper()}))
 
 
-def _read(body: bytes | bytearray, stock: str, column: str | None) -> PriceFile | ForecastError:
+def _read(body: bytes | bytearray, reading: Reading) -> PriceFile | ForecastError:
     """Read a file in a thread. An error is returned: gevent would log the traceback of one that is raised."""
     try:
-        return read_prices(body, stock, column, Part(newest=WINDOW))
+        return read_prices(body, reading.stock, reading.column, Part(newest=WINDOW, shown=reading.shown))
     except ForecastError as error:
         return error

@@ -1,10 +1,12 @@
-"""The query parameters of a forecast: horizon, levels, above, column and symbol."""
+"""The query parameters of a forecast: horizon, levels, above, closes, column and symbol."""
 
 from flask import request
 
 from api.body import check_numbers
 from api.errors import RequestError
+from api.pricefile import Reading
 from closes.columns import MAX_NAME
+from closes.newest import MAX_CLOSES
 from closes.symbols import UNNAMED, check_symbol
 from forecast.forecaster import Question
 from forecast.intervals import LEVELS, MAX_HORIZON
@@ -34,15 +36,24 @@ def horizon_and_question() -> tuple[int, Question]:
     return horizon, Question(levels, above, with_path="horizon" in request.args)
 
 
-def column_and_stock() -> tuple[str | None, str]:
-    """Return the column of closes and the stock to read from a price file.
+def reading() -> Reading:
+    """Return how to read a price file.
 
     Raises:
-        RequestError: 422, the name of the column is empty or too long.
+        RequestError: 422, the name of the column is empty or too long, or a wrong number of closes.
         InvalidSymbolError: the stock is not a symbol.
     """
     column, stock = request.args.get("column"), request.args.get("symbol", UNNAMED)
     if column is not None and not 1 <= len(column.strip()) <= 4 * MAX_NAME:
         raise RequestError(422, f"column must be the name of a column, 1 to {4 * MAX_NAME} characters.")
     check_symbol(stock)
-    return column, stock
+    return Reading(column, stock, shown_closes())
+
+
+def shown_closes() -> int:
+    """Return how many closes the answer has.
+
+    Raises:
+        RequestError: 422, a wrong number.
+    """
+    return whole_number("closes", 0, MAX_CLOSES, default=0)

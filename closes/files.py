@@ -40,6 +40,7 @@ class PriceFile:
 
     Attributes:
         closes: the part of the closes that was asked for. If `dated` is false, their days are counted from 0001-01-01.
+        shown: the newest closes of the part and before it, for a chart, if any were asked for. Wrong rows before the part are missing.
         total: how many closes the file has.
         dated: whether the file has dates.
         columns: names of the columns that were read: date (None if there is none), close, and perhaps open, high and low.
@@ -49,6 +50,7 @@ class PriceFile:
     """
 
     closes: Closes
+    shown: Closes | None
     total: int
     dated: bool
     columns: dict[str, str | None]
@@ -99,7 +101,8 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
     series = order.arrange(rows, date is not None, name)
     used = order.cut(series, part, symbol)
     _check_used(series, used, part, name)
-    return _report(table, rows, series, used, symbol, date)
+    shown = slice(max(0, used.stop - part.shown), used.stop) if part.shown else None
+    return _report(table, rows, series, used, shown, symbol, date)
 
 
 def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
@@ -155,12 +158,17 @@ def _check_used(series: Series, used: slice, part: Part, name: str) -> None:
         raise InvalidClosesError(f"{name} has no closes.")
 
 
-def _report(table: Table, rows: Rows, series: Series, used: slice, symbol: str, date: int | None) -> PriceFile:
-    """Return the closes that are used and the report."""
-    ranges = None if series.ranges is None else series.ranges[used].copy()
+def _closes(series: Series, part: slice, symbol: str) -> Closes:
+    """Return a part of a series."""
+    ranges = None if series.ranges is None else series.ranges[part].copy()
     if ranges is not None and not np.isfinite(ranges).any():
         ranges = None
-    closes = Closes(symbol, "csv", series.dates(used), series.prices[used].copy(), ranges, daily=series.is_daily(used))
+    return Closes(symbol, "csv", series.dates(part), series.prices[part].copy(), ranges, daily=series.is_daily(part))
+
+
+def _report(table: Table, rows: Rows, series: Series, used: slice, shown: slice | None, symbol: str, date: int | None) -> PriceFile:
+    """Return the closes that are used, those that are shown, and the report."""
+    closes = _closes(series, used, symbol)
     left_out = {reason: found for reason, found in rows.left_out.items() if found.count}
     if table.lines_before:
         left_out = {BEFORE_HEADER: LeftOut(len(table.lines_before), table.lines_before[:MAX_EXAMPLES])} | left_out
@@ -173,7 +181,9 @@ def _report(table: Table, rows: Rows, series: Series, used: slice, symbol: str, 
     warnings += _suspicious(table.columns, rows, series, used)
     found = [{"rows": item.count, "reason": reason, "lines": item.lines} for reason, item in left_out.items()]
     guesses = table.guesses + series.guesses
-    return PriceFile(closes, len(series.prices), date is not None, table.columns.as_dict(date), found, guesses, warnings)
+    for_chart = _closes(series, shown, symbol) if shown else None
+    total, columns = len(series.prices), table.columns.as_dict(date)
+    return PriceFile(closes, for_chart, total, date is not None, columns, found, guesses, warnings)
 
 
 def _suspicious(columns: Columns, rows: Rows, series: Series, used: slice) -> list[SeriesWarning]:

@@ -1,15 +1,20 @@
-"""Price files without a header whose fields cannot be misunderstood: a list of closes, dates with closes, Yahoo's table of a web page."""
+"""Price files without a header whose fields cannot be misunderstood: lists of closes, dates with closes, Yahoo's table of a web page."""
 
 import csv
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from closes.days import DayFormat, is_written_date
+from errors import InvalidClosesError
 
 YAHOO_TABLE = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]  # as copied from finance.yahoo.com
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 COMPACT = re.compile(r"(?:19|20)[0-9]{6}")
 DELIMITERS = ("\t", ";", ",", "|")
+MAX_JSON_CHARACTERS = 2 * 1024 * 1024  # JSON is read as a whole
+JSON_KEY = "predict"  # as in the body of POST /predict
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,32 @@ def find_form(head: list[str], whole: bool, name: str) -> Form | None:
     return None
 
 
+def is_json(head: list[str]) -> bool:
+    """Return whether the first lines of a file begin as JSON does."""
+    return next((line.lstrip() for line in head if line.strip()), "").startswith(("[", "{"))
+
+
+def read_json(lines: Iterator[str], name: str) -> Form:
+    """Return the closes of a list in JSON, or of an object that has the list as `predict`.
+
+    Raises:
+        InvalidClosesError: it is neither.
+    """
+    text = ""
+    for line in lines:
+        text += line
+        if len(text) > MAX_JSON_CHARACTERS:
+            raise InvalidClosesError(f"{name} is JSON of more than {MAX_JSON_CHARACTERS // 1024**2} million characters. Save it as CSV.")
+    try:
+        content = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+    except (ValueError, RecursionError):
+        raise InvalidClosesError(f"{name} begins as JSON does, but is not valid JSON.") from None
+    found = content.get(JSON_KEY) if isinstance(content, dict) else content
+    if not isinstance(found, list) or not all(isinstance(value, str) or value is None for value in found):
+        raise InvalidClosesError(f'{name} is JSON without a plain list of closes. Send [60 closes] or {{"{JSON_KEY}": [60 closes]}}.')
+    return Form(["Close"], "\t", f"{name} is read as a list of closes.", [value or "" for value in found])
+
+
 def is_row(fields: list[str]) -> bool:
     """Return whether the fields of a line are those of a row, not of a header."""
     return any(is_written_date(text) or NUMBER.fullmatch(text.strip()) for text in fields)
@@ -60,10 +91,7 @@ def is_row(fields: list[str]) -> bool:
 def _listed(filled: list[str]) -> list[str] | None:
     """Return the numbers of a list that is written in one line, or in several of which each but the last ends with a comma."""
     text = "\n".join(filled)
-    is_json = text.startswith("[") and text.endswith("]")
-    text = text[1:-1].strip() if is_json else text
-    lines = text.split("\n")
-    if not is_json and not all(line.rstrip().endswith((",", ";")) for line in lines[:-1]):
+    if not all(line.rstrip().endswith((",", ";")) for line in filled[:-1]):
         return None
     if re.search(r"\d,\d", text) and re.search(r"\d[;\s]+\d", text):  # 1,5 2,5: decimal commas or a list?
         return None

@@ -23,12 +23,14 @@ class Part:
         end: last day, ISO date; None: to the last.
         newest: only this many closes at the end.
         before: this many closes before `start` are used too.
+        shown: this many closes at the end are returned for a chart; they are not used.
     """
 
     start: str | None = None
     end: str | None = None
     newest: int | None = None
     before: int = 0
+    shown: int = 0
 
 
 @dataclass

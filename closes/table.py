@@ -60,6 +60,8 @@ def read_table(lines: Iterator[str], name: str, chosen: str | None, stock: str) 
     head = list(itertools.islice(lines, HEAD_LINES))
     if not any(line.strip() for line in head):
         raise InvalidClosesError(f"{name} is empty.")
+    if headerless.is_json(head) and not chosen:
+        return _of_form(headerless.read_json(itertools.chain(head, lines), name), iter(()), name)
     start, delimiters = 0, DELIMITERS
     if found := SEPARATOR.fullmatch(head[0]):
         start, delimiters = 1, (found[1],)
@@ -175,10 +177,15 @@ def _without_header(head: list[str], lines: Iterator[str], name: str, chosen: st
     form = None if chosen else headerless.find_form(head, whole, name)
     if form is None:
         raise _no_header(head, whole, name, chosen)
+    return _of_form(form, itertools.chain(head, lines), name)
+
+
+def _of_form(form: headerless.Form, lines: Iterator[str], name: str) -> Table:
+    """Return the table of a file without a header."""
     if form.values is not None:
         rows: Iterator[tuple[int, list[str]]] = iter([(1, [value]) for value in form.values])
     else:
-        rows = _rows(itertools.chain(head, lines), form.delimiter, 0, name)
+        rows = _rows(lines, form.delimiter, 0, name)
     dates = [0] if len(form.names) > 1 else []
     columns = find_columns(form.names, None, name)
     if columns is None:

@@ -123,8 +123,6 @@ def _refuse_other_kinds(head: bytes, name: str) -> None:
             raise InvalidClosesError(f"{name} is an Excel workbook (.xlsx), not a CSV file. {SAVE_AS_CSV}")
         raise InvalidClosesError(f"{name} is a ZIP archive, not a CSV file. {UNPACK}")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:9]
-    if text.startswith(b"{"):
-        raise InvalidClosesError(f"{name} is JSON, not a CSV file. Over HTTP, send it with Content-Type: application/json.")
     if text.lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<table")):
         raise InvalidClosesError(f"{name} is a web page or XML, not a CSV file. Use the CSV download of the page instead.")
 

@@ -31,6 +31,18 @@ def test_file_gets_the_forecast_of_its_newest_60_closes(client):
     assert answer["left_out"] == answer["guesses"] == []
 
 
+def test_answer_says_how_many_closes_the_file_has_and_returns_the_newest_on_request(client):
+    answer = post(client).json
+    assert (answer["total"], answer["used"]) == (100, 60)
+    assert answer.keys().isdisjoint({"dates", "closes"})
+    shown = post(client, closes=75).json
+    assert shown["closes"] == SNAPSHOT.prices[-75:].tolist()
+    assert shown["dates"] == SNAPSHOT.dates[-75:].astype(str).tolist()
+    assert post(client, closes=1000).json["closes"] == SNAPSHOT.prices[-100:].tolist()
+    undated = post(client, json.dumps({"predict": CLOSES}), closes=70).json
+    assert (undated["closes"], undated["dates"]) == (CLOSES, [])
+
+
 def test_open_high_and_low_of_a_file_are_used(client):
     stock = read_ranges()[3].part(slice(500, 560))
     closes, ranges = stock.prices, stock.ranges
@@ -72,6 +84,7 @@ def test_split_has_its_day_and_undated_closes_have_none(client):
         (FILE, {"column": "Median"}, "has no column 'Median'"),
         (FILE, {"column": ""}, "column must be"),
         (FILE, {"symbol": "../x"}, "is not a symbol"),
+        (FILE, {"closes": "1001"}, "closes must be a whole number from 0 to 1000"),
         (FILE, {"horizon": "21"}, "horizon must be a whole number from 1 to 20"),
         (FILE, {"levels": "1"}, "levels must be"),
         (FILE, {"above": "x"}, "above must be"),

@@ -61,8 +61,12 @@ def test_csv_has_dates_and_adjusted_closes(file, content):
         (b"PK\x03\x04 mimetypeapplication/vnd.oasis.opendocument.spreadsheet", "is an OpenDocument spreadsheet"),
         (b"PK\x03\x04 prices.csv", "is a ZIP archive, not a CSV file. Unpack it"),
         (b"<!DOCTYPE html><html>", "is a web page or XML"),
-        (b'{"predict": [1, 2]}', "is JSON"),
-        (gzip.compress(b"date,close\n2020-01-01,1.5\n")[:-9], "is a damaged gzip file"),
+        (b'{"predict": [1, 2}', "begins as JSON does, but is not valid JSON"),
+        (b"[" * 60_000, "begins as JSON does, but is not valid JSON"),
+        (b'{"closes": [1, 2]}', "is JSON without a plain list of closes"),
+        (b"[[1], [2]]", "is JSON without a plain list of closes"),
+        (b"[1,\n" + (b" " * 60_000 + b"\n") * 36 + b"2]", "is JSON of more than 2 million characters"),
+        (gzip.compress(b"date,close\n2020-01-01,1.5\n", mtime=0)[:-9], "is a damaged gzip file"),
         (b"date,close\n2020-01-01,1.5\n2020-01-02,1,5\n", "1 row with wrong values"),
         (b'date,close\n2020-01-01,1.5\n2020-01-02,"1,5"\n', "a decimal point (1.5) and with a decimal comma (1,5)"),
         (b"date,close,adj factor\n2020-01-01,1.5,2\n", "'adj factor' that looks adjusted"),
@@ -76,6 +80,15 @@ def test_file_that_is_not_understood_is_rejected_in_one_printable_line(file, con
             read_prices(source)
         assert named in str(caught.value)
         assert str(caught.value).isprintable()
+
+
+def test_newest_closes_for_a_chart_leave_out_a_wrong_row_before_those_that_are_used(file):
+    file.write_bytes(b"date,close\n2020-01-01,1\n2020-01-02,-2\n2020-01-03,3\n2020-01-06,4\n2020-01-07,5\n")
+    read = read_prices(file, part=Part(newest=2, shown=4))
+    assert read.closes.prices.tolist() == [4, 5]
+    assert read.shown is not None
+    assert read.shown.prices.tolist() == [1, 3, 4, 5]
+    assert read.shown.dates.astype(str).tolist() == ["2020-01-01", "2020-01-03", "2020-01-06", "2020-01-07"]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +295,22 @@ def test_yahoo_table_leaves_out_dividends():
 
 
 @pytest.mark.parametrize(
-    "content", [b"1.5\n1.25\n", b"1.5, 1.25", b"[1.5, 1.25]", b"[1.5,\n1.25]", b"1.5 1.25", b"1.5,\n1.25\n", b"1.5;1.25"]
+    "content",
+    [
+        b"1.5\n1.25\n",
+        b"1.5, 1.25",
+        b"[1.5, 1.25]",
+        b"[1.5,\n1.25]",
+        b" \n[\n  1.5,\n  1.25\n]\n",
+        b"[1.5," + b"\n" * 200 + b"1.25]",
+        b"[1.5, null, 1.25]",
+        b'{"horizon": 5, "predict": [1.5, 125e-2]}',
+        "1.5, 1.25".encode("utf-16"),
+        b"1.5 1.25",
+        b"1.5;1.25",
+        b"1.5;1.25;",
+        b"1.5,\n1.25\n",
+    ],
 )
 def test_list_of_closes_needs_no_header(content):
     file = read_prices(content)

@@ -132,7 +132,7 @@ def test_page_has_no_accessibility_violations(page, scheme):
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.locator("#closes-error")).to_be_visible()
     assert violations(page) == []
-    page.get_by_label("60 closes, oldest first").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_label("Closes, or a whole price file").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.get_by_role("list", name="Warnings")).to_be_visible()
     page.get_by_text("Forecast as a table").click()
@@ -202,7 +202,7 @@ def test_page_is_usable_by_keyboard_alone(page):
             break
     answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "above", "Show the probability"]
     answer += ["Forecast as a table", "as-curl", "python", "copy", "call"]
-    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "horizon", "submit"]
+    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "file-options", "horizon", "submit"]
     assert names[-len(fields) - 3 :] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
     expect(page.locator("#result-title")).to_have_text("Forecast")
     expect(page.locator("#table tbody tr")).to_have_count(20)

@@ -193,7 +193,7 @@ def test_axis_dates_are_those_of_the_marked_closes(page):
 @pytest.mark.parametrize("horizon", [1, 2, 5, 10])
 def test_axis_of_a_short_horizon_labels_its_last_day(page, horizon):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
+    page.get_by_label("Closes, or a whole price file").fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
     page.get_by_label("Horizon").fill(str(horizon))
     with redrawn(page):
         page.get_by_role("button", name="Forecast", exact=True).click()
@@ -215,7 +215,7 @@ def test_axis_of_closes_without_dates_counts_days(page):
 )
 def test_pasted_dates_are_on_the_axis(page, first, step, expected):
     dates = [date.fromordinal(date.fromisoformat(first).toordinal() + step * day) for day in range(60)]
-    page.get_by_label("60 closes, oldest first").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
+    page.get_by_label("Closes, or a whole price file").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
     with redrawn(page):
         page.get_by_role("button", name="Forecast", exact=True).click()
     assert title(page) == "date, then trading days ahead"

@@ -1,4 +1,4 @@
-"""Price files as people have them, and the right outcome of each: the same table for the commands and the API.
+"""Price files as people have them, and the right outcome of each: the same table for the commands, the page and the API.
 
 `CONTENTS` are made here. `../shared/cases` next to the project, if it is there, has more of the same names.
 """
@@ -238,7 +238,7 @@ def _made() -> dict[str, bytes]:
         "footer.csv": plain + b'"Downloaded from Example.com as of 05-31-2024 11:27pm CDT"\n',
         "future.csv": _table("date,close", lambda day, close: f"{day + timedelta(days=65745)},{close:.4f}"),
         "google_sheets.csv": _table("Date,Close", lambda day, close: f"{day.month}/{day.day}/{day.year} 16:00:00,{close:.2f}"),
-        "gz.csv": gzip.compress(plain),
+        "gz.csv": gzip.compress(plain, mtime=0),
         "hex.csv": _with(5, "2024-02-29,0x10", plain),
         "hourly.csv": "\n".join(["Date,Close", *(f"{hour},{close:.4f}" for hour, close in zip(hours, CLOSES, strict=True)), ""]).encode(),
         "huge.csv": _table("date,close", lambda day, close: f"{day},{4e6 * close:.4f}"),

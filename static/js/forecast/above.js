@@ -1,6 +1,6 @@
 /** "Above which price?": the probability that the closes of the forecast that is shown are above a price. */
 
-import { forecastSymbol, predict } from "../shared/api.js";
+import { forecastSymbol, predict, predictFile } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { percent } from "../shared/format.js";
 import { showProblems } from "../shared/messages.js";
@@ -42,11 +42,7 @@ async function ask() {
     return;
   }
   const mine = ++questions;
-  const headers = keyHeader();
-  const { url, body } = call;
-  const reply = body
-    ? await predict(url, /** @type {any} */ ({ ...body, above: [price] }), headers)
-    : await forecastSymbol(`${url}&above=${encodeURIComponent(price)}`, headers);
+  const reply = await askAbout(price, call);
   if (mine !== questions) {
     return; // another question or another forecast since
   }
@@ -58,6 +54,21 @@ async function ask() {
   } else {
     showProblems(field, byId("above-error"), [reply.error, ...reply.details]);
   }
+}
+
+/**
+ * Send the call of the forecast again, with a price.
+ * @param {number} price
+ * @param {Call} call
+ * @returns {Promise<import("../shared/api.js").Reply<Answer>>}
+ */
+function askAbout(price, { url, body, content }) {
+  const headers = keyHeader();
+  if (body) {
+    return predict(url, /** @type {any} */ ({ ...body, above: [price] }), headers);
+  }
+  const address = `${url}&above=${encodeURIComponent(price)}`;
+  return content ? predictFile(address, content, headers) : forecastSymbol(address, headers);
 }
 
 /**

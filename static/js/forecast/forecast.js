@@ -1,24 +1,27 @@
-/** The form for closes: pasted, from a file or the example -> checked -> POST /predict -> the panel of the answer. */
+/** The form for closes: pasted, from a file or the example -> POST /predict as text/csv -> the panel of the answer. */
 
-import { predict } from "../shared/api.js";
+import { predictFile } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
-import { WINDOW, parseCloses } from "./closes.js";
+import { byId } from "../shared/dom.js";
 import { showMessages, showProblems } from "../shared/messages.js";
 import { ownOrigin } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
-import { write } from "../shared/prose.js";
-import { byId } from "../shared/dom.js";
+import { onFile, source, useFile } from "./priceFile.js";
+import { sentences } from "./reading.js";
 
-const MAX_FILE_BYTES = 1_000_000; // 60 closes are some kB
+/** @typedef {import("../shared/api.js").FileAnswer} FileAnswer */
+/** @typedef {import("./priceFile.js").Source} Source */
+
+const SHOWN_CLOSES = 250; // in the chart
+const WRONG_INPUT = [400, 413, 415, 422]; // statuses of errors about the closes
 
 const form = byId("form");
 const field = byId("closes");
 const horizon = byId("horizon");
-const file = byId("file");
+const options = byId("file-options");
 const example = JSON.parse(byId("example").textContent);
-let waiting = false;
 
-/** Tell what is wrong with the closes; a forecast of others would look like theirs. @param {string[]} problems */
+/** Show what is wrong with the closes; a forecast of others would look like theirs. @param {string[]} problems */
 function tell(problems) {
   showProblems(field, byId("closes-error"), problems);
   if (problems.length) {
@@ -26,14 +29,9 @@ function tell(problems) {
   }
 }
 
-/** Which closes those in the field are. @param {string} text */
-function tellOrigin(text) {
-  write(byId("closes-origin"), text.trim());
-}
-
-/** @param {string[]} messages why a request failed */
-function tellFailure(messages) {
-  showMessages(byId("request-error"), messages);
+/** Show which closes are used, and how they were read. @param {string[]} texts */
+function tellReading(texts) {
+  showMessages(byId("closes-origin"), texts);
 }
 
 function showHorizon() {
@@ -41,68 +39,91 @@ function showHorizon() {
   byId("horizon-text").textContent = days === 1 ? "1 trading day" : `${days} trading days`;
 }
 
-function loadExample() {
-  field.value = example.closes.join(", ");
+/** Forget what was said about other closes. */
+function startOver() {
   tell([]);
-  tellOrigin(`The last ${WINDOW} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`);
+  tellReading([]);
+  showMessages(byId("request-error"), []);
 }
 
-/** Put the chosen file's text where closes are pasted, and say what is wrong with it. */
-async function loadFile() {
-  const [chosen] = file.files;
-  if (!chosen) {
-    return;
-  }
-  const text = chosen.size > MAX_FILE_BYTES ? null : await chosen.text().catch(() => null);
-  file.value = ""; // so that the same file can be chosen again, once it is fixed
-  field.value = text ?? "";
-  if (text === null) {
-    tellOrigin("");
-    tell([chosen.size > MAX_FILE_BYTES ? `${chosen.name} is larger than 1 MB.` : `${chosen.name} cannot be read.`]);
-  } else {
-    const { problems, note } = parseCloses(text);
-    tellOrigin(`From the file ${chosen.name}. ${note}`);
-    tell(problems);
-  }
+function loadExample() {
+  startOver();
+  useFile(null);
+  field.value = example.closes.join(", ");
+  tellReading([`The last ${example.closes.length} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`]);
 }
 
 async function ask() {
-  if (waiting) {
-    return;
-  }
-  const { closes, dates, problems } = parseCloses(field.value);
-  tell(problems);
-  tellFailure([]);
-  if (problems.length) {
+  startOver();
+  const given = source();
+  if (typeof given === "string") {
+    tell([given]);
     field.focus();
     return;
   }
-  const body = { predict: closes, horizon: horizon.valueAsNumber };
+  const url = address();
   await askServer({
-    send: (headers) => predict(form.action, body, headers),
-    showBusy,
+    send: (headers) => predictFile(url, given.content, headers),
+    showBusy: (busy) => form.setAttribute("aria-busy", String(busy)),
     again: ask,
-    succeed: ({ answer }, headers) =>
-      showOutput({ answer, closes, dates, symbol: "", ...ownOrigin(dates), call: { url: form.action, body, headers } }),
-    fail: (reply) => tellFailure([reply.error, ...reply.details]),
+    succeed: ({ answer }, headers) => show(answer, given, url, headers),
+    fail: refuse,
   });
 }
 
-/** @param {boolean} busy */
-function showBusy(busy) {
-  waiting = busy;
-  form.setAttribute("aria-busy", String(busy));
+/** The address of a forecast with the chosen options. */
+function address() {
+  const query = new URLSearchParams({ horizon: horizon.value, closes: String(SHOWN_CLOSES) });
+  for (const name of ["column", "symbol"]) {
+    const value = byId(`file-${name}`).value.trim();
+    if (value) {
+      query.set(name, value);
+    }
+  }
+  return `${form.action}?${query}`;
+}
+
+/** @param {FileAnswer} answer @param {Source} given @param {string} url @param {string[]} headers */
+function show(answer, given, url, headers) {
+  const { closes, dates, used, columns } = answer;
+  const { notes, ...told } = ownOrigin(answer);
+  tellReading([...sentences(answer, given.name), ...notes]);
+  const isList = !given.name && !columns.open; // the call needs no file
+  const body = isList ? { predict: closes.slice(-used), horizon: horizon.valueAsNumber } : undefined;
+  const call = { url: isList ? form.action : url, headers, body, content: given.content, file: given.name || "closes.csv" };
+  showOutput({ answer, closes, dates, symbol: "", ...told, call });
+}
+
+/** @param {import("../shared/api.js").Failure} failure */
+function refuse({ status, error, details }) {
+  const problems = [error, ...details];
+  if (WRONG_INPUT.includes(status)) {
+    tell(problems);
+    options.open = true;
+  } else {
+    showMessages(byId("request-error"), problems);
+  }
 }
 
 form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
   event.preventDefault();
-  ask();
+  if (form.getAttribute("aria-busy") !== "true") {
+    ask();
+  }
 });
 byId("load-example").addEventListener("click", loadExample);
-file.addEventListener("change", loadFile);
+onFile(byId("own-closes"), (file) => {
+  useFile(file);
+  ask();
+});
+byId("remove-file").addEventListener("click", () => {
+  startOver();
+  useFile(null);
+  field.focus();
+});
 horizon.addEventListener("input", showHorizon);
 field.addEventListener("input", () => {
-  tell([]);
-  tellOrigin(parseCloses(field.value).note);
+  startOver();
+  useFile(null);
 });
 showHorizon();

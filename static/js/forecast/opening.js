@@ -3,7 +3,6 @@
 import { symbolInAddress } from "../shared/address.js";
 import { KEY_HEADER } from "../shared/apiKey.js";
 import { withoutKey } from "./snippets.js";
-import { WINDOW } from "./closes.js";
 import { originOf } from "./origin.js";
 import { readPast } from "./past.js";
 import { showOutput } from "./output.js";
@@ -27,7 +26,8 @@ export function open() {
 function show(answer) {
   const { closes, dates, symbol, path, key_needed, past } = answer;
   const told = originOf(answer);
-  const body = { predict: closes.slice(-WINDOW), horizon: path.length };
+  const example = JSON.parse(byId("example").textContent);
+  const body = { predict: example.closes, horizon: path.length };
   showOutput({
     answer,
     closes,

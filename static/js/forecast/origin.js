@@ -26,10 +26,19 @@ export function originOf({ symbol, as_of, source, warnings }) {
   };
 }
 
-/** Return the origin of closes that the user brought. @param {string[]} dates empty if unknown @returns {Origin} */
-export function ownOrigin(dates) {
-  const last = dates[dates.length - 1];
-  return { origin: last ? `Your data ends on ${last}${daysAgo(last)}.` : "", isOld: false };
+/**
+ * Return the origin of closes that the user brought, what to note about how they were read, and the other warnings.
+ * @param {import("../shared/api.js").FileAnswer} answer
+ * @returns {Origin & {warnings: SeriesWarning[], notes: string[]}}
+ */
+export function ownOrigin({ as_of, warnings }) {
+  const isOld = warnings.some((warning) => warning.code === "old_data");
+  return {
+    origin: as_of ? `Your data ends on ${as_of}${daysAgo(as_of)}.` : "",
+    isOld,
+    warnings: warnings.filter(({ code }) => code !== "old_data" && code !== "unknown_dates"),
+    notes: warnings.filter(({ code }) => code === "unknown_dates").map(({ text }) => text),
+  };
 }
 
 /** Say how many days ago a day was, in UTC; nothing for a day in the future. @param {string} date */

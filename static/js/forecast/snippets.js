@@ -1,7 +1,12 @@
 /** A request as a curl command or a Python program, and copying it. */
 
 /**
- * @typedef {{url: string, body?: object, headers: string[]}} Call  body: has numbers only, so single quotes are enough; it is sent by POST
+ * @typedef {object} Call  a GET, unless it has something to post
+ * @property {string} url
+ * @property {string[]} headers
+ * @property {object} [body] JSON to post; it has numbers only, so single quotes are enough
+ * @property {Blob | string} [content] a price file to post; snippets use it if there is no body
+ * @property {string} [file] name of the file
  */
 
 /**
@@ -13,24 +18,31 @@ export function withoutKey(headers) {
 }
 
 /** @param {Call} call */
-export function asCurl({ url, body, headers }) {
-  const all = body ? ["Content-Type: application/json", ...headers] : headers;
-  const data = body ? [`-d '${JSON.stringify(body)}'`] : [];
-  return [`curl -sS '${url}'`, ...all.map((header) => `-H '${header}'`), ...data].join(" \\\n  ");
+export function asCurl({ url, body, content, file = "", headers }) {
+  const data = body ? [`-d '${JSON.stringify(body)}'`] : content ? [`--data-binary ${inShell(`@${file}`)}`] : [];
+  const type = body ? ["Content-Type: application/json"] : content ? ["Content-Type: text/csv"] : [];
+  return [`curl -sS '${url}'`, ...[...type, ...headers].map((header) => `-H '${header}'`), ...data].join(" \\\n  ");
 }
 
 /** @param {Call} call */
-export function asPython({ url, body, headers }) {
-  const named = Object.fromEntries(headers.map((header) => header.split(": ")));
-  const options = [...(body ? [`json=${JSON.stringify(body)}`] : []), ...(headers.length ? [`headers=${JSON.stringify(named)}`] : []), "timeout=30"];
+export function asPython({ url, body, content, file, headers }) {
+  const isFile = !body && content;
+  const named = Object.fromEntries([...(isFile ? ["Content-Type: text/csv"] : []), ...headers].map((header) => header.split(": ")));
+  const data = body ? [`json=${JSON.stringify(body)}`] : isFile ? [`data=open(${JSON.stringify(file)}, "rb")`] : [];
+  const options = [...data, ...(Object.keys(named).length ? [`headers=${JSON.stringify(named)}`] : []), "timeout=30"];
   return [
     "import requests",
     "",
-    `answer = requests.${body ? "post" : "get"}(`,
+    `answer = requests.${data.length ? "post" : "get"}(`,
     ...[JSON.stringify(url), ...options].map((argument) => `    ${argument},`),
     ")",
     "print(answer.text)",
   ].join("\n");
+}
+
+/** Quote a text for a shell. @param {string} text */
+function inShell(text) {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /**

@@ -10,6 +10,9 @@
  *   example; track_record: of a symbol
  * @typedef {{days: number, held: {"80": number, "95": number}}} TrackRecord  how many closes each interval held
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
+ * @typedef {Answer & {as_of: string | null, dates: string[], closes: number[], total: number, used: number,
+ *   columns: Record<string, string | null>, left_out: {rows: number, reason: string, lines: number[]}[], guesses: string[]}} FileAnswer
+ *   total: closes of the file; used: the newest of them; dates: empty if the file has none
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
  *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
@@ -41,6 +44,18 @@ const NO_ANSWER = "The server did not answer. Is it running, and are you connect
  */
 export function predict(url, body, headers = {}) {
   const request = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
+  return call(url, request, (response) => response.json());
+}
+
+/**
+ * POST a price file.
+ * @param {string} url with the options
+ * @param {Blob | string} content
+ * @param {Record<string, string>} [headers] such as the API key
+ * @returns {Promise<Reply<FileAnswer>>}
+ */
+export function predictFile(url, content, headers = {}) {
+  const request = { method: "POST", headers: { "Content-Type": "text/csv", ...headers }, body: content };
   return call(url, request, (response) => response.json());
 }
 

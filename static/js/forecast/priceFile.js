@@ -1,0 +1,68 @@
+/** The closes that the user brings: pasted text or one chosen file. The server reads both; see closes/files.py. */
+
+import { write } from "../shared/prose.js";
+import { byId } from "../shared/dom.js";
+
+const MAX_BYTES = 2 * 1024 * 1024; // of a request, as on the server
+const UNITS = /** @type {[number, string][]} */ ([[1024 * 1024, "MB"], [1024, "kB"]]);
+
+const field = byId("closes");
+const input = byId("file");
+const chosen = byId("chosen-file");
+
+/** @typedef {{content: string | File, name: string}} Source  name: of the file; empty for pasted text */
+
+let file = /** @type {File | null} */ (null);
+
+/** Return what the user brought, or a sentence that says what is wrong with it. @returns {Source | string} */
+export function source() {
+  if (!file) {
+    return field.value.trim() ? { content: field.value, name: "" } : "Paste closes, choose a file, or load the example.";
+  }
+  if (file.size > MAX_BYTES) {
+    return `${file.name} is larger than ${size(MAX_BYTES)}. Read it with a command: python modelPredict.py --csv ${file.name}`;
+  }
+  return file.size ? { content: file, name: file.name } : `${file.name} is empty.`;
+}
+
+/** Use a file, or pasted text from now on. @param {File | null} next */
+export function useFile(next) {
+  file = next;
+  input.value = ""; // so that the same file can be chosen again, once it is fixed
+  if (next) {
+    field.value = "";
+    write(byId("chosen-name"), `${next.name}, ${size(next.size)}`);
+  }
+  chosen.hidden = next === null;
+}
+
+/** Call `use` with each file that is chosen or dropped on an element. @param {HTMLElement} place @param {(file: File) => void} use */
+export function onFile(place, use) {
+  input.addEventListener("change", () => {
+    const [next] = input.files;
+    if (next) {
+      use(next);
+    }
+  });
+  place.addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) {
+      event.preventDefault();
+      place.classList.add("drop");
+    }
+  });
+  place.addEventListener("dragleave", () => place.classList.remove("drop"));
+  place.addEventListener("drop", (event) => {
+    place.classList.remove("drop");
+    const next = event.dataTransfer?.files[0];
+    if (next) {
+      event.preventDefault();
+      use(next);
+    }
+  });
+}
+
+/** A size in its largest unit. @param {number} bytes */
+function size(bytes) {
+  const [unit, name] = UNITS.find(([least]) => bytes >= least) ?? [1, "bytes"];
+  return `${(bytes / unit).toLocaleString("en", { maximumFractionDigits: 1 })} ${name}`;
+}

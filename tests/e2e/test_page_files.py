@@ -1,0 +1,42 @@
+"""Each price file has the same outcome on the page as for POST /predict, in a real Chromium."""
+
+import pytest
+import requests
+from browsing import MARKS
+from playwright.sync_api import expect
+from price_files import CONTENTS, OUTCOMES
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def open_page(browser, server):
+    """One page for all files: choosing a file forgets the one before."""
+    page = browser.new_page()
+    page.goto(server)
+    return page
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_page_shows_what_the_reader_says_of_a_file(open_page, server, name):
+    page, outcome, content = open_page, OUTCOMES[name], CONTENTS[name]
+    query = {"horizon": "5", "closes": "250"} | ({"symbol": outcome.symbol} if outcome.symbol else {})
+    answer = requests.post(f"{server}/predict", data=content, headers={"Content-Type": "text/csv"}, params=query, timeout=30)
+    page.locator("#file-symbol").evaluate("(field, symbol) => { field.value = symbol; }", outcome.symbol)
+    with page.expect_response("**/predict?*") as response:
+        page.get_by_label("Choose a price file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+    assert response.value.status == answer.status_code
+    if answer.status_code == 422:
+        assert outcome.refused
+        expect(page.locator("#closes-error")).to_contain_text(answer.json()["error"])
+        expect(page.locator("#result")).to_be_hidden()
+        return
+    expect(page.locator('[data-out="price"]')).to_have_attribute("value", str(answer.json()["predicted_price"]))
+    reading = page.locator("#closes-origin")
+    for guess in answer.json()["guesses"]:
+        expect(reading).to_contain_text(guess)
+    for item in answer.json()["left_out"]:
+        expect(reading).to_contain_text(item["reason"])
+    said = f"{reading.inner_text()} {page.locator('#warnings').inner_text()}"
+    for words in outcome.said:
+        assert words in said
