@@ -161,7 +161,7 @@ def repeat_command(closes: Closes, options: TrainOptions) -> str:
     source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
     source += f" --column {shlex.quote(options.column)}" if options.column else ""
     return (
-        f"python modelTrain.py --symbol {closes.symbol} {source} --start {closes.first_date} --end {closes.last_date} "
+        f"python modelTrain.py --symbol {shlex.quote(closes.symbol)} {source} --start {closes.first_date} --end {closes.last_date} "
         f"--epochs {options.fit.epochs} --batch-size {options.fit.batch_size} --seed {options.fit.seed} "
         f"--model-dir {shlex.quote(str(options.model_dir))}"
     )

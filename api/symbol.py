@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from closes.calendar import calendar_of
-from closes.series import Closes, Floats, split_warnings
-from closes.warnings import POSSIBLE_SPLIT, SeriesWarning
+from closes.series import Closes, Floats, jump_warnings
+from closes.warnings import POSSIBLE_SPLIT, POSSIBLE_UNIT_CHANGE, SeriesWarning
 from forecast.backtest import Backtest
 from forecast.calibration import Pool, known, scores_of
 from forecast.forecaster import Forecast, Forecaster, Question, unusable
@@ -98,9 +98,10 @@ def content_of(forecast: Forecast, record: SymbolRecord, closes: Closes, questio
 
 
 def with_days(warnings: list[dict[str, Any]], closes: Closes) -> list[dict[str, Any]]:
-    """Return the warnings about the newest window of a series with the days of possible splits, which the model does not know."""
-    splits = split_warnings(closes.prices[-WINDOW:], closes.dates[-WINDOW:])
-    return [*(warning for warning in warnings if warning["code"] != POSSIBLE_SPLIT), *(split.as_dict() for split in splits)]
+    """Return the warnings about the newest window of a series with the days of jumps, which the model does not know."""
+    jumps = jump_warnings(closes.prices[-WINDOW:], closes.dates[-WINDOW:])
+    others = (warning for warning in warnings if warning["code"] not in (POSSIBLE_SPLIT, POSSIBLE_UNIT_CHANGE))
+    return [*others, *(jump.as_dict() for jump in jumps)]
 
 
 def summarise(result: Backtest) -> dict[str, Any]:

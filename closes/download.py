@@ -1,13 +1,15 @@
 """Downloads from Yahoo Finance into the cache. yfinance and pandas are imported on use: a server may not have them."""
 
 import logging
+import time
 
 import numpy as np
 
-from closes.cache import write_cache
+from closes.cache import read_cache, write_cache
 from closes.series import FIRST_DAY, Closes, are_valid, last_final_day
-from closes.symbols import check_symbol
-from errors import DataUnavailableError
+from closes.snapshot import snapshot_symbols
+from closes.symbols import check_symbol, with_dash
+from errors import DataUnavailableError, ForecastError, UnknownSymbolError
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,11 +32,40 @@ def download_closes(
         newest: how many of the closes are used; None: all from `start` on.
 
     Raises:
-        UnknownSymbolError: Yahoo Finance does not have the symbol.
+        UnknownSymbolError: Yahoo Finance does not have the symbol. For one such as BRK.B, the message names BRK-B if that exists.
         DataUnavailableError: Yahoo Finance could not be asked.
         InvalidClosesError: its closes are not a valid series.
     """
     check_symbol(symbol)
+    started = time.monotonic()
+    try:
+        return _download(symbol, start, end, settings, seconds, newest)
+    except UnknownSymbolError as error:
+        left = seconds - (time.monotonic() - started) if seconds else settings.YAHOO_TIMEOUT
+        other = with_dash(symbol)
+        if other and (_is_on_disk(other, settings) or _is_at_yahoo(other, start, end, settings, left, newest)):
+            raise UnknownSymbolError(f"{error} {other} exists: use that symbol.") from None
+        raise
+
+
+def _is_on_disk(symbol: str, settings: Settings) -> bool:
+    """Return whether the cache or the snapshot has a symbol."""
+    try:
+        return len(read_cache(symbol, settings)) > 0
+    except ForecastError:
+        return symbol in snapshot_symbols()
+
+
+def _is_at_yahoo(symbol: str, start: str, end: str, settings: Settings, seconds: float, newest: int | None) -> bool:
+    """Return whether Yahoo Finance has closes of a symbol and answers within `seconds`. They are cached for the next request."""
+    try:
+        return seconds > 0 and len(_download(symbol, start, end, settings, seconds, newest)) > 0
+    except ForecastError:
+        return False
+
+
+def _download(symbol: str, start: str, end: str, settings: Settings, seconds: float | None, newest: int | None) -> Closes:
+    """Download and cache the closes of a symbol that is well-formed, see download_closes."""
     try:
         from closes.yahoo import fetch_history
     except ModuleNotFoundError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from closes.columns import Columns
 from closes.days import DayFormat
 from closes.numbers import NumberFormat
-from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_split
+from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_jump
 from closes.symbols import UNNAMED
 from closes.table import several_stocks
 from errors import InvalidClosesError
@@ -240,7 +240,7 @@ class Rows:
                 self.n_falls += 1
                 if self.n_falls <= MAX_EXAMPLES:
                     self.falls.append(Step(before, seconds, line))
-            if not math.isnan(plain) and is_split(price / self.prices[-1]) and not is_split(plain / self._plain_before):
+            if not math.isnan(plain) and is_jump(price / self.prices[-1]) and not is_jump(plain / self._plain_before):
                 self.suspicious.append(max(seconds, before))
         self.seconds.append(seconds)
         self.prices.append(price)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.warnings import FUTURE_DATES, MISSING_DAYS, NOT_DAILY, POSSIBLE_SPLIT, SeriesWarning
+from closes.warnings import FUTURE_DATES, MISSING_DAYS, NOT_DAILY, POSSIBLE_SPLIT, POSSIBLE_UNIT_CHANGE, SeriesWarning
 from errors import DataUnavailableError, InvalidClosesError
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ MIN_CLOSE, MAX_CLOSE = 1e-100, 1e100  # any currency; arithmetic on prices overf
 MAX_RANGE = 1e6  # largest close of a window divided by its smallest
 MAX_GAP_DAYS = 7  # calendar days between two trading days; New York closed for 6 after 9/11
 SPLIT_JUMP = 0.45  # relative move in one day; an unadjusted 2-for-1 split moves by 0.5
+UNIT_JUMP = (80.0, 125.0)  # a close divided by the one before it, or the inverse, if pounds change to pence
 DAY_SECONDS = 86_400
 MAX_GAPS = 100_000  # of which the median is taken
 MIN_GAPS = 5  # fewer say nothing about how often there is a close
@@ -144,18 +145,18 @@ def are_valid(prices: Floats) -> NDArray[np.bool_]:
 
 
 def warn_suspicious(closes: Closes) -> None:
-    """Log moves that look like an unadjusted split and gaps without closes. Neither is an error."""
-    for warning in split_warnings(closes.prices, closes.dates) + gap_warnings(closes):
+    """Log moves that look like an unadjusted split or a change of the unit, and gaps without closes. None is an error."""
+    for warning in jump_warnings(closes.prices, closes.dates) + gap_warnings(closes):
         log.warning("%s: %s", closes.symbol, warning.text)
 
 
-def is_split(move: float | Floats) -> bool | NDArray[np.bool_]:
-    """Return whether a close divided by the one before it looks like an unadjusted split."""
+def is_jump(move: float | Floats) -> bool | NDArray[np.bool_]:
+    """Return whether a close divided by the one before it looks like an unadjusted split, or is even further from 1."""
     return (move < 1 - SPLIT_JUMP) | (move > 1 / (1 - SPLIT_JUMP))
 
 
-def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[SeriesWarning]:
-    """Find closes that are about half or twice the close before them, as an unadjusted split would make them.
+def jump_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[SeriesWarning]:
+    """Find closes that are half or twice the close before them, or even further from it: an unadjusted split or another unit.
 
     Args:
         prices: (n_days,) float64, oldest first.
@@ -165,14 +166,22 @@ def split_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) 
         At most MAX_WARNINGS warnings.
     """
     moves = prices[1:] / prices[:-1]
-    jumps = np.flatnonzero(is_split(moves))[:MAX_WARNINGS]
+    jumps = np.flatnonzero(is_jump(moves))[:MAX_WARNINGS]
     warnings = []
     for index in jumps:
         day = None if dates is None else str(dates[index + 1])
         name = f"Close {index + 2}" if day is None else f"The close of {day}"
-        text = f"{name} is {moves[index]:.3g} times the close before it. If this is a split, use adjusted closes."
-        warnings.append(SeriesWarning(POSSIBLE_SPLIT, day, text))
+        code, advice = _explain_jump(float(moves[index]))
+        warnings.append(SeriesWarning(code, day, f"{name} is {moves[index]:.3g} times the close before it. {advice}"))
     return warnings
+
+
+def _explain_jump(move: float) -> tuple[str, str]:
+    """Return the code of a jump, and what to do about it."""
+    low, high = UNIT_JUMP
+    if low <= max(move, 1 / move) <= high:
+        return POSSIBLE_UNIT_CHANGE, "The prices may change between two units, such as pounds and pence. Convert all of them to one unit."
+    return POSSIBLE_SPLIT, "If this is a split, use adjusted closes."
 
 
 def gap_warnings(closes: Closes) -> list[SeriesWarning]:

@@ -6,7 +6,8 @@ A warning is not an error: the forecast is still returned. Programs switch on `c
 from dataclasses import asdict, dataclass
 from typing import Any
 
-POSSIBLE_SPLIT = "possible_split"  # a close is about half or twice the close before it
+POSSIBLE_SPLIT = "possible_split"  # a close is about half or twice the close before it, or even further from it
+POSSIBLE_UNIT_CHANGE = "possible_unit_change"  # a close is about 100 times or a hundredth of the close before it: pounds and pence
 MISSING_DAYS = "missing_days"  # more than a week without closes
 NOT_DAILY = "not_daily"  # the closes are of hours, weeks or months
 FUTURE_DATES = "future_dates"  # the last close is of a day that has not begun

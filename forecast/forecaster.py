@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, split_warnings
+from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, jump_warnings
 from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, UNUSABLE_RANGES, SeriesWarning
 from errors import InvalidClosesError
 from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above
@@ -198,7 +198,7 @@ class Forecaster:
                 text = f"The window is unlike any in training: its daily volatility is {daily:.2%}, in training {calm:.2%} to {wild:.2%}."
                 found.append(SeriesWarning(UNLIKE_TRAINING_VOLATILITY, None, text))
             if lowest < (1 - SPLIT_JUMP) * highest:
-                found.extend(split_warnings(window))
+                found.extend(jump_warnings(window))
         return warnings
 
 

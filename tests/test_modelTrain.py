@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from training import SHORT, environment, train, train_here
 
+from closes.series import Closes
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
 from models.loading import load_forecaster
 from models.store import ONNX_FILE, read_published
-from modelTrain import parse
+from modelTrain import parse, repeat_command
 from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import sha256
@@ -204,6 +205,14 @@ def test_wrong_usage_exits_with_code_2(options, capsys):
         parse(Settings(), options)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_command_that_repeats_a_run_can_be_pasted_into_a_shell():
+    options = parse(Settings(), ["--symbol", "M&M.NS", "--model-dir", "my models"])
+    closes = Closes("M&M.NS", "yahoo", np.arange("2024-01-01", "2024-01-03", dtype="datetime64[D]"), np.ones(2))
+    words = shlex.split(repeat_command(closes, options))
+    assert words[:4] == ["python", "modelTrain.py", "--symbol", "M&M.NS"]
+    assert "'M&M.NS'" in repeat_command(closes, options)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -151,11 +152,11 @@ def test_symbol_backtest_rejects_an_invalid_request(client, path, status):
     assert client.get(f"/backtest/{path}").status_code == status
 
 
-@pytest.mark.parametrize("symbol", [".MSFT", "A" * 16, "MS FT", "%00", "é", "A;B", "<b>"])
+@pytest.mark.parametrize("symbol", [".MSFT", "A" * 33, "MS FT", "%00", "é", "A;B", "<b>"])
 def test_forecast_rejects_a_malformed_symbol(client, symbol):
     answer = client.get(f"/forecast/{symbol}")
     assert answer.status_code == 422
-    assert "1 to 15 letters, digits and . ^ = -" in answer.json["error"]
+    assert "1 to 32 letters, digits and . ^ = - & _" in answer.json["error"]
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,14 @@ def test_forecast_warns_of_an_unadjusted_split(with_yahoo, yahoo, factor):
     assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if warning["code"] == "possible_split"]
 
 
+def test_forecast_warns_of_pounds_and_pence(with_yahoo, yahoo):
+    yahoo.adjusted[-7:] = [close / 100 for close in yahoo.adjusted[-7:]]
+    warnings = with_yahoo.get("/forecast/VOD.L").json["warnings"]
+    (change,) = [warning for warning in warnings if warning["code"].startswith("possible_")]
+    assert (change["code"], change["day"]) == ("possible_unit_change", yahoo.dates[-7].isoformat())
+    assert "such as pounds and pence. Convert all of them to one unit." in change["text"]
+
+
 def test_forecast_without_a_model_downloads_nothing(settings, yahoo, tmp_path):
     app = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none", "YAHOO_URL": yahoo.url}))
     answer = app.test_client().get("/forecast/ACME")
@@ -195,6 +204,27 @@ def test_forecast_of_an_unknown_symbol_is_404(with_yahoo, yahoo):
         assert answer.status_code == 404
         assert "no closes of NOSUCH" in answer.json["error"]
     assert with_yahoo.get("/forecast/BRK/B").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/forecast/brk.b", "/backtest/brk.b"])
+def test_unknown_share_class_names_the_symbol_that_exists(with_yahoo, yahoo, path):
+    yahoo.known = {"BRK-B"}
+    for _ in range(2):
+        answer = with_yahoo.get(path)
+        assert answer.status_code == 404
+        assert answer.json["error"].endswith(". BRK-B exists: use that symbol.")
+    calls = yahoo.calls
+    assert with_yahoo.get("/forecast/BRK-B").json["source"] == "yahoo"
+    assert yahoo.calls == calls  # the download of the check is used
+
+
+@pytest.mark.parametrize("symbol", ["M&M.NS", "NIFTY_FIN_SERVICE.NS", "EURUSD=X", "^N225", "B" * 32])
+def test_symbols_of_every_kind_are_forecast_backtested_and_logged(with_yahoo, yahoo, settings, symbol):
+    for path in (quote(symbol.lower()), symbol):
+        assert with_yahoo.get(f"/forecast/{path}").json["symbol"] == symbol
+        assert with_yahoo.get(f"/backtest/{path}?days=5").status_code == 200
+    assert [row["symbol"] for row in logged(settings)] == [symbol, symbol]
+    assert [path.name for path in settings.DATA_CACHE_DIR.glob("*.csv")] == [f"{symbol}.csv"]
 
 
 def test_forecast_without_any_source_has_retry_after(client):

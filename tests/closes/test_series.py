@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from closes.series import MAX_CLOSE, MIN_CLOSE, Closes, last_final_day, split_warnings, warn_suspicious
+from closes.series import MAX_CLOSE, MIN_CLOSE, Closes, jump_warnings, last_final_day, warn_suspicious
 from closes.snapshot import read_snapshot
 from errors import DataUnavailableError, InvalidClosesError
 
@@ -42,9 +42,31 @@ def test_between_without_closes_names_the_available_range():
 def test_jump_like_a_split_is_warned_of_once(caplog, ratio, warned):
     warn_suspicious(series([100, 101, 101 * ratio, 101 * ratio], [f"2020-01-0{day}" for day in (1, 2, 3, 6)]))
     assert caplog.text.count("X: The close of 2020-01-03 is") == warned
-    assert [warning.text.split(" times")[0] for warning in split_warnings(np.array([100, 100 * ratio]))] == [
+    assert [warning.text.split(" times")[0] for warning in jump_warnings(np.array([100, 100 * ratio]))] == [
         f"Close 2 is {ratio:.3g}"
     ] * warned
+
+
+@pytest.mark.parametrize(
+    ("move", "code"),
+    [
+        (100, "possible_unit_change"),
+        (0.01, "possible_unit_change"),
+        (81, "possible_unit_change"),
+        (124, "possible_unit_change"),
+        (1 / 81, "possible_unit_change"),
+        (1 / 124, "possible_unit_change"),
+        (79, "possible_split"),
+        (126, "possible_split"),
+        (1 / 79, "possible_split"),
+        (1 / 126, "possible_split"),
+        (1000, "possible_split"),
+    ],
+)
+def test_jump_by_about_100_is_called_a_change_of_the_unit(move, code):
+    (warning,) = jump_warnings(np.array([1.0, move]))
+    assert warning.code == code
+    assert ("pounds and pence" in warning.text, "split" in warning.text) == (code == "possible_unit_change", code == "possible_split")
 
 
 @pytest.mark.parametrize(("second", "warned"), [("2020-01-08", False), ("2020-01-09", True), ("2021-01-01", True)])

@@ -5,13 +5,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from yahoo_stub import ODD_DAY, RANGE, YahooStub
 
 from closes.cache import read_cache
-from closes.series import Closes
+from closes.download import download_closes
+from closes.series import Closes, last_final_day
 from closes.yahoo import fetch_history
 from errors import DataUnavailableError, InvalidClosesError, InvalidSymbolError, NoAnswerError, UnknownSymbolError
 from processData import load_closes
@@ -68,10 +70,11 @@ def test_wrong_close_before_the_start_does_not_matter(yahoo, settings, caplog, b
         download(settings, start=odd)
 
 
-@pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X"])
+@pytest.mark.parametrize("symbol", ["BRK-B", "^GSPC", "PETR4.SA", "EURUSD=X", "M&M.NS", "NIFTY_FIN_SERVICE.NS", "B" * 32])
 def test_download_accepts_symbols_of_every_kind(yahoo, settings, symbol):
     assert len(download(settings, symbol)) == len(yahoo.dates)
     assert read_cache(symbol, settings).symbol == symbol
+    assert {unquote(path) for path in yahoo.paths if "/chart/" in path} == {f"/v8/finance/chart/{symbol}"}
 
 
 def test_symbol_is_case_insensitive(yahoo, settings):
@@ -147,6 +150,52 @@ def test_unknown_symbol_is_not_retried(yahoo, settings, monkeypatch, behaviour, 
     with pytest.raises(UnknownSymbolError, match=rf"^Yahoo Finance has no closes of {symbol} from 2010-01-01 to \d{{4}}-\d\d-\d\d\.$"):
         download(settings, symbol)
     assert yahoo.calls <= 2
+
+
+@pytest.mark.parametrize(("symbol", "other"), [("BRK.B", "BRK-B"), ("RCI.B.TO", "RCI-B.TO")])
+@pytest.mark.parametrize("source", ["auto", "yahoo"])
+def test_unknown_share_class_names_the_symbol_that_exists(yahoo, settings, source, symbol, other):
+    yahoo.known = {other}
+    with pytest.raises(DataUnavailableError) as caught:
+        load_closes(symbol, FIRST, LAST, source=source, settings=settings)
+    said = str(caught.value) if source == "yahoo" else caught.value.details[0]
+    assert said.endswith(f"Yahoo Finance has no closes of {symbol} from 2010-01-01 to {last_final_day()}. {other} exists: use that symbol.")
+    assert load_closes(other, FIRST, LAST, source="cache", settings=settings).symbol == other
+
+
+def test_unknown_share_class_names_no_symbol_that_does_not_exist(yahoo, settings):
+    yahoo.known = {"MSFT"}
+    with pytest.raises(UnknownSymbolError, match=rf"^Yahoo Finance has no closes of BRK\.B from 2010-01-01 to {last_final_day()}\.$"):
+        download(settings, "BRK.B")
+
+
+@pytest.mark.parametrize("known", ["cache", "snapshot"])
+def test_symbol_that_is_known_on_disk_is_not_asked_for(yahoo, settings, monkeypatch, known):
+    if known == "cache":
+        download(settings, "BRK-B")
+    else:
+        monkeypatch.setattr("closes.download.snapshot_symbols", lambda: ["BRK-B"])
+    yahoo.behave("not found")
+    with pytest.raises(UnknownSymbolError, match="BRK-B exists: use that symbol"):
+        download(settings, "BRK.B")
+    assert not [path for path in yahoo.paths if "BRK-B" in path]
+
+
+def test_check_of_the_other_symbol_is_within_the_time_limit(yahoo, settings, monkeypatch):
+    answer = yahoo.respond
+
+    def slow_for_the_other(path, query):
+        if path.endswith("BRK-B"):
+            yahoo.behave("slow")
+        return answer(path, query)
+
+    yahoo.known = set()
+    monkeypatch.setattr(yahoo, "respond", slow_for_the_other)
+    settings = settings.model_copy(update={"YAHOO_TIMEOUT": 20.0})
+    started = time.monotonic()
+    with pytest.raises(UnknownSymbolError, match=r"no closes of BRK\.B from .*-\d\d\.$"):
+        download_closes("BRK.B", FIRST, LAST, settings, seconds=2.0)
+    assert time.monotonic() - started < 10
 
 
 def test_range_without_closes_is_an_error_naming_the_available_range(yahoo, settings):
@@ -317,7 +366,7 @@ def test_source_yahoo_does_not_fall_back(yahoo, settings):
         download(settings)
 
 
-@pytest.mark.parametrize("symbol", ["../x", "BRK/B", ".MSFT", "", "A" * 16, "MS FT", "MSFT\n", "é", "a\\b", "%2e%2e", "A?b=c"])
+@pytest.mark.parametrize("symbol", ["../x", "BRK/B", ".MSFT", "", "A" * 33, "MS FT", "MSFT\n", "é", "a\\b", "%2e%2e", "A?b=c"])
 @pytest.mark.parametrize("source", ["auto", "yahoo", "cache", "snapshot"])
 def test_invalid_symbol_is_rejected_before_any_call(yahoo, settings, source, symbol):
     with pytest.raises(InvalidSymbolError) as caught:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -190,7 +190,15 @@ def test_symbol_without_a_source_says_when_to_retry(page):
     expect(error).to_be_hidden()
 
 
-@pytest.mark.parametrize(("symbol", "message"), [("  ", "Write a symbol"), ("..", "“..” is not a symbol"), ("BRK/B", "is not a symbol")])
+@pytest.mark.parametrize(
+    ("symbol", "message"),
+    [
+        ("  ", "Write a symbol"),
+        ("..", "“..” is not a symbol"),
+        ("BRK/B", "is not a symbol"),
+        ("A" * 33, f"“{'A' * 33}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first)."),
+    ],
+)
 def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
     forecast_symbol(page, symbol)
     expect(page.locator("#symbol-error")).to_contain_text(message)
@@ -233,6 +241,29 @@ def test_saved_files_and_calls_name_the_symbol(page, server):
         command = page.locator("#call").text_content()
         done = subprocess.run([*program, command], capture_output=True, check=True, timeout=60)
         assert json.loads(done.stdout)["path"] == answer["path"]
+
+
+@pytest.mark.parametrize("symbol", ["M&M.NS", "^N225", "NIFTY_FIN_SERVICE.NS"])
+def test_symbol_with_signs_has_a_link_files_and_calls(browser, tmp_path, symbol):
+    with YahooStub() as yahoo:
+        last = datetime.now(UTC).date() - timedelta(days=1)
+        yahoo.end_on(last)
+        for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
+            page = browser.new_page()
+            page.goto(url)
+            forecast_symbol(page, symbol.lower())
+            expect(page.locator("#result-title")).to_have_text(f"Forecast of {symbol}")
+            assert parse_qs(urlsplit(page.url).query) == {"symbol": [symbol]}
+            page.reload()
+            expect(page.locator("#result-title")).to_have_text(f"Forecast of {symbol}")
+            with page.expect_download() as download:
+                page.get_by_role("button", name="Save as CSV").click()
+            assert download.value.suggested_filename == f"forecast-{symbol}-{last}.csv"
+            for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+                page.get_by_role("button", name=language).click()
+                done = subprocess.run([*program, page.locator("#call").text_content()], capture_output=True, check=True, timeout=60)
+                assert json.loads(done.stdout)["symbol"] == symbol
+            page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,7 @@
         load_closes("MSFT", source="yahoo", settings=Settings(YAHOO_URL=yahoo.url))
 
 `closes` and `adjusted` differ, so that a test sees which were taken. `calls` counts the charts asked for with dates, that is the
-attempts; `paths` has every path asked for.
+attempts; `paths` has every path asked for. `known` has the symbols that exist; None: every symbol does.
 """
 
 import json
@@ -63,6 +63,7 @@ class YahooStub:
         self.closes = [100.0 + i + (i % 7) / 8 for i in range(N_DAYS)]
         self.adjusted = [close * (ADJUSTMENT if i < N_DAYS - 10 else 1) for i, close in enumerate(self.closes)]
         self.range, self.exchange = dict(RANGE), "NMS"
+        self.known: set[str] | None = None
         self.paths: list[str] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -126,7 +127,7 @@ class YahooStub:
         if not chart:  # cookie and consent pages; anything else is not there
             return _text(200 if path in ("/", "") else 404, "text/html", "")
         symbol = unquote(path.rsplit("/", 1)[1])
-        if behaviour == "not found":
+        if behaviour == "not found" or (self.known is not None and symbol not in self.known):
             reason = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
             return _json(404, {"chart": {"result": None, "error": reason}})
         if behaviour == "empty":

@@ -8,7 +8,7 @@ import { fetchPast } from "./past.js";
 import { hideOutput, showOutput } from "./output.js";
 import { byId } from "../shared/dom.js";
 
-const SYMBOL = /^[A-Z0-9^=-][A-Z0-9.^=-]{0,14}$/i; // as on the server; ".." would lead to another address
+const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/i; // as on the server; ".." would lead to another address
 
 const form = byId("symbol-form");
 const field = byId("symbol");
@@ -65,7 +65,7 @@ function symbolProblem(symbol) {
   if (!symbol) {
     return "Write a symbol, or choose one from the list.";
   }
-  return SYMBOL.test(symbol) ? "" : `“${symbol}” is not a symbol: 1 to 15 letters, digits and . ^ = - (not a dot first).`;
+  return SYMBOL.test(symbol) ? "" : `“${symbol}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first).`;
 }
 
 /** Return why there is no forecast, and when to try again. @param {import("../shared/api.js").Failure} failure */

@@ -1,7 +1,7 @@
 /** The symbol in the page's address, /?symbol=JNJ, so that a forecast can be shared as a link. */
 
 const NAME = "symbol";
-const MAX_LENGTH = 30; // as in the field
+const MAX_LENGTH = 40; // as in the field: longer than any symbol, so that a long text is reported, not cut
 
 /** Return the symbol in the address; empty if there is none. */
 export function symbolInAddress() {
