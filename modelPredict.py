@@ -7,9 +7,11 @@ Neither TensorFlow nor scikit-learn is imported.
 
 import argparse
 import json
+import logging
 from pathlib import Path
 
 import cli
+from closes.age import age_warnings
 from closes.files import Part, read_prices
 from closes.series import warn_suspicious
 from closes.symbols import UNNAMED
@@ -19,6 +21,8 @@ from forecast.intervals import MAX_HORIZON
 from models.loading import load_forecaster
 from processData import WINDOW
 from settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -38,6 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
     file.log()
     warn_suspicious(closes)
+    for warning in age_warnings(closes) if file.dated else []:
+        log.warning("%s: %s", closes.symbol, warning.text)
     forecast = forecaster.forecast_one(closes.prices, options.horizon, closes.ranges)
     question = Question(with_path=options.horizon > 1)
     answer = {"as_of": file.as_of, **forecast.as_dict(0, question), "model_version": forecaster.version}

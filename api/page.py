@@ -11,7 +11,8 @@ from typing import Any
 
 from api.symbol import TRACK_DAYS, content_of, forecast_symbol, record_of
 from api.threads import run_in_thread
-from closes.newest import MAX_CLOSES, age_warnings
+from closes.age import age_warnings
+from closes.newest import MAX_CLOSES
 from closes.series import Closes
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import Backtest

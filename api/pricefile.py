@@ -7,6 +7,7 @@ import numpy as np
 
 from api.service import ForecastService, Result
 from api.symbol import with_days
+from closes.age import age_warnings
 from closes.files import Part, PriceFile, read_prices
 from closes.series import gap_warnings
 from closes.symbols import UNNAMED
@@ -52,7 +53,7 @@ def forecast_file(
         raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges)
     content = result.content
-    about_file = file.warnings + (gap_warnings(closes) if file.dated else [])
+    about_file = file.warnings + (gap_warnings(closes) + age_warnings(closes) if file.dated else [])
     about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
     content["warnings"] = [warning.as_dict() for warning in about_file] + about_window
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from closes.symbols import UNNAMED
 from closes.warnings import UNKNOWN_CALENDAR, SeriesWarning
 from settings import PROJECT_DIR
 
@@ -88,7 +89,7 @@ def calendar_of(symbol: str, exchange: str = "") -> TradingCalendar:
     """Return the calendar of a symbol.
 
     Args:
-        symbol: as Yahoo Finance writes it, in upper case.
+        symbol: as Yahoo Finance writes it, in upper case; UNNAMED for a price file.
         exchange: Yahoo Finance's name of its exchange, if known. It is used if the symbol does not tell.
     """
     suffix = symbol.rpartition(".")[2] if "." in symbol else ""
@@ -100,7 +101,7 @@ def calendar_of(symbol: str, exchange: str = "") -> TradingCalendar:
         return _calendar(DAILY)
     if exchange:
         return _calendar(YAHOO_NAMES.get(exchange, WEEKDAYS))
-    return _calendar("XNYS" if LISTED_IN_US.fullmatch(symbol) else WEEKDAYS)
+    return _calendar("XNYS" if LISTED_IN_US.fullmatch(symbol) and symbol != UNNAMED else WEEKDAYS)
 
 
 @cache

@@ -16,20 +16,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
 from cachetools import TLRUCache
 from filelock import FileLock, Timeout
 
+from closes.age import age_warnings
 from closes.cache import cache_file, read_cache
-from closes.calendar import WEEKDAYS, calendar_of
 from closes.download import download_closes
 from closes.series import FIRST_DAY, Closes, last_final_day, not_daily_warnings
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
-from closes.warnings import OLD_DATA, SOURCE_FALLBACK, SeriesWarning
+from closes.warnings import SOURCE_FALLBACK, SeriesWarning
 from errors import DataUnavailableError, ForecastError, NoAnswerError, UnknownSymbolError
 from settings import Settings
 
@@ -41,8 +40,6 @@ ANSWER_SECONDS = 10.0  # for the wait and the download together
 YAHOO_SECONDS = 5.0  # for all calls of a download
 RETRY_SECONDS = 60.0  # before Yahoo Finance is asked again after a failure
 UNKNOWN_SECONDS = 300.0  # for which an unknown symbol is cached
-OLD_DAYS = 2  # trading days; Yahoo Finance may have a close a day late
-OLD_WEEKDAYS = 4  # the same where holidays are not known
 LOCK_FILES = 64  # shared by all symbols, so that the number of files stays bounded
 
 
@@ -173,15 +170,6 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
         warnings.append(SeriesWarning(SOURCE_FALLBACK, final.last_date, text))
     seconds = final.dates.astype("datetime64[s]").astype(np.int64)
     return Newest(final, warnings + age_warnings(final) + not_daily_warnings(seconds))
-
-
-def age_warnings(closes: Closes) -> list[SeriesWarning]:
-    """Return a warning if the last close is more than a few trading days old."""
-    calendar = calendar_of(closes.symbol, closes.exchange)
-    days = calendar.age(closes.dates[-1], np.datetime64(datetime.now(UTC).date()))
-    if days <= (OLD_WEEKDAYS if calendar.name == WEEKDAYS else OLD_DAYS):
-        return []
-    return [SeriesWarning(OLD_DATA, closes.last_date, f"The last close is from {closes.last_date}, {days:,} trading days ago.")]
 
 
 @contextmanager

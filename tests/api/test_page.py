@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from api import page
 from api.page import OpeningForecast, embedded
 from app import STATE, create_app
-from closes import newest as newest_module
+from closes import age
 from closes.series import Closes
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -75,7 +75,7 @@ def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch)
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(days=7)
 
-    monkeypatch.setattr(newest_module, "datetime", NextWeek)
+    monkeypatch.setattr(age, "datetime", NextWeek)
     after = opening.by(forecaster)["warnings"]
     days = [int(re.findall(r", ([\d,]+) trading days ago", warnings[0]["text"])[0].replace(",", "")) for warnings in (before, after)]
     assert days[0] + 3 <= days[1] <= days[0] + 5
@@ -84,7 +84,7 @@ def test_opening_updates_the_age_of_its_closes_each_day(forecaster, monkeypatch)
 
 def test_closes_of_the_previous_day_are_not_called_old():
     yesterday = np.datetime64(datetime.now(UTC).date()) - np.arange(60)[::-1] - 1
-    assert newest_module.age_warnings(Closes("ACME", "csv", yesterday, np.linspace(1, 2, 60))) == []
+    assert age.age_warnings(Closes("ACME", "csv", yesterday, np.linspace(1, 2, 60))) == []
 
 
 def test_page_is_not_logged_or_counted_as_a_prediction(client, settings):

@@ -1,14 +1,18 @@
 """POST /predict with a price file, and bodies of other shapes that clients send."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from log_rows import logged
 
+import modelEvaluate
+import modelPredict
 from app import STATE
 from closes.snapshot import read_ranges, read_snapshot
 from errors import ModelUnavailableError
+from processData import load_closes
 
 SNAPSHOT = read_snapshot("MSFT")
 CLOSES = SNAPSHOT.prices[-60:].tolist()
@@ -24,8 +28,9 @@ def test_file_gets_the_forecast_of_its_newest_60_closes(client):
     query = {"horizon": 3, "levels": "50,90", "above": "230,240"}
     answer = post(client, **query).json
     same = client.post("/predict", json={"predict": CLOSES, "horizon": 3, "levels": [50, 90], "above": [230, 240]}).json
-    for field in ("predicted_price", "last_close", "intervals", "path", "probability_above", "warnings", "model_version"):
+    for field in ("predicted_price", "last_close", "intervals", "path", "probability_above", "model_version"):
         assert answer[field] == same[field]
+    assert [warning for warning in answer["warnings"] if warning["code"] != "old_data"] == same["warnings"]
     assert answer["as_of"] == SNAPSHOT.last_date
     assert answer["columns"] == {"date": "Date", "close": "Close"}
     assert answer["left_out"] == answer["guesses"] == []
@@ -41,6 +46,38 @@ def test_answer_says_how_many_closes_the_file_has_and_returns_the_newest_on_requ
     assert post(client, closes=1000).json["closes"] == SNAPSHOT.prices[-100:].tolist()
     undated = post(client, json.dumps({"predict": CLOSES}), closes=70).json
     assert (undated["closes"], undated["dates"]) == (CLOSES, [])
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "query", "said"),
+    [
+        (1, {}, ""),
+        (90, {}, " weekdays ago."),
+        (90, {"symbol": "MSFT"}, " trading days ago."),
+    ],
+)
+def test_old_file_says_how_old_its_last_close_is(client, tmp_path, caplog, days_ago, query, said):
+    today = np.datetime64(datetime.now(UTC).date())
+    days = np.busday_offset(today - days_ago, np.arange(-99, 1), roll="backward")
+    content = "\n".join(["date,close", *(f"{day},{price}" for day, price in zip(days, SNAPSHOT.prices[-100:], strict=True))])
+    old = [warning for warning in post(client, content, **query).json["warnings"] if warning["code"] == "old_data"]
+    (tmp_path / "file.csv").write_text(content)
+    modelPredict.main(["--csv", str(tmp_path / "file.csv"), *(f"--{key}={value}" for key, value in query.items())])
+    if not said:
+        assert old == []
+        assert " ago." not in caplog.text
+        return
+    assert old[0]["day"] == str(days[-1])
+    assert old[0]["text"].startswith(f"The last close is from {days[-1]}, ")
+    assert old[0]["text"].endswith(said)
+    assert old[0]["text"] in caplog.text
+
+
+def test_commands_of_past_closes_do_not_say_that_they_are_old(tmp_path, caplog):
+    (tmp_path / "file.csv").write_text(FILE)
+    assert len(load_closes("ACME", source="csv", csv_path=tmp_path / "file.csv")) == 100
+    modelEvaluate.main(["--csv", str(tmp_path / "file.csv"), "--out", str(tmp_path / "out.csv")])
+    assert " ago." not in caplog.text
 
 
 def test_open_high_and_low_of_a_file_are_used(client):

@@ -15,7 +15,6 @@ from yahoo_stub import ODD_DAY
 from closes import newest as newest_module
 from closes.calendar import calendar_of
 from closes.newest import NewestCloses
-from closes.series import Closes
 from errors import DataUnavailableError, InvalidSymbolError, UnknownSymbolError
 from settings import PROJECT_DIR, Settings
 
@@ -157,30 +156,6 @@ def test_wrong_close_before_the_newest_ones_does_not_matter(newest, yahoo, monke
 def test_weekly_closes_have_a_warning(newest, yahoo):
     yahoo.dates = [TODAY - timedelta(days=7 * (len(yahoo.dates) - index)) for index in range(len(yahoo.dates))]
     assert "not_daily" in [warning.code for warning in newest.of("ACME").warnings]
-
-
-@pytest.mark.parametrize(
-    ("symbol", "last", "today", "warned"),
-    [
-        ("MSFT", "2026-11-25", "2026-11-28", False),  # Thanksgiving on the 26th
-        ("MSFT", "2026-11-25", "2026-11-30", False),
-        ("MSFT", "2026-11-25", "2026-12-01", True),
-        ("BTC-USD", "2026-11-25", "2026-11-27", False),
-        ("BTC-USD", "2026-11-25", "2026-11-28", True),
-        ("ABC.QQ", "2026-11-25", "2026-12-01", False),  # its holidays are unknown
-        ("ABC.QQ", "2026-11-25", "2026-12-02", True),
-    ],
-)
-def test_closes_are_old_after_some_trading_days(monkeypatch, symbol, last, today, warned):
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime.fromisoformat(today).replace(tzinfo=tz)
-
-    monkeypatch.setattr(newest_module, "datetime", Clock)
-    days = np.array([np.datetime64(last) - 1, np.datetime64(last)])
-    warnings = newest_module.age_warnings(Closes(symbol, "yahoo", days, np.array([1.0, 2.0])))
-    assert [warning.code for warning in warnings] == ["old_data"] * warned
 
 
 @pytest.mark.parametrize("behaviour", ["not found", "empty"])
