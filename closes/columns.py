@@ -11,30 +11,50 @@ from errors import InvalidClosesError
 
 # Names in lower case without accents, the preferred ones first. Other signs than letters and digits are spaces.
 DATE_NAMES = (
-    "date", "data", "trade date", "trading date", "data do pregao", "data pregao", "datpre", "fecha", "datum", "day", "dia", "datetime",
-    "date time", "timestamp", "time open", "timeopen", "time", "open time", "dt", "period", "unix",
+    "date", "data", "trade date", "trading date", "tradedate", "exchange date", "quote date", "observation date", "effective date",
+    "datadate", "dtyyyymmdd", "data do pregao", "data pregao", "datpre", "fecha", "datum", "日付", "日付け", "日期", "交易日期", "날짜",
+    "일자", "day", "dia", "datetime", "date time", "timestamp", "time open", "timeopen", "time", "open time", "window start", "dt",
+    "period", "unix", "index",
 )  # fmt: skip
 CLOSE_NAMES = (
-    "close", "close last", "closing price", "close price", "close value", "closing value", "fechamento", "preco de fechamento",
-    "preco fechamento", "cierre", "schlusskurs", "schluss", "cloture", "chiusura", "ultimo", "ultimo preco", "preult", "last", "last price",
-    "last close", "price", "preco", "settle", "close close price adjusted for splits", "close usd", "valor",
+    "close", "close last", "closing price", "close price", "price close", "close value", "closing value", "fechamento",
+    "preco de fechamento", "preco fechamento", "cierre", "schlusskurs", "schluss", "cloture", "cours de cloture", "chiusura",
+    "slotkoers", "zamkniecie", "終値", "收盘", "收盘价", "收盤價", "종가", "ultimo", "ultimo preco", "preult", "last", "last price",
+    "last close", "px last", "latest", "zuletzt", "dernier", "laatste", "price", "preco", "settle",
+    "close close price adjusted for splits", "close usd", "valor",
 )  # fmt: skip
 RANGE_NAMES = {
-    "open": ("open", "opening price", "open price", "abertura", "preco de abertura", "preabe", "apertura", "eroffnung", "ouverture"),
-    "high": ("high", "high price", "maxima", "maximo", "max", "preco maximo", "premax", "hoch"),
-    "low": ("low", "low price", "minima", "minimo", "min", "preco minimo", "premin", "tief"),
-}
-STOCK_NAMES = ("symbol", "ticker", "name", "stock", "codneg", "codigo", "instrument", "act symbol", "stock symbol", "ativo", "papel")
+    "open": (
+        "open", "opening price", "open price", "px open", "abertura", "preco de abertura", "preabe", "apertura", "eroffnung", "eroffn",
+        "erster", "ouverture", "ouv", "otwarcie", "始値", "开盘", "开盘价", "開盤價", "시가",
+    ),
+    "high": (
+        "high", "high price", "px high", "maxima", "maximo", "max", "massimo", "preco maximo", "premax", "hoch", "tageshoch", "plus haut",
+        "hoog", "najwyzszy", "高値", "最高", "最高价", "最高價", "고가",
+    ),
+    "low": (
+        "low", "low price", "px low", "minima", "minimo", "min", "preco minimo", "premin", "tief", "tagestief", "plus bas", "laag",
+        "najnizszy", "安値", "最低", "最低价", "最低價", "저가",
+    ),
+}  # fmt: skip
+LETTERS = {"t": "time", "o": "open", "h": "high", "l": "low", "c": "close"}  # names in the JSON of many APIs, if all are there
+STOCK_NAMES = (
+    "symbol", "ticker", "name", "stock", "codneg", "codigo", "instrument", "act symbol", "stock symbol", "ativo", "papel", "ts code",
+    "secid", "permno", "tic", "paper", "股票代码",
+)  # fmt: skip
 MULTIPLE = ("ticker", "tickers", "symbol", "symbols", "price", "attributes", "")  # first fields of the rows of a header of three rows
+MIN_OF_STOCK = 4  # columns that begin or end with the name of a stock
 MAX_COLUMNS = 1000  # of a header; a line with more is not one
 MAX_NAMED = 10  # columns in a message
 MAX_NAME = 40  # characters of a column's name in a message
 
 _ADJUSTED = r"(?:(?:split |back |dividend |div )?(?:adjusted|adj|ajustad[oa]|ajust|bereinigt))"
 _PRICE = r"(?:close|closing|close price|closing price|price|last|last price|fechamento|preco|preco de fechamento|ultimo|cierre|value|valor)"
-_ADJUSTED_CLOSE = re.compile(rf"{_ADJUSTED} ?{_PRICE}?(?: adjusted close price adjusted .*)?|{_PRICE} ?{_ADJUSTED}")
+_ADJUSTED_CLOSE = re.compile(
+    rf"{_ADJUSTED} ?{_PRICE}?(?: adjusted close price adjusted .*)?|{_PRICE} ?{_ADJUSTED}|調整後終値|复权收盘价?|수정종가|수정주가"
+)
 _ADJUSTED_OTHER = re.compile(rf"{_ADJUSTED} ?(?:open|high|low|vol|volume)|(?:open|high|low|vol|volume) ?{_ADJUSTED}")
-_LOOKS_ADJUSTED = re.compile(r"\badj|adjusted|\bajust|bereinigt")
+_LOOKS_ADJUSTED = re.compile(r"\badj|adjusted|\bajust|bereinigt|調整|调整|复权|復權|수정")
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,7 @@ def simplified(name: str) -> str:
     """Return a column's name in lower case, without accents, numbers in front and signs: `5. Adj. Close**` is `adj close`."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.strip()[: 4 * MAX_NAME])
     name = re.sub(r"^\d+[.)] ", "", plain(name))
-    return " ".join(re.sub(r"[^a-z0-9]+", " ", name).split())
+    return " ".join(re.sub(r"[\W_]+", " ", name).split())
 
 
 def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Columns | None:
@@ -96,7 +116,10 @@ def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Column
     names = [simplified(field) for field in header]
     if not any(names):
         return None
-    names = _without_ticker(names)
+    if _first(names, CLOSE_NAMES) is None:
+        names = _without_ticker(names)
+    if LETTERS.keys() <= set(names):
+        names = [LETTERS.get(text, text) for text in names]
     plain_close = _first(names, CLOSE_NAMES)
     adjusted = next((index for index, text in enumerate(names) if _ADJUSTED_CLOSE.fullmatch(text)), None)
     dates = [index for known in DATE_NAMES for index, text in enumerate(names) if text == known]
@@ -112,6 +135,8 @@ def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Column
         return None
     if close in dates:
         dates.remove(close)
+    if chosen is None:
+        _refuse_several(header, names, close, name)
     if chosen is None and adjusted is None:
         _refuse_unclear(header, names, name)
     ranges = None if close not in (adjusted, plain_close) else _ranges(names)
@@ -147,9 +172,28 @@ def _without_ticker(names: list[str]) -> list[str]:
         words = Counter(text.split()[place] for text in names if " " in text)
         word, count = words.most_common(1)[0] if words else ("", 0)
         shorter = [" ".join(other for other in text.split() if other != word) if " " in text else text for text in names]
-        if count >= 4 and len(set(shorter)) == len(set(names)):  # without `time`, `timeClose` would be a close
+        if count >= MIN_OF_STOCK and len(set(shorter)) == len(set(names)):
             names = shorter
     return names
+
+
+def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, name: str) -> None:
+    """Refuse a file with the closes of several stocks in columns, such as `AAPL.Close` and `MSFT.Close`."""
+    word = names[close]
+    alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, names)]
+    if len(alike) > 1:
+        raise InvalidClosesError(
+            f"{name} has several columns of closes: {listed([header[index] for index in alike])}. "
+            "Choose one: --column NAME (over HTTP: column=NAME). Columns of the same name need other names."
+        )
+
+
+def _is_of_other_stock(text: str, close: str, names: Sequence[str]) -> bool:
+    """Return whether a column has closes of a stock whose name is in front of, or after, at least four columns."""
+    other = text.removesuffix(f" {close}") if text.endswith(f" {close}") else text.removeprefix(f"{close} ")
+    if other == text or " " in other or other in DATE_NAMES:  # `timeClose` is a time
+        return False
+    return sum(" " in field and other in (field.split()[0], field.split()[-1]) for field in names) >= MIN_OF_STOCK
 
 
 def _refuse_unclear(header: Sequence[str], names: Sequence[str], name: str) -> None:

@@ -15,18 +15,18 @@ MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "jan january janeiro ene enero",
-            "feb february fev fevereiro febrero",
-            "mar march marco marzo",
-            "apr april abr abril",
-            "may mai maio mayo",
-            "jun june junho junio",
-            "jul july julho julio",
-            "aug august ago agosto",
-            "sep sept september set setembro septiembre",
-            "oct october out outubro octubre okt oktober",
-            "nov november novembro noviembre",
-            "dec december dez dezembro dic diciembre dezember",
+            "jan january janeiro ene enero janv janvier januar gen gennaio januari",
+            "feb february fev fevereiro febrero fevr fevrier februar febbraio februari",
+            "mar march marco marzo mars marz maart mrt",
+            "apr april abr abril avr avril aprile",
+            "may mai maio mayo mag maggio mei",
+            "jun june junho junio juin juni giu giugno",
+            "jul july julho julio juil juillet juli lug luglio",
+            "aug august ago agosto aout augustus",
+            "sep sept september set setembro septiembre septembre settembre",
+            "oct october out outubro octubre okt oktober octobre ott ottobre",
+            "nov november novembro noviembre novembre",
+            "dec december dez dezembro dic diciembre dezember decembre dicembre",
         ),
         1,
     )
@@ -43,7 +43,10 @@ _MONTH_FIRST = re.compile(r"(?P<name>[^\W\d_]{3,})\.? (?P<d>\d{1,2})(?:st|nd|rd|
 _DAY_FIRST = re.compile(r"(?P<d>\d{1,2})(?:\. ?| de |[- /])(?P<name>[^\W\d_]{3,})\.?(?: de |, |[- /])(?P<y>\d{4}|\d{2})" + _TIME)
 _WEEKDAY = re.compile(r"[^\W\d_]{3,}\.?,? (?=\w)")
 _COMPACT = re.compile(r"(?P<y>(?:1[6-9]|2[0-9])\d\d)(?P<m>\d\d)(?P<d>\d\d)" + _TIME, re.ASCII)
-_NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13})(?:\.\d*)?", re.ASCII)
+_COMPACT_DAY = re.compile(r"(?:19|20)[0-9]{6}")
+_NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d*)?", re.ASCII)
+_LOOSE = re.compile(r"(?<=\d)([-/.]) (?=\d)")  # 2024- 05- 31
+_EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
 _MAX_LENGTH = 60  # characters of a date
 MAX_TIMES = 2000  # of a day that are remembered
 
@@ -77,7 +80,7 @@ class DayFormat:
 
     def _parse(self, text: str) -> int:
         """Return a date in any form."""
-        text = " ".join(text.split())
+        text = _tidy(text)
         if len(text) > _MAX_LENGTH:
             raise ValueError("too long")
         if found := _ISO.fullmatch(text) or _COMPACT.fullmatch(text):
@@ -89,6 +92,12 @@ class DayFormat:
         if found := _NUMBER.fullmatch(text):
             return _from_number(found[1])
         return _in_words(text)
+
+
+def _tidy(text: str) -> str:
+    """Return a date with single spaces, and without those after a separator; 2024年5月31日 is 2024-5-31."""
+    text = _LOOSE.sub(r"\1", " ".join(text.split()[:_MAX_LENGTH]))
+    return text if text.isascii() else _EAST_ASIAN.sub(r"\1-\2-\3", text)
 
 
 def _in_words(text: str) -> int:
@@ -116,11 +125,12 @@ def _seconds(year: int, month: int, day: int, found: "re.Match[str]") -> int:
 
 
 def _from_number(text: str) -> int:
-    """Return a spreadsheet's serial number, Unix seconds or Unix milliseconds as seconds."""
+    """Return a spreadsheet's serial number, or a Unix time in seconds, milli-, micro- or nanoseconds, as seconds."""
     number = int(text)
     if len(text) == 5:
         return (EXCEL_EPOCH + number - EPOCH) * DAY_SECONDS
-    return number if len(text) <= 10 else number // 1000
+    unit: int = 1000 ** ((len(text) - 9) // 3)
+    return number // unit
 
 
 def _year(text: str) -> int:
@@ -130,12 +140,13 @@ def _year(text: str) -> int:
 
 def plain(text: str) -> str:
     """Return a text in lower case and without accents."""
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter))
+    letters = "".join(letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter))
+    return unicodedata.normalize("NFC", letters)  # Korean syllables
 
 
 def is_written_date(text: str) -> bool:
     """Return whether a text can only be a date: it has separators or the name of a month."""
-    text = " ".join(text.split())[: _MAX_LENGTH + 1]
+    text = _tidy(text)[: _MAX_LENGTH + 1]
     for day_first in (False, True):
         if _COMPACT.fullmatch(text) or _NUMBER.fullmatch(text):
             return False
@@ -147,6 +158,17 @@ def is_written_date(text: str) -> bool:
     return False
 
 
+def is_day(text: str) -> bool:
+    """Return whether a field can only be a date, also without separators."""
+    if not _COMPACT_DAY.fullmatch(text.strip()):
+        return is_written_date(text)
+    try:
+        DayFormat().parse(text)
+    except ValueError:
+        return False
+    return True
+
+
 def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
     """Find how a file writes its dates.
 
@@ -156,7 +178,7 @@ def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
     Returns:
         The format, and a sentence for each guess.
     """
-    found = [match for text in samples if (match := _NUMERIC.fullmatch(" ".join(text.split())[:_MAX_LENGTH]))]
+    found = [match for text in samples if (match := _NUMERIC.fullmatch(_tidy(text)[:_MAX_LENGTH]))]
     if not found:
         return DayFormat(), []
     firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]

@@ -8,6 +8,7 @@ closes. Only the closes that are used are checked; wrong rows before or after th
 """
 
 import logging
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +95,7 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
     with closing(lines_of(source, name)) as lines:
         table = read_table(lines, name, column, symbol)
         sample = [row for _, row in zip(range(SAMPLE_ROWS), table.rows, strict=False)]
+        table.columns = _with_nameless(table, [row for _, row in sample])
         table.columns = replace(table.columns, dates=_date_columns(table.columns, [row for _, row in sample]))
         date = table.columns.dates[0] if table.columns.dates else None
         rows = _collect(table, sample, date, symbol, name)
@@ -103,6 +105,17 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
     _check_used(series, used, part, name)
     shown = slice(max(0, used.stop - part.shown), used.stop) if part.shown else None
     return _report(table, rows, series, used, shown, symbol, date)
+
+
+def _with_nameless(table: Table, sample: list[list[str]]) -> Columns:
+    """Return the columns with one more at the end if most rows have it and the header does not name it, as in exports of Euronext.
+
+    Fields that are separated by commas may be a decimal comma instead.
+    """
+    columns, longer = table.columns, sum(len(row) == len(table.columns.names) + 1 for row in sample)
+    if table.delimiter == "," or not columns.dates or 2 * longer <= len(sample):
+        return columns
+    return replace(columns, names=[*columns.names, ""])
 
 
 def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
@@ -124,8 +137,9 @@ def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
     shares = {index: share(index, can_be_read) for index in columns.dates}
     if shares and max(shares.values()) > 0:
         return [next(index for index, value in shares.items() if value > max(shares.values()) / 2)]
-    if not columns.dates and columns.close != 0 and share(0, days.is_written_date) > 0.5:
-        return [0]  # an index without a known name
+    if not columns.dates:  # a column without a known name
+        unnamed = [index for index in range(len(columns.names)) if index != columns.close and share(index, days.is_day) > 0.5]
+        return unnamed[:1]
     return columns.dates[:1]
 
 
@@ -137,7 +151,7 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     table.guesses += guesses
     day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)])
     table.guesses += guesses
-    rows = Rows(columns, date, number_format, day_format, symbol)
+    rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample]))
     rows.collect(sample, name)
     sample.clear()
     rows.collect(table.rows, name)
@@ -145,6 +159,12 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     if rows.other_stock:
         table.guesses.append(f"The only stock of the file is {rows.other_stock[:20]}, not {symbol}. It is read.")
     return rows
+
+
+def _usual_fields(sample: list[list[str]]) -> int:
+    """Return the number of fields that a row needs: up to the last that most rows of a sample fill. A column of notes may be left out."""
+    filled = Counter(index for row in sample for index, text in enumerate(row) if text)
+    return max((index + 1 for index, count in filled.items() if 2 * count > len(sample)), default=0)
 
 
 def _check_used(series: Series, used: slice, part: Part, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Price files without a header whose fields cannot be misunderstood: lists of closes, dates with closes, Yahoo's table of a web page."""
+"""Price files without a header whose fields cannot be misunderstood: lists of closes, dates with closes, a few known exports."""
 
 import csv
 import json
@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from closes.days import DayFormat, is_written_date
+from closes.days import is_day, is_written_date
 from errors import InvalidClosesError
 
 YAHOO_TABLE = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]  # as copied from finance.yahoo.com
+METATRADER = ["Date", "Time", "Open", "High", "Low", "Close", "Volume"]  # bars that MetaTrader 4 exports
+KLINES = [
+    "Open time", "Open", "High", "Low", "Close", "Volume", "Close time", "Quote volume", "Trades", "Taker", "Taker quote", "Ignore",
+]  # of Binance  # fmt: skip
+UNIX_TIME = re.compile(r"1[0-9]{12}(?:[0-9]{3})?")  # milliseconds or microseconds
+CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-COMPACT = re.compile(r"(?:19|20)[0-9]{6}")
 DELIMITERS = ("\t", ";", ",", "|")
 MAX_JSON_CHARACTERS = 2 * 1024 * 1024  # JSON is read as a whole
 JSON_KEY = "predict"  # as in the body of POST /predict
@@ -49,11 +54,8 @@ def find_form(head: list[str], whole: bool, name: str) -> Form | None:
         return Form(["Close"], "\t", f"{name} is read as a list of closes.", values)
     for delimiter in DELIMITERS:
         rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in filled]
-        long = sum(len(row) == len(YAHOO_TABLE) for row in rows)
-        if 2 * long > len(rows) and all(row and is_written_date(row[0]) for row in rows):
-            return Form(YAHOO_TABLE, delimiter, f"{name} has no header. Its columns are read as {', '.join(YAHOO_TABLE)}.")
-        if all(len(row) == 2 and _is_day(row[0]) for row in rows):
-            return Form(["Date", "Close"], delimiter, f"{name} has no header. Its columns are read as Date, Close.")
+        if names := _known_columns(rows):
+            return Form(names, delimiter, f"{name} has no header. Its columns are read as {', '.join(names)}.")
     return None
 
 
@@ -83,6 +85,18 @@ def read_json(lines: Iterator[str], name: str) -> Form:
     return Form(["Close"], "\t", f"{name} is read as a list of closes.", [value or "" for value in found])
 
 
+def _known_columns(rows: list[list[str]]) -> list[str] | None:
+    """Return the names of the columns of an export that has no header, or None if it is not known."""
+    if all(len(row) == len(METATRADER) and is_written_date(row[0]) and CLOCK.fullmatch(row[1]) for row in rows):
+        return METATRADER
+    if all(len(row) == len(KLINES) and UNIX_TIME.fullmatch(row[0]) and UNIX_TIME.fullmatch(row[6]) for row in rows):
+        return KLINES
+    long = sum(len(row) == len(YAHOO_TABLE) for row in rows)  # rows of dividends are shorter
+    if 2 * long > len(rows) and all(row and is_written_date(row[0]) for row in rows):
+        return YAHOO_TABLE
+    return ["Date", "Close"] if all(len(row) == 2 and is_day(row[0]) for row in rows) else None
+
+
 def is_row(fields: list[str]) -> bool:
     """Return whether the fields of a line are those of a row, not of a header."""
     return any(is_written_date(text) or NUMBER.fullmatch(text.strip()) for text in fields)
@@ -97,14 +111,3 @@ def _listed(filled: list[str]) -> list[str] | None:
         return None
     values = [value for value in re.split(r"[,;\s]+", text) if value]
     return values if len(values) > 1 and all(NUMBER.fullmatch(value) for value in values) else None
-
-
-def _is_day(text: str) -> bool:
-    """Return whether a field can only be a date, also without separators."""
-    if not COMPACT.fullmatch(text.strip()):
-        return is_written_date(text)
-    try:
-        DayFormat().parse(text)
-    except ValueError:
-        return False
-    return True

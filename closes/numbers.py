@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from errors import InvalidClosesError
 
-MISSING = frozenset({"", "null", "nan", "na", "n/a", "#n/a", "none", "nil", "nat", "-", "--", "—", "."})  # a day without a close
+MISSING = frozenset({"", "null", "nan", "na", "n/a", "#n/a", "#n/a n/a", "none", "nil", "nat", "-", "--", "—", "."})  # no close
 
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,3})?"
 _PLAIN = re.compile(rf"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+){_EXPONENT}")

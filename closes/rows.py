@@ -93,8 +93,14 @@ class Rows:
         suspicious: times at which the adjusted closes jump and the plain ones do not.
     """
 
-    def __init__(self, columns: Columns, date: int | None, numbers: NumberFormat, days: DayFormat, symbol: str) -> None:
-        """Start empty. `date` is the column of the dates, `symbol` the stock to read from a file with several."""
+    def __init__(
+        self, columns: Columns, date: int | None, numbers: NumberFormat, days: DayFormat, symbol: str, fields: int = 0
+    ) -> None:  # fmt: skip
+        """Start empty. `date` is the column of the dates, `symbol` the stock to read from a file with several.
+
+        A row of less than `fields` fields has lost some, so its close may be in another column.
+        """
+        self._fields = fields
         self._columns, self._date, self._number, self._day, self._symbol = columns, date, numbers.parse, days.parse, symbol.upper()
         self._stocks: dict[str, None] = {}
         self._chosen: str | None = None
@@ -184,6 +190,8 @@ class Rows:
             return
         if math.isnan(price):
             self._add_empty(row, line)
+        elif len(row) < self._fields:
+            self._add_bad(row, line, f"has {len(row)} fields, other rows have {self._fields} or more", seconds)
         elif not MIN_CLOSE <= price <= MAX_CLOSE:
             text = f"{day.strip()[:MAX_SHOWN]} has the close {price!r}; a close must be a positive finite number"
             self._add_bad(row, line, text, seconds, is_number=True)

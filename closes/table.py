@@ -67,7 +67,7 @@ def read_table(lines: Iterator[str], name: str, chosen: str | None, stock: str) 
         start, delimiters = 1, (found[1],)
     header = _triple_header(head, name, chosen, stock) or _header(head, start, delimiters, name, chosen)
     if header is None:
-        return _without_header(head, lines, name, chosen)
+        return _without_header(head[start:], lines, name, chosen)
     after = header.start + header.length
     rows = _rows(itertools.chain(head[after:], lines), header.delimiter, after, name)
     before = [index + 1 for index in range(start, header.start) if head[index].strip()]
@@ -110,7 +110,7 @@ def _triple_header(head: list[str], name: str, chosen: str | None, stock: str) -
         if not is_triple:
             continue
         for names, symbols in ((one, two), (two, one)):
-            if find_columns(names[1:], None, name):
+            if find_columns(list(dict.fromkeys(names[1:])), None, name):
                 wanted = _of_one_stock(names, symbols, name, stock)
                 columns = find_columns(["Date", *wanted[1:]], chosen, name)
                 return Header(start, 3, delimiter, columns) if columns else None

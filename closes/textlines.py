@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from closes.columns import CLOSE_NAMES
 from errors import DataUnavailableError, InvalidClosesError
 
 Source = Path | bytes | bytearray
@@ -45,6 +46,7 @@ BYTE_ORDER_MARKS = (  # the longer ones first
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
+EAST_ASIAN = ("cp932", "gb18030", "cp949", "big5")  # Shift JIS, GBK, EUC-KR and their like
 LATIN_1 = "closes.latin-1"  # name of the handler of bytes that are not UTF-8
 
 
@@ -128,16 +130,34 @@ def _refuse_other_kinds(head: bytes, name: str) -> None:
 
 
 def _encoding(head: bytes, name: str) -> str:
-    """Return the encoding of a file. Without a byte order mark that is UTF-8; `_as_latin_1` reads what is not."""
+    """Return the encoding of a file.
+
+    Without a byte order mark that is UTF-8, or an East Asian one if a column of closes has a known name in it. `_as_latin_1` reads others.
+    """
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
     if b"\0" not in head:
-        return "utf-8"
+        return "utf-8" if _is_utf_8(head) else next((encoding for encoding in EAST_ASIAN if _names_closes(head, encoding)), "utf-8")
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) > len(head) // 4 and min(even, odd) < len(head) // 20:  # Latin letters in UTF-16 have one NUL each
         return "utf-16-be" if even > odd else "utf-16-le"
     raise InvalidClosesError(f"{name} is a binary file, not a CSV file. {EXPORT}")
+
+
+def _is_utf_8(head: bytes) -> bool:
+    """Return whether the first bytes of a file are UTF-8. The last letter may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _names_closes(head: bytes, encoding: str) -> bool:
+    """Return whether the first bytes of a file have a known East Asian name of a column of closes in an encoding."""
+    text = head.decode(encoding, "replace")
+    return any(name in text for name in CLOSE_NAMES if not name.isascii())
 
 
 def _decoded(file: BinaryIO, encoding: str, name: str) -> Iterator[str]:
