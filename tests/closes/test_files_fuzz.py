@@ -1,4 +1,4 @@
-"""Any bytes and any damaged price file give closes or one of the project's errors, in bounded time."""
+"""Any bytes and any damaged price file give the right closes or one of the project's errors, in bounded time."""
 
 import contextlib
 import time
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutated import MutatedFile, check, check_sound
 from price_files import CONTENTS
 
 from closes.files import Part, read_prices
@@ -55,6 +56,18 @@ def test_damaged_files(name, data):
         length = data.draw(st.integers(0, 30))
         content[place : place + length] = data.draw(st.binary(max_size=5) | PIECES)
     read(bytes(content), part=Part(newest=60))
+
+
+@given(st.integers(0, 10**9))
+@settings(QUIET, max_examples=100)
+def test_file_in_any_known_format_is_read_as_written(seed):
+    check_sound(MutatedFile(seed, damages=0))
+
+
+@given(st.integers(0, 10**9), st.integers(1, 3), st.sampled_from([None, 60]))
+@settings(QUIET, max_examples=200)
+def test_damaged_file_gives_an_error_or_the_closes_of_its_intact_rows(seed, damages, newest):
+    check(MutatedFile(seed, damages), newest)
 
 
 @pytest.mark.parametrize(
