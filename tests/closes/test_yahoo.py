@@ -260,7 +260,7 @@ def test_unadjusted_split_is_warned_of_with_its_day(yahoo, settings, caplog):
     ],
 )
 def test_auto_falls_back_when_the_answer_has_no_valid_series(yahoo, settings, caplog, behaviour, message):
-    settings = settings.model_copy(update={"YAHOO_TIMEOUT": 10.0, "YAHOO_RETRIES": 0})
+    settings = settings.model_copy(update={"YAHOO_TIMEOUT": 60.0, "YAHOO_RETRIES": 0})
     yahoo.behave(behaviour)
     with pytest.raises(DataUnavailableError) as caught:
         download(settings)

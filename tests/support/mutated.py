@@ -14,7 +14,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from closes.files import Part, PriceFile, read_prices
-from closes.series import gap_warnings, split_warnings
+from closes.series import gap_warnings, jump_warnings
 from errors import ForecastError
 
 DATE_FORMS = (
@@ -213,7 +213,7 @@ def check(file: MutatedFile, newest: int | None = None) -> None:
     days = found.closes.dates.astype(object).tolist()
     pairs = dict(zip(days, found.closes.prices.tolist(), strict=True))
     wrong = {day: price for day, price in pairs.items() if not np.isclose(price, file.true.get(day, np.nan), rtol=1e-12)}
-    if wrong and not split_warnings(found.closes.prices) and not gap_warnings(found.closes):
+    if wrong and not jump_warnings(found.closes.prices) and not gap_warnings(found.closes):
         raise AssertionError(f"wrong closes {wrong}: {file.what}")
     left_out = sum(item["rows"] for item in found.left_out)
     first = min(days) if newest else min(file.true)
