@@ -24,7 +24,7 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus memcached wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus memcached proxies wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ prometheus:  ## install Debian's Prometheus with promtool, for the tests of depl
 
 memcached:  ## install Debian's memcached, for the test of RATE_LIMIT_STORAGE (needs root)
 	@$(call apt,memcached,memcached)
+
+proxies:  ## install Debian's nginx and Caddy, for the tests of deploy/proxy (needs root)
+	@$(call apt,nginx,nginx-light)
+	@$(call apt,caddy,caddy)
 
 wrk:  ## install Debian's wrk, the load generator of the benchmarks (needs root)
 	@$(call apt,wrk,wrk) || \

@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_compress import Compress
 from werkzeug.exceptions import HTTPException
 
-from api import mlflowlink, startup, swagger
+from api import mlflowlink, proxies, startup, swagger
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
 from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
@@ -78,16 +78,17 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_error_handler(error, error_answer)
     _add_routes(app)
     _add_compression(app)
-    _add_cors_and_proxies(app, settings)
+    _add_cors(app, settings)
+    proxies.add_proxies(app, settings)
     return app
 
 
 def _add_routes(app: Flask) -> None:
     """Add all routes."""
+    app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule(PREDICT_ROUTE, view_func=predict, methods=["POST"])
     app.add_url_rule(PREDICT_ROUTE, view_func=page, methods=["GET"])
     app.add_url_rule("/forecast/<symbol>", view_func=forecast)
-    app.add_url_rule("/", view_func=page, methods=["GET"])
     app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/backtest/<symbol>", view_func=symbol_backtest)
     app.add_url_rule("/monitor", view_func=monitor)
@@ -289,19 +290,14 @@ def _add_compression(app: Flask) -> None:
     Compress(app).compress_mimetypes_set.add("text/csv")
 
 
-def _add_cors_and_proxies(app: Flask, settings: Settings) -> None:
-    """Answer pages of other origins and trust proxies, as far as the settings allow."""
+def _add_cors(app: Flask, settings: Settings) -> None:
+    """Answer the pages of other origins that CORS_ORIGINS names."""
     if settings.CORS_ORIGINS:
         from flask_cors import CORS
 
         exposed = [ID_HEADER, "Retry-After"]
         origins = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in settings.CORS_ORIGINS.split(",")]
         CORS(app, origins=origins, allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600)
-    if settings.TRUSTED_PROXIES:
-        from werkzeug.middleware.proxy_fix import ProxyFix
-
-        n = settings.TRUSTED_PROXIES
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign] # as in Flask's documentation
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ share its memory; each loads the model for itself. The MLflow UI is a child of t
 
 import gc
 import logging
+import os
 import resource
 import signal
 import sys
@@ -79,7 +80,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Freeze what a loaded worker has, so that the garbage collector does not walk through it during a request."""
+    """Freeze what a loaded worker has, so that the garbage collector does not walk through it during a request.
+
+    The application handles SCRIPT_NAME. gunicorn would fail with an error for a path that does not begin with it.
+    """
+    os.environ.pop("SCRIPT_NAME", None)
     if settings.SERVER_WORKER == "stock":
         worker.sign = slots.SignOfLife(worker.slot)
         every(SIGN_SECONDS, worker.sign.show)

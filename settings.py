@@ -15,6 +15,8 @@ from pydantic_core import ErrorDetails
 
 PROJECT_DIR = Path(__file__).resolve().parent
 SQLITE = "sqlite:///"
+PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # such as /stocks
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")  # a name, or an address of IPv4 or IPv6
 
 
 def _check_rate(text: str) -> str:
@@ -40,6 +42,21 @@ def _in_project(path: Path) -> Path:
 def _resolve_sqlite(uri: str) -> str:
     """Resolve the file of a SQLite address from the project's folder, as all paths; other addresses stay as they are."""
     return f"{SQLITE}{_in_project(Path(uri.removeprefix(SQLITE)))}" if uri.startswith(SQLITE) else uri
+
+
+def _check_hosts(text: str) -> str:
+    """Accept host names or addresses separated by commas, or nothing."""
+    for host in filter(None, text.split(",")):
+        if not HOST.fullmatch(host):
+            raise ValueError(f"{host!r} is not a host such as stocks.example, 192.0.2.1 or [2001:db8::1] (no port, no spaces)")
+    return text
+
+
+def _check_prefix(text: str) -> str:
+    """Accept a path prefix such as /stocks, or nothing."""
+    if text and not PATH_PREFIX.fullmatch(text):
+        raise ValueError("must be a path such as /stocks: it begins with / and does not end with it; letters, digits and - _ . ~")
+    return text
 
 
 SettingPath = Annotated[Path, AfterValidator(_in_project)]
@@ -110,7 +127,11 @@ class Settings(BaseModel):
         0,
         ge=0,
         le=9,
-        description="Number of proxies in front whose X-Forwarded-For, -Proto and -Host are trusted. 0: none.",
+        description="Number of proxies in front whose X-Forwarded-For, -Proto, -Host and -Prefix are trusted. 0: none.",
+    )
+    SCRIPT_NAME: Annotated[str, AfterValidator(_check_prefix)] = Field(
+        "",
+        description="Path prefix at which a proxy publishes the service, for example /stocks. X-Forwarded-Prefix of a trusted proxy wins.",
     )
     ACCESS_LOG: Literal["on", "off"] = Field("on", description="Whether each request is logged as a JSON line on stderr.")
     REQUEST_TIMEOUT: float = Field(
@@ -127,6 +148,11 @@ class Settings(BaseModel):
     MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API starts the MLflow UI.")
     MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
     MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")
+    MLFLOW_UI_ALLOWED_HOSTS: Annotated[str, AfterValidator(_check_hosts)] = Field(
+        "",
+        description="Hosts at which browsers may open the MLflow UI, besides the addresses of its machine, for example stocks.example. "
+        "Empty: those that MLflow allows.",
+    )
     MLFLOW_UI_URL: str = Field(
         "", pattern=r"^(https?://\S+)?$", description="Where /mlflow redirects to. Empty: MLFLOW_UI_PORT on the host of the request."
     )

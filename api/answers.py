@@ -8,7 +8,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g
+from flask import Response, g, request
 from flask.typing import ResponseReturnValue
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
@@ -43,7 +43,7 @@ def error_answer(error: Exception) -> ResponseReturnValue:
     """Return the answer to an error in a Flask request. Redirects, which Werkzeug raises too, stay as they are."""
     if isinstance(error, HTTPException) and (error.code is None or error.code < 400):
         return error
-    answer = describe(error, g.info.id)
+    answer = describe(error, g.info.id, request.script_root)
     response = json_answer(answer.content, answer.status)
     response.headers.extend(answer.headers)
     return response

@@ -24,10 +24,11 @@ STATUSES: dict[type[Exception], tuple[int, int | None]] = {
     DataUnavailableError: (503, round(SOURCE_SECONDS)),
     ForecastError: (503, MODEL_SECONDS),
 }
+# {root}: the path prefix of the service.
 SENTENCES = {
     400: "The request is not valid HTTP.",
-    404: "There is nothing at this address. The calls are listed at /apidocs.",
-    405: "This address does not accept this method. The calls are listed at /apidocs.",
+    404: "There is nothing at this address. The calls are listed at {root}/apidocs.",
+    405: "This address does not accept this method. The calls are listed at {root}/apidocs.",
     408: "The request did not arrive in time.",
     413: f"The body is larger than {MAX_BODY_BYTES // 1024 // 1024} MiB.",
     414: "The address is too long.",
@@ -66,13 +67,19 @@ class ErrorAnswer(NamedTuple):
         return {"error": self.sentence, "details": self.details}
 
 
-def describe(error: Exception, request_id: str) -> ErrorAnswer:
-    """Return the answer to an error. An unexpected one is logged, and its answer has nothing but the request's id."""
+def describe(error: Exception, request_id: str, root: str = "") -> ErrorAnswer:
+    """Return the answer to an error. An unexpected one is logged, and its answer has nothing but the request's id.
+
+    Args:
+        error: any exception.
+        request_id: of the request.
+        root: the path prefix of the service.
+    """
     if isinstance(error, RequestError):
         return ErrorAnswer(error.status, str(error), error.details, _retry(error.retry_after))
     if isinstance(error, HTTPException) and error.code is not None:
         allow = [(name, value) for name, value in error.get_headers() if name == "Allow"]
-        return ErrorAnswer(error.code, SENTENCES.get(error.code, f"{error.name}."), [], allow)
+        return ErrorAnswer(error.code, SENTENCES.get(error.code, f"{error.name}.").format(root=root), [], allow)
     if isinstance(error, ForecastError):
         status, retry_after = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
         return ErrorAnswer(status, str(error), error.details, _retry(retry_after))

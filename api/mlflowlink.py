@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from api.answers import error_answer
 from api.errors import RequestError
-from settings import Settings
+from api.proxies import is_through_unknown_proxy
+from settings import HOST, Settings
 from tracking import ui
 
 START_SECONDS = 30  # that the MLflow UI needs to start
@@ -16,21 +17,47 @@ START_SECONDS = 30  # that the MLflow UI needs to start
 def link(settings: Settings) -> ResponseReturnValue:
     """Redirect to MLFLOW_UI_URL if it is set, otherwise to MLFLOW_UI_PORT on the host of the request.
 
-    If no UI answers, or the requester could not reach it, the answer is 503 and says what to do: a page for a browser, JSON for a program.
+    If no UI answers, or it would not open for the requester, the answer is 503 and says what to do: a page for a browser, JSON for a
+    program. The UI speaks plain HTTP, even if a proxy offers the service over HTTPS.
     """
     if settings.mlflow_ui_url:
         return redirect(settings.mlflow_ui_url)
-    listener = ui.find_listener(settings)
-    if listener == "none":
-        return _explain(RequestError(503, "The MLflow UI does not answer on this machine.", _start_advice(settings), START_SECONDS))
-    if listener == "other":
-        port = settings.MLFLOW_UI_PORT
-        advice = ["Set MLFLOW_UI_PORT to a free port and restart the service, or set MLFLOW_UI_URL to a running MLflow."]
-        return _explain(RequestError(503, f"Another program uses MLFLOW_UI_PORT={port}, so the MLflow UI could not start.", advice))
-    if _is_loopback(settings.MLFLOW_UI_HOST) and not _is_loopback(request.remote_addr or ""):
-        return _explain(RequestError(503, "The MLflow UI is open to its own machine only.", _reach_advice(settings)))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
-    return redirect(f"{request.scheme}://{host}:{settings.MLFLOW_UI_PORT}/")
+    target = f"{host}:{settings.MLFLOW_UI_PORT}"
+    problem = _missing(settings) or _unreachable(settings) or _refused(settings, host, target)
+    return _explain(problem) if problem else redirect(f"http://{target}/")
+
+
+def _missing(settings: Settings) -> RequestError | None:
+    """Return what to do if no UI answers."""
+    listener, port = ui.find_listener(settings), settings.MLFLOW_UI_PORT
+    if listener == "none":
+        return RequestError(503, "The MLflow UI does not answer on this machine.", _start_advice(settings), START_SECONDS)
+    if listener == "other":
+        advice = ["Set MLFLOW_UI_PORT to a free port and restart the service, or set MLFLOW_UI_URL to a running MLflow."]
+        return RequestError(503, f"Another program uses MLFLOW_UI_PORT={port}, so the MLflow UI could not start.", advice)
+    return None
+
+
+def _unreachable(settings: Settings) -> RequestError | None:
+    """Return what to do if the requester cannot reach the UI, or if the service does not know at which host it can."""
+    through_unknown = is_through_unknown_proxy(settings)
+    if _is_loopback(settings.MLFLOW_UI_HOST) and (through_unknown or not _is_loopback(request.remote_addr or "")):
+        return RequestError(503, "The MLflow UI is open to its own machine only.", _reach_advice(settings))
+    if through_unknown:
+        advice = "Set TRUSTED_PROXIES to the number of proxies and restart the service, or set MLFLOW_UI_URL to the address of the UI."
+        return RequestError(503, "The service is behind a proxy that it does not trust, so it does not know its own address.", [advice])
+    return None
+
+
+def _refused(settings: Settings, host: str, target: str) -> RequestError | None:
+    """Return what to do if MLflow would answer 403 because it does not allow the host."""
+    if not ui.refuses(settings, target):
+        return None
+    hosts = ",".join(filter(None, [settings.MLFLOW_UI_ALLOWED_HOSTS, host]))
+    allow = [f"Set MLFLOW_UI_ALLOWED_HOSTS={hosts} and restart the service."] if HOST.fullmatch(host) else []
+    advice = [*allow, "If the MLflow UI opens at another address, set MLFLOW_UI_URL to it."]
+    return RequestError(503, f"MLflow does not allow requests to the host {host}.", advice)
 
 
 def _explain(error: RequestError) -> ResponseReturnValue:

@@ -19,8 +19,8 @@ RUN sed -n 's/^\([a-z0-9].*==.*[^ ]\) *\\$/\1/p' /tmp/requirements.txt > /tmp/ve
         -c /tmp/versions.txt "$(grep '^mlflow==' /tmp/versions.txt)" \
     && rm /tmp/requirements.txt /tmp/versions.txt
 
-# No job runners and one worker: 2 processes instead of 15. MLflow answers requests for localhost and private addresses;
-# for any other host name set MLFLOW_SERVER_ALLOWED_HOSTS.
+# No job runners and one worker: 2 processes instead of 15. Browsers can use the UI at localhost. For another host, set
+# MLFLOW_SERVER_ALLOWED_HOSTS=stocks.example:8020 and MLFLOW_SERVER_CORS_ALLOWED_ORIGINS=http://stocks.example:8020.
 ENV MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
     MLFLOW_DISABLE_TELEMETRY=true \
     PYTHONUNBUFFERED=1 \

@@ -3,9 +3,7 @@
 import json
 import re
 import shutil
-import threading
 from html import unescape
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from app import STATE, create_app
 from closes.snapshot import read_snapshot
 from forecast.metadata import Metadata
 from settings import PROJECT_DIR
-from tracking import ui
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 
@@ -83,64 +80,6 @@ def test_page_gives_the_reason_of_ready_for_a_missing_model(settings, model_dir,
     assert f"No forecast can be made: {refusal.get_json()['error']}" in page
     assert f"There is no backtest: {refusal.get_json()['error']}" in page
     assert ("No model is published yet" in page) == (damage == "none")
-
-
-def test_mlflow_says_how_to_start_a_missing_ui(client):
-    answer = client.get("/mlflow")
-    assert answer.status_code == 503
-    assert "does not answer" in answer.json["error"]
-    assert answer.json["details"]
-
-
-BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-
-
-@pytest.mark.parametrize(
-    ("accept", "kind"), [(None, "json"), ("*/*", "json"), ("application/json", "json"), (BROWSER, "html"), ("text/html", "html")]
-)
-def test_mlflow_error_is_html_only_for_browsers(client, accept, kind):
-    answer = client.get("/mlflow", headers={"Accept": accept} if accept else {})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
-    assert answer.content_type == {"json": "application/json", "html": "text/html; charset=utf-8"}[kind]
-    assert "Accept" in [name.strip() for name in answer.headers["Vary"].split(",")]
-    error = client.get("/mlflow").json
-    for sentence in (error["error"], *error["details"]):
-        assert sentence in answer.text
-    assert ("<h2" in answer.text) == (kind == "html")
-
-
-@pytest.mark.parametrize("name", ["MLFLOW_UI_URL", "MLFLOW_TRACKING_URI"])
-def test_mlflow_redirects_to_the_configured_ui(settings, name):
-    own = settings.model_copy(update={name: "https://mlflow.example.org/ui"})
-    assert ui.start(own) is None
-    client = create_app(own).test_client()
-    answer = client.get("/mlflow")
-    assert (answer.status_code, answer.location) == (302, "https://mlflow.example.org/ui")
-
-
-@pytest.mark.parametrize("host", ["example.org:8010", "example.org", "[::1]:8010", "[::1]"])
-def test_mlflow_redirects_to_the_requesters_own_host(settings, host, unused_listener):
-    client = create_app(settings.model_copy(update={"MLFLOW_UI_PORT": unused_listener})).test_client()
-    answer = client.get("/mlflow", headers={"Host": host})
-    assert answer.location == f"http://{re.sub(':8010$', '', host)}:{unused_listener}/"
-
-
-@pytest.fixture
-def program():
-    """The port of a web server that is not MLflow."""
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
-def test_mlflow_names_another_program_on_its_port(settings, program):
-    client = create_app(settings.model_copy(update={"MLFLOW_UI_PORT": program})).test_client()
-    answer = client.get("/mlflow")
-    assert answer.status_code == 503
-    assert answer.json
-    assert answer.json["error"] == f"Another program uses MLFLOW_UI_PORT={program}, so the MLflow UI could not start."
-    assert "Set MLFLOW_UI_PORT to a free port" in answer.json["details"][0]
 
 
 def test_api_key_is_required_if_set(settings):

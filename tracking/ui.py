@@ -20,6 +20,8 @@ import time
 from types import FrameType
 from typing import Literal
 
+import psutil
+
 from settings import PROJECT_DIR, Settings
 
 LOW_PRIORITY = 10  # niceness
@@ -27,6 +29,8 @@ WATCH_SECONDS = 0.5  # between two looks at the UI and the parent
 STOP_SECONDS = 5.0  # for the UI to stop on SIGTERM, then on SIGKILL
 MAX_WAIT_SECONDS = 60.0  # between two restarts
 LONG_RUN_SECONDS = 30.0  # a UI that ran longer is restarted at once
+HOSTS_VARIABLE = "MLFLOW_SERVER_ALLOWED_HOSTS"  # MLflow's own
+ORIGINS_VARIABLE = "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"
 PROBE_SECONDS = 0.5  # for the program on the UI's port to answer
 
 log = logging.getLogger("mlflow-ui")
@@ -42,8 +46,7 @@ def find_listener(settings: Settings) -> Literal["ui", "other", "none"]:
 
     A program that accepts the connection and is slow to answer counts as the UI: it runs at a low priority.
     """
-    host = "127.0.0.1" if settings.MLFLOW_UI_HOST in ("0.0.0.0", "::") else settings.MLFLOW_UI_HOST  # noqa: S104
-    connection = http.client.HTTPConnection(host, settings.MLFLOW_UI_PORT, timeout=PROBE_SECONDS)
+    connection = _connection(settings)
     try:
         connection.connect()
     except OSError:
@@ -57,6 +60,31 @@ def find_listener(settings: Settings) -> Literal["ui", "other", "none"]:
         return "other"
     finally:
         connection.close()
+
+
+def refuses(settings: Settings, host: str) -> bool:
+    """Return whether the UI answers 403 to a browser that opens it at a host.
+
+    MLflow compares the headers Host and Origin with the hosts that it allows, before it looks for the address.
+
+    Args:
+        settings: the settings.
+        host: with its port, as in the header Host.
+    """
+    connection = _connection(settings)
+    try:
+        connection.request("POST", "/ajax-api/none", headers={"Host": host, "Origin": f"http://{host}"})
+        return connection.getresponse().status == http.HTTPStatus.FORBIDDEN
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _connection(settings: Settings) -> http.client.HTTPConnection:
+    """Return a connection to the UI's port of this machine, not yet open."""
+    host = "127.0.0.1" if settings.MLFLOW_UI_HOST in ("0.0.0.0", "::") else settings.MLFLOW_UI_HOST  # noqa: S104
+    return http.client.HTTPConnection(host, settings.MLFLOW_UI_PORT, timeout=PROBE_SECONDS)
 
 
 def port_problem(settings: Settings) -> str | None:
@@ -110,7 +138,32 @@ def command(settings: Settings) -> list[str]:
         "--host", settings.MLFLOW_UI_HOST,
         "--port", str(settings.MLFLOW_UI_PORT),
         "--workers", "1",
+        *_allowed(settings),
     ]  # fmt: skip
+
+
+def _allowed(settings: Settings) -> list[str]:
+    """Return MLflow's options for the values of the headers Host and Origin that it allows.
+
+    By default, MLflow allows the hosts localhost and private addresses, but only localhost as an origin. The pages of the UI send their
+    origin too, so this machine's addresses are added. MLFLOW_UI_ALLOWED_HOSTS replaces both lists.
+    """
+    named, theirs = (list(filter(None, text.split(","))) for text in (settings.MLFLOW_UI_ALLOWED_HOSTS, os.environ.get(HOSTS_VARIABLE, "")))
+    if not named and ORIGINS_VARIABLE in os.environ:
+        return []
+    names = ["localhost", *_own_addresses(), *named]
+    hosts = [host for name in names for host in (name, f"{name}:{settings.MLFLOW_UI_PORT}")]  # without a port: behind a proxy
+    known = [host.strip() for host in theirs if not named and "*" not in host.removesuffix(":*")]
+    origins = [f"{scheme}://{host}" for host in [*hosts, *known] for scheme in ("http", "https")]
+    return ["--cors-allowed-origins", ",".join(origins), *(["--allowed-hosts", ",".join(hosts)] if named else [])]
+
+
+def _own_addresses() -> list[str]:
+    """Return the addresses of this machine, as in an URL."""
+    addresses = [(own.family, own.address) for interface in psutil.net_if_addrs().values() for own in interface]
+    fours = [address for family, address in addresses if family == socket.AF_INET]
+    sixes = [f"[{address}]" for family, address in addresses if family == socket.AF_INET6 and "%" not in address]
+    return [*fours, *sixes]
 
 
 def supervise(settings: Settings, parent: int | None) -> None:

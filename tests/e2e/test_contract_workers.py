@@ -138,3 +138,16 @@ def test_reload_and_stop_are_clean(service):
     children = service.children()
     assert service.stop() == 0
     assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.parametrize("worker", ["direct", "stock"])
+def test_both_worker_classes_answer_with_and_without_the_path_prefix(start, worker):
+    service = start(SERVER_WORKER=worker, SCRIPT_NAME="/stocks", WEB_CONCURRENCY="1")
+    for prefix in ("", "/stocks"):
+        forecast = requests.post(f"{service.url}{prefix}/predict", json={"predict": CLOSES}, timeout=30)
+        assert (forecast.status_code, forecast.json()["last_close"]) == (200, CLOSES[-1])
+        assert requests.get(f"{service.url}{prefix}/health", timeout=30).json() == {"status": "ok"}
+    for path in ("/stocksandmore", "/nothing", "/stocks/nothing"):
+        missing = requests.get(service.url + path, timeout=30)
+        assert (missing.status_code, missing.json()["error"][-17:]) == (404, " /stocks/apidocs.")
+    assert "Traceback" not in service.said()

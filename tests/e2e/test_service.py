@@ -176,17 +176,29 @@ def test_chunked_body_is_limited(start):
     assert requests.post(f"{service.url}/predict", data=chunks(3 * 1024**2), headers=headers, timeout=10).status_code == 413
 
 
+def origin(headers):
+    """The header with which a page of a host sends its own requests."""
+    return {"Origin": f"http://{headers['Host']}"}
+
+
 @pytest.mark.slow
 def test_mlflow_ui_is_restarted_and_stops_with_the_service(start, tmp_path):
     port = free_port()
     database = f"sqlite:///{tmp_path}/mlflow.db"
-    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=database)
+    hosts = {"MLFLOW_UI_ALLOWED_HOSTS": "stocks.example"}
+    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=database, **hosts)
     assert requests.get(f"{service.url}/ready", timeout=5).status_code == 200  # long before the UI
     ui = f"http://127.0.0.1:{port}"
     wait_until(lambda: answers(f"{ui}/health"), 180, "the MLflow UI")
     redirect = requests.get(f"{service.url}/mlflow", allow_redirects=False, timeout=5)
     assert (redirect.status_code, redirect.headers["Location"]) == (302, f"{ui}/")
     assert "MLflow" in requests.get(f"{service.url}/mlflow", timeout=30).text
+    for host, is_allowed in (("stocks.example", True), ("127.0.0.1", True), ("other.example", False)):
+        at = {"Host": f"{host}:{port}"}
+        redirect = requests.get(f"{service.url}/mlflow", headers=at, allow_redirects=False, timeout=30)
+        assert redirect.status_code == (302 if is_allowed else 503)
+        found = requests.post(f"{ui}/ajax-api/2.0/mlflow/experiments/search", json={"max_results": 1}, headers=at | origin(at), timeout=30)
+        assert found.status_code == (200 if is_allowed else 403)  # as the UI's own page asks
     counted = set(re.findall(r"^([a-z]+)_", requests.get(f"{service.url}/metrics", timeout=30).text, flags=re.M))
     assert counted == {"http", "request", "forecast"}  # MLflow counts too, but not here
 

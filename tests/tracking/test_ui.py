@@ -41,3 +41,40 @@ def test_standalone_ui_exits_with_one_line_if_its_port_is_in_use(taken_port):
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: MLFLOW_UI_HOST=127.0.0.1 MLFLOW_UI_PORT={taken_port}: Address already in use.")
     assert done.stderr.count("\n") == 1
+
+
+def options(settings):
+    """The options of MLflow's command, by their names."""
+    command = ui.command(settings)[4:]
+    return {name: value.split(",") for name, value in zip(command[::2], command[1::2], strict=True)}
+
+
+def test_addresses_of_this_machine_are_origins_of_the_ui(monkeypatch):
+    for name in (ui.HOSTS_VARIABLE, ui.ORIGINS_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(ui, "_own_addresses", lambda: ["192.168.1.5"])
+    given = options(Settings(MLFLOW_UI_PORT=8021))
+    assert {"http://localhost:8021", "http://192.168.1.5:8021"} <= set(given["--cors-allowed-origins"])
+    assert "--allowed-hosts" not in given
+
+
+def test_named_hosts_are_hosts_and_origins_of_the_ui(monkeypatch):
+    monkeypatch.setenv(ui.HOSTS_VARIABLE, "other.example")
+    monkeypatch.setenv(ui.ORIGINS_VARIABLE, "http://other.example")
+    given = options(Settings(MLFLOW_UI_PORT=8021, MLFLOW_UI_ALLOWED_HOSTS="stocks.example,[2001:db8::1]"))
+    assert {"localhost:8021", "127.0.0.1:8021", "stocks.example", "stocks.example:8021", "[2001:db8::1]:8021"} <= set(
+        given["--allowed-hosts"]
+    )
+    assert {"http://stocks.example:8021", "https://stocks.example"} <= set(given["--cors-allowed-origins"])
+    assert "other.example" not in str(given)
+
+
+def test_variables_of_mlflow_keep_their_meaning(monkeypatch):
+    monkeypatch.delenv(ui.ORIGINS_VARIABLE, raising=False)
+    monkeypatch.setenv(ui.HOSTS_VARIABLE, "stocks.example:8020, other.example:*,*")
+    given = options(Settings())
+    assert "--allowed-hosts" not in given
+    assert {"http://stocks.example:8020", "http://other.example:*"} <= set(given["--cors-allowed-origins"])
+    assert "http://*" not in given["--cors-allowed-origins"]
+    monkeypatch.setenv(ui.ORIGINS_VARIABLE, "https://stocks.example")
+    assert "--cors-allowed-origins" not in options(Settings())

@@ -9,12 +9,13 @@ const DAYS = 250; // of the track record
 
 /**
  * GET the past of a symbol. It is empty if the server does not answer: the forecast is shown without it.
+ * @param {string} url of the backtests
  * @param {string} symbol
  * @param {Record<string, string>} headers such as the API key
  * @returns {Promise<Past>}
  */
-export async function fetchPast(symbol, headers) {
-  const reply = await csvOf(`/backtest/${encodeURIComponent(symbol)}?days=${DAYS}`, headers);
+export async function fetchPast(url, symbol, headers) {
+  const reply = await csvOf(`${url}/${encodeURIComponent(symbol)}?days=${DAYS}`, headers);
   return reply.ok ? readPast(reply.answer.csv) : new Map();
 }
 

@@ -47,7 +47,7 @@ async function ask() {
   const url = `${form.action}/${encodeURIComponent(symbol)}?horizon=20&closes=250`;
   await askServer({
     async send(headers) {
-      const [reply, past] = await Promise.all([forecastSymbol(url, headers), fetchPast(symbol, headers)]);
+      const [reply, past] = await Promise.all([forecastSymbol(url, headers), fetchPast(form.dataset.backtest, symbol, headers)]);
       return reply.ok ? { ...reply, past } : reply;
     },
     showBusy: (busy) => showProgress(busy ? `Asking for the newest closes of ${symbol} …` : ""),

@@ -29,7 +29,8 @@ export async function followMonitoring() {
     return;
   }
   asking = true;
-  const [state, model] = await Promise.all([monitor(`/monitor?limit=${LIMIT}`, keyHeader()), ready("/ready")]);
+  const { monitorUrl, readyUrl } = panel.dataset;
+  const [state, model] = await Promise.all([monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()), ready(readyUrl)]);
   asking = false;
   if (!state.ok && state.status === 401) {
     showProblem("The figures need the API key.");
