@@ -14,6 +14,7 @@ from pathlib import Path
 from errors import ForecastError
 from settings import PROJECT_DIR, SQLITE, Settings
 from storage import locked
+from tracking.moved import ARTIFACTS, repoint
 
 LOCK_SECONDS = 15.0  # MLflow itself waits 20 s in each of its calls
 HTTP_SECONDS = 8  # for each of three attempts
@@ -43,21 +44,40 @@ def check_tracking(settings: Settings) -> None:
 
 
 def connect(settings: Settings) -> str:
-    """Point MLflow at its database or server, and return the id of the experiment. With a SQLite file, artifacts are stored next to it."""
+    """Point MLflow at its database or server, and return the id of the experiment.
+
+    With a SQLite file, artifacts are stored next to it. If it was moved or copied, its paths are changed first.
+    """
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # migrations, notes, and tracebacks of what one_sentence says
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries
     mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
-    if _database(settings) is None:
+    database = _database(settings)
+    if database is None:
         return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
-    folder = tracking_folder(settings)
+    folder = database.parent
     folder.mkdir(parents=True, exist_ok=True)
     wait_for_database(settings, LOCK_SECONDS)
     with locked(folder):  # MLflow creates its tables without a lock; two processes at the same time break them for good
+        repoint(database, EXPERIMENT, LOCK_SECONDS)
+        (folder / ARTIFACTS).mkdir(exist_ok=True)
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
-            mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / "artifacts").as_uri())
+            mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / ARTIFACTS).as_uri())
         return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
+
+
+def repoint_if_moved(settings: Settings) -> None:
+    """Change the paths of a SQLite file that was moved or copied, see tracking/moved.py. MLflow is not imported.
+
+    Raises:
+        OSError: the folder cannot be locked.
+        sqlite3.Error: the file is locked, read-only or not a database.
+    """
+    database = _database(settings)
+    if database is not None and database.is_file():
+        with locked(database.parent):
+            repoint(database, EXPERIMENT, LOCK_SECONDS)
 
 
 def wait_for_database(settings: Settings, seconds: float) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -129,8 +130,10 @@ def stop(child: "subprocess.Popen[bytes] | None") -> None:
 
 def command(settings: Settings) -> list[str]:
     """Return the command of the UI: one worker, on the database that training writes."""
-    folder = PROJECT_DIR / "mlruns"
-    folder.mkdir(exist_ok=True)
+    from tracking.connection import tracking_folder  # not in the image, which has no UI
+
+    folder = tracking_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
     return [
         sys.executable, "-m", "mlflow", "server",
         "--backend-store-uri", settings.MLFLOW_TRACKING_URI,
@@ -207,6 +210,8 @@ def _end_group(server: "subprocess.Popen[bytes]") -> None:
 
 def main() -> None:
     """Run the UI until interrupted."""
+    from tracking.connection import repoint_if_moved  # not in the image, which has no UI
+
     parser = argparse.ArgumentParser(description="Run the MLflow UI until it is interrupted. Its settings are environment variables.")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the UI stops when this process is gone
     parent = parser.parse_args().parent
@@ -215,6 +220,10 @@ def main() -> None:
     if problem := port_problem(settings):
         sys.exit(f"error: {problem}")
     os.nice(LOW_PRIORITY)
+    try:
+        repoint_if_moved(settings)
+    except (OSError, sqlite3.Error) as error:
+        log.warning("The paths in MLflow's database cannot be checked: %s.", error)
     log.info("The MLflow UI starts on http://%s:%d. It needs half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
     supervise(settings, parent)
 

@@ -17,10 +17,9 @@ import pytest
 from training import PRELOADED
 
 from closes.snapshot import read_snapshot
-from forecast.metadata import Metadata
 from models.loading import load_forecaster
 from models.publishing import publish, record_run, staging_folder
-from models.store import current_version, read_published
+from models.store import read_published
 from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import locked
@@ -47,18 +46,6 @@ def settings(tmp_path, model_dir, monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     monkeypatch.setattr(connection, "LOCK_SECONDS", 0.5)
-
-
-@pytest.fixture
-def record(model_dir):
-    """The run of the model in git, as its training left it."""
-    metadata = json.loads((model_dir / "metadata.json").read_text())
-    metadata = {name: value for name, value in metadata.items() if name not in ("mlflow_run_id", "files", "previous_version")}
-    folder = model_dir / "versions" / current_version(model_dir)
-    example = read_snapshot("MSFT").prices[None, -60:]
-    return RunRecord(
-        Metadata.model_validate(metadata), {"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}, {"losses.png": b"\x89PNG"}, folder, example
-    )
 
 
 @pytest.fixture
