@@ -88,7 +88,7 @@ def test_prefix_named_like_an_address_of_the_service(client):
     assert asked.delete("/forecast/predict").status_code == 405
 
 
-@pytest.mark.parametrize("path", ["/stocksandmore", "/stocks/stocks/health", "/else", "/stocks/nothing"])
+@pytest.mark.parametrize("path", ["/stockshealth", "/stocks/stocks/health", "/else", "/stocks/nothing"])
 def test_other_addresses_are_not_found(client, path):
     answer = client(SCRIPT_NAME="/stocks").get(path)
     assert (answer.status_code, answer.json["error"]) == (404, "There is nothing at this address. The calls are listed at /stocks/apidocs.")

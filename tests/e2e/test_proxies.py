@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin
 
 import pytest
 import urllib3
@@ -211,8 +210,7 @@ def test_programs_get_forecasts_and_errors(proxy):
 
 def test_redirect_to_the_prefix_stays_on_the_host(proxy):
     answer = proxy.ask("GET", "/stocks")
-    assert answer.status in {301, 302}
-    assert urljoin(proxy.url, answer.headers["Location"]) == f"{proxy.url}/"
+    assert (answer.status // 100, answer.headers["Location"]) == (3, "/stocks/")  # right behind a further proxy with TLS, too
 
 
 def test_client_cannot_choose_the_prefix(proxy):
