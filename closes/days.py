@@ -96,7 +96,9 @@ class DayFormat:
 
 def _tidy(text: str) -> str:
     """Return a date with single spaces, and without those after a separator; 2024年5月31日 is 2024-5-31."""
-    text = _LOOSE.sub(r"\1", " ".join(text.split()[:_MAX_LENGTH]))
+    text = " ".join(text.split())
+    if " " in text:
+        text = _LOOSE.sub(r"\1", text)
     return text if text.isascii() else _EAST_ASIAN.sub(r"\1-\2-\3", text)
 
 
