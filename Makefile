@@ -24,7 +24,7 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak lock clean node chromium prometheus memcached proxies wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak fuzz lock clean node chromium prometheus memcached proxies wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ bench-worker: $(VENV)/requirements-dev wrk  ## measure what each part of the cus
 
 soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, and report failures and growth
 	@$(BIN)/python benchmarks/soak.py
+
+fuzz: $(VENV)/requirements-dev  ## read damaged price files for ten minutes, and report those that are read wrongly
+	@$(BIN)/python benchmarks/fuzzReader.py
 
 notebook: $(VENV)/requirements-dev  ## run the notebook again
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb

@@ -14,7 +14,7 @@ DATE_NAMES = (
     "date", "data", "trade date", "trading date", "tradedate", "exchange date", "quote date", "observation date", "effective date",
     "datadate", "dtyyyymmdd", "data do pregao", "data pregao", "datpre", "fecha", "datum", "日付", "日付け", "日期", "交易日期", "날짜",
     "일자", "day", "dia", "datetime", "date time", "timestamp", "time open", "timeopen", "time", "open time", "window start", "dt",
-    "period", "unix", "index",
+    "period", "unix",
 )  # fmt: skip
 CLOSE_NAMES = (
     "close", "close last", "closing price", "close price", "price close", "close value", "closing value", "fechamento",

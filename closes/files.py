@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from closes import days, numbers, order
-from closes.columns import Columns
+from closes.columns import Columns, shorten
 from closes.order import Part, Series
-from closes.rows import BAD, MAX_EXAMPLES, LeftOut, Rows
+from closes.reasons import BAD, MAX_EXAMPLES, LeftOut
+from closes.rows import Rows
 from closes.series import Closes, file_warnings
 from closes.symbols import UNNAMED
 from closes.table import Table, read_table
@@ -30,6 +31,7 @@ from errors import InvalidClosesError
 log = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 2000  # from which the formats of dates and prices are found
+NEARLY_ALL = 0.95  # of the rows of a sample
 BEFORE_HEADER = "lines before the header"
 
 __all__ = ["Part", "PriceFile", "read_prices"]
@@ -151,18 +153,24 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     table.guesses += guesses
     day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)])
     table.guesses += guesses
-    rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample]))
+    rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample], len(columns.names)))
     rows.collect(sample, name)
     sample.clear()
     rows.collect(table.rows, name)
     rows.check_stocks(name)
+    rows.check_lines(name)
     if rows.other_stock:
-        table.guesses.append(f"The only stock of the file is {rows.other_stock[:20]}, not {symbol}. It is read.")
+        table.guesses.append(f"The only stock of the file is {shorten(rows.other_stock)[:20]}, not {symbol}. It is read.")
     return rows
 
 
-def _usual_fields(sample: list[list[str]]) -> int:
-    """Return the number of fields that a row needs: up to the last that most rows of a sample fill. A column of notes may be left out."""
+def _usual_fields(sample: list[list[str]], n_names: int) -> int:
+    """Return the number of fields that a row needs, by a sample: as many as the header has if nearly all rows have them.
+
+    Otherwise up to the last that most rows fill: a column of notes at the end may be left out.
+    """
+    if sum(len(row) >= n_names for row in sample) >= NEARLY_ALL * len(sample):
+        return n_names
     filled = Counter(index for row in sample for index, text in enumerate(row) if text)
     return max((index + 1 for index, count in filled.items() if 2 * count > len(sample)), default=0)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.rows import MAX_EXAMPLES, SAME_ROW, UNKNOWN_DAY, Bad, LeftOut, Rows, too_many_bad
+from closes.reasons import MAX_EXAMPLES, SAME_ROW, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
+from closes.rows import Rows
 from closes.series import DAY_SECONDS, SOURCE_NAMES, Floats, median_gap
 from errors import DataUnavailableError, InvalidClosesError
 
@@ -111,9 +112,10 @@ def _without_repeats(series: Series, rows: Rows, name: str) -> Series:
         return series
     gap = median_gap(series.seconds)
     unit = 1 if gap is not None and gap < INTRADAY else DAY_SECONDS
-    times = series.seconds // unit
-    again = np.concatenate([[False], np.diff(times) == 0])
-    different = again & np.concatenate([[False], np.diff(series.prices) != 0])
+    times = series.seconds if unit == 1 else series.seconds // unit
+    again, different = np.zeros(len(times), bool), np.zeros(len(times), bool)
+    again[1:] = times[1:] == times[:-1]
+    different[1:] = again[1:] & (series.prices[1:] != series.prices[:-1])
     repeats = [step for step in rows.repeats if step.before // unit == step.seconds // unit]
     bad = [Bad(step.seconds, step.line, f"{iso(step.seconds)} {TWICE}", is_number=True) for step in repeats if not step.same]
     if np.count_nonzero(different) > len(bad):

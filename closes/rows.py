@@ -4,55 +4,21 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from closes.columns import Columns
 from closes.days import DayFormat
 from closes.numbers import NumberFormat
+from closes.reasons import EVENT, MAX_BAD, MAX_EXAMPLES, NO_CLOSE, NO_ROW, OTHER_STOCK, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
 from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_jump
 from closes.symbols import UNNAMED
 from closes.table import several_stocks
 from errors import InvalidClosesError
 
-MAX_BAD = 10_000  # bad rows that are remembered; a file with more is refused
-MAX_EXAMPLES = 5  # lines that are named
+MAX_NOTES = 20  # lines of notes in a file of prices
 MAX_STOCKS = 10  # that are named
 MAX_SHOWN = 40  # characters of a field in a message
 FIRST_ROW = -719_162 * DAY_SECONDS  # 0001-01-01, the day of the first row if the dates are unknown
-
-UNKNOWN_DAY = 2**62  # seconds, of a wrong row of which no date is known: it counts as used
-
-NO_CLOSE = "no close on that day"
-NO_ROW = "neither a date nor a close"
-EVENT = "dividends and splits"
-OTHER_STOCK = "other stocks"
-SAME_ROW = "the same day and close twice"
-BAD = "a wrong value on a day that is not used"
-
-
-@dataclass(frozen=True)
-class Bad:
-    """A row with a wrong value.
-
-    Attributes:
-        seconds: its time, seconds since 1970.
-        line: its number in the file.
-        text: what is wrong.
-        is_number: whether its close is a number, so that the file as a whole is understood.
-    """
-
-    seconds: int
-    line: int
-    text: str
-    is_number: bool = False
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.text}"
-
-
-def too_many_bad(name: str, examples: list[str]) -> InvalidClosesError:
-    """Return the error for a file with too many wrong rows."""
-    return InvalidClosesError(f"{name} has more than {MAX_BAD} rows with wrong values.", examples)
 
 
 @dataclass(frozen=True)
@@ -63,20 +29,6 @@ class Step:
     seconds: int
     line: int
     same: bool = False
-
-
-@dataclass
-class LeftOut:
-    """Rows that were left out for one reason: how many, and the lines of the first."""
-
-    count: int = 0
-    lines: list[int] = field(default_factory=list)
-
-    def add(self, line: int) -> None:
-        """Count a row."""
-        self.count += 1
-        if len(self.lines) < MAX_EXAMPLES:
-            self.lines.append(line)
 
 
 class Rows:
@@ -135,6 +87,19 @@ class Rows:
                 raise InvalidClosesError(
                     f"{name} has more than {MAX_BAD} lines with neither a date nor a close, so it is not a price file."
                 )
+
+    def check_lines(self, name: str) -> None:
+        """Check that most lines are rows.
+
+        Raises:
+            InvalidClosesError: many lines are not; they are more than a note at the end.
+        """
+        junk = self.left_out[NO_ROW]
+        if junk.count > max(MAX_NOTES, len(self.prices) // 10):
+            raise InvalidClosesError(
+                f"{name} has {junk.count} lines with neither a date nor a close, from line {junk.lines[0]} on. "
+                "They may have another delimiter or other dates. Change or remove them."
+            )
 
     def check_stocks(self, name: str) -> None:
         """Check that the rows are of one stock.
@@ -255,7 +220,15 @@ class Rows:
         self._plain_before = plain if plain > 0 else math.nan
         if columns.ranges:
             scale = 1.0 if columns.plain is None else price / plain if plain > 0 else math.nan
-            self.ranges.extend([self._or_nan(row, index) * scale for index in columns.ranges])
+            self.ranges.extend(self._ranges_of(row, columns.ranges, scale))
+
+    def _ranges_of(self, row: list[str], columns: tuple[int, int, int], scale: float) -> tuple[float, float, float]:
+        """Return open, high and low, NaN if one of them is missing."""
+        number, (first, second, third) = self._number, columns
+        try:
+            return number(row[first]) * scale, number(row[second]) * scale, number(row[third]) * scale
+        except (ValueError, IndexError):
+            return math.nan, math.nan, math.nan
 
     def _or_nan(self, row: list[str], index: int) -> float:
         """Return a number next to the close, NaN if there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from closes import headerless
-from closes.columns import DATE_NAMES, MULTIPLE, Columns, find_columns, listed, simplified
+from closes.columns import DATE_NAMES, MULTIPLE, Columns, find_columns, listed, shorten, simplified
 from errors import InvalidClosesError
 
 DELIMITERS: tuple[str, ...] = (",", ";", "\t", "|")
@@ -130,10 +130,9 @@ def _of_one_stock(names: list[str], symbols: list[str], name: str, stock: str) -
 
 def several_stocks(known: list[str], name: str) -> InvalidClosesError:
     """Return the error for a file with several stocks of which none was chosen."""
-    shown = ", ".join(symbol[:20] for symbol in known[:10]) + (" and more" if len(known) > 10 else "")
-    return InvalidClosesError(
-        f"{name} has several stocks: {shown}. Choose one: --symbol {known[0][:20]} (over HTTP: symbol={known[0][:20]})."
-    )
+    names = [shorten(symbol)[:20] for symbol in known[:10]]
+    shown = ", ".join(names) + (" and more" if len(known) > 10 else "")
+    return InvalidClosesError(f"{name} has several stocks: {shown}. Choose one: --symbol {names[0]} (over HTTP: symbol={names[0]}).")
 
 
 def _rows(lines: Iterator[str], delimiter: str, before: int, name: str) -> Iterator[tuple[int, list[str]]]:

@@ -70,6 +70,7 @@ def test_csv_has_dates_and_adjusted_closes(file, content):
         (b"date,close\n2020-01-01,1.5\n2020-01-02,1,5\n", "1 row with wrong values"),
         (b'date,close\n2020-01-01,1.5\n2020-01-02,"1,5"\n', "a decimal point (1.5) and with a decimal comma (1,5)"),
         (b"date,close,adj factor\n2020-01-01,1.5,2\n", "'adj factor' that looks adjusted"),
+        (b"date,symbol,close\n2020-01-01,A\tB,1\n2020-01-01,C,1\n", "has several stocks: A B, C. Choose one: --symbol A B"),
         (b"2020-01-01,1,2,3,4\n", "has no header: 1 line of 5 fields, the first is '2020-01-01,1,2,3,4'"),
     ],
 )
@@ -123,6 +124,41 @@ def test_many_wrong_rows_are_counted_and_five_named(file):
     with pytest.raises(InvalidClosesError, match="100 rows") as caught:
         read_prices(file)
     assert len(caught.value.details) == 5
+
+
+@pytest.mark.parametrize(("notes", "is_read"), [(20, True), (21, False)])
+def test_lines_that_are_not_rows_are_left_out_if_they_are_few(notes, is_read):
+    content = days(["2020-01-01,1", "2020-01-02,1", *["2020-01-03;1"] * notes])
+    if is_read:
+        assert read_prices(content).left_out == [{"rows": 20, "reason": "neither a date nor a close", "lines": [4, 5, 6, 7, 8]}]
+        return
+    with pytest.raises(InvalidClosesError, match=r"has 21 lines with neither a date nor a close, from line 4 on\. They may have another"):
+        read_prices(content)
+
+
+def test_row_that_lost_a_field_is_wrong():
+    rows = [f"2020-01-0{day},9,1.5,7" for day in range(1, 9)]
+    with pytest.raises(InvalidClosesError) as caught:
+        read_prices(days([*rows, "2020-01-09,1.5,7"], "date,open,close,volume"))
+    assert caught.value.details == ["line 10: has 3 fields, other rows have 4 or more"]
+    with pytest.raises(InvalidClosesError, match="1 row with wrong values"):
+        read_prices(days([f"2020-01-{day:02},9,1.5,7," for day in range(1, 29)] + ["2020-01-29,1.5,7,"], "date,open,close,volume,notes"))
+    notes = read_prices(days([*rows, "2020-01-09,9,1.5,7,note"], "date,open,close,volume,notes"))
+    assert notes.total == 9
+
+
+def test_dates_are_found_in_a_column_of_another_name():
+    rows = ["1.5,20200102", "1.25,20200101"]
+    for name in ("Index", "Giorno di borsa", ""):
+        file = read_prices(days(rows, f"close,{name}"))
+        assert (file.as_of, file.closes.prices.tolist()) == ("2020-01-02", [1.25, 1.5])
+    assert not read_prices(b"Index,close\n0,1.5\n1,1.25\n").dated
+
+
+def test_columns_of_two_stocks_or_of_one_name_need_a_choice():
+    content = days(["2020-01-01,1,2"], "date,Close,Close")
+    with pytest.raises(InvalidClosesError, match=r"several columns of closes: 'Close', 'Close'\. Choose one"):
+        read_prices(content)
 
 
 def test_file_with_wrong_rows_only_is_rejected_early(file):
@@ -185,6 +221,14 @@ def days(rows, header="date,close"):
         (["1/31/2020 4:00 PM", "2/1/2020 4:00 PM"], "2020-01-31"),
         (["1580428800", "1580515200"], "2020-01-31"),
         (["1580428800000", "1580515200000"], "2020-01-31"),
+        (["1580428800000000", "1580515200000000"], "2020-01-31"),
+        (["1580428800000000000", "1580515200000000000"], "2020-01-31"),
+        (["31 janv. 2020", "1 févr. 2020"], "2020-01-31"),
+        (["31. März 2020", "1. Mai 2020"], "2020-03-31"),
+        (["31 lug 2020", "1 ago 2020"], "2020-07-31"),
+        (["2020- 01- 31", "2020- 02- 01"], "2020-01-31"),
+        (["2020年1月31日", "2020年2月1日"], "2020-01-31"),
+        (["2020년 1월 31일", "2020년 2월 1일"], "2020-01-31"),
         (["43861", "43862"], "2020-01-31"),
         (["01/02/2020", "02/02/2020", "03/02/2020", "04/02/2020"], "2020-02-01"),
         (["01/02/2020", "01/03/2020", "01/06/2020", "02/03/2020", "02/04/2020"], "2020-01-02"),

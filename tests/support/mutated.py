@@ -140,7 +140,7 @@ class MutatedFile:
     def _other_dates(self, at: int) -> None:
         form = self._random.choice(DATE_FORMS)
         for row in range(at, len(self.rows)):
-            if self.rows[row]:
+            if self._days[row] not in self._damaged:
                 self.rows[row][0] = self._days[row].strftime(form)
         self._hurt(*range(at, len(self.rows)))
 
