@@ -202,7 +202,7 @@ def test_page_is_usable_by_keyboard_alone(page):
             break
     answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "above", "Show the probability"]
     answer += ["Forecast as a table", "as-curl", "python", "copy", "call"]
-    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "file-options", "horizon", "submit"]
+    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "Options for a file", "horizon", "submit"]
     assert names[-len(fields) - 3 :] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
     expect(page.locator("#result-title")).to_have_text("Forecast")
     expect(page.locator("#table tbody tr")).to_have_count(20)
@@ -336,7 +336,7 @@ def test_api_key_is_requested_kept_and_never_shown(browser, tmp_path):
         expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
         assert secret not in page.content()
         page.reload()
-        with page.expect_response("**/predict") as reply:
+        with page.expect_response("**/predict?*") as reply:
             forecast(page)
         assert reply.value.status == 200
         assert secret not in page.content() + page.url + page.evaluate("JSON.stringify(localStorage)")
