@@ -4,7 +4,7 @@ pydantic checks in microseconds and refuses what Flask's JSON accepts: NaN, infi
 """
 
 import threading
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from processData import WINDOW
 
 JSON, CSV = "application/json", "text/csv"  # content types of a body
 OTHER_KEYS = ("instances", "inputs", "data", "dataframe_split", "dataframe_records", "closes", "prices")  # of other services
+SHAPES = f'{{"predict": [{WINDOW} closes]}} for one window, or {{"predict": [[{WINDOW} closes], ...]}} for several'  # in messages
 MAX_WINDOWS = 1024  # in a batch
 MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
 MAX_DETAILS = 5  # problems that an error names
@@ -133,7 +134,8 @@ def _wrong_type() -> RequestError:
     if request.mimetype == "multipart/form-data":
         return RequestError(415, "Forms with files (multipart/form-data) are not accepted. Send the file itself as the body.", [as_file])
     as_json = "Send closes with the header Content-Type: application/json (curl: -H 'Content-Type: application/json')."
-    return RequestError(415, "The body must be declared as application/json or text/csv.", [as_json, as_file])
+    declared = f"as {request.mimetype[:80]}" if request.mimetype else "without a Content-Type"
+    return RequestError(415, f"The body must be declared as application/json or text/csv. It was sent {declared}.", [as_json, as_file])
 
 
 _QUERIES: dict[str, TypeAdapter[tuple[float, ...]]] = {"levels": TypeAdapter(Levels), "above": TypeAdapter(Prices)}
@@ -164,6 +166,8 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
     """
     if body.startswith(BOM_UTF8):
         body = body[len(BOM_UTF8) :]
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        raise RequestError(400, "The body is in UTF-16. JSON must be in UTF-8.")
     try:
         asked = PredictOne.model_validate_json(body)  # the usual case, in one step
     except (ValidationError, OverflowError):
@@ -176,7 +180,7 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
     except ValueError as error:
         raise RequestError(400, "The body is not JSON.", [str(error)]) from None
     if not isinstance(content, dict):
-        raise RequestError(422, f'The body must be an object such as {{"predict": [{WINDOW} closes]}}.')
+        raise RequestError(422, f"The body must be an object. Send {SHAPES}.")
     _refuse_other_shapes(content)
     closes = content.get("predict")
     kind = PredictMany if isinstance(closes, list) and closes and isinstance(closes[0], list) else PredictOne
@@ -195,14 +199,13 @@ def _refuse_other_shapes(content: dict[str, Any]) -> None:
     Raises:
         RequestError: 422.
     """
-    right = f'{{"predict": [{WINDOW} closes]}} for one window, or {{"predict": [[{WINDOW} closes], ...]}} for several'
-    key = next((key for key in OTHER_KEYS if key in content), None)
-    if key and "predict" not in content:
-        raise RequestError(422, f"The closes must be in `predict`, not in `{key}`. Send {right}.")
+    key = next((key for key in content if key in OTHER_KEYS or key.lower() == "predict" != key), None)
+    if key:
+        raise RequestError(422, f"The closes must be in `predict`, not in `{key}`. Send {SHAPES}.")
     first = content.get("predict")
     first = first[0] if isinstance(first, list) and first else None
     if isinstance(first, list) and first and (len(first) == 1 or isinstance(first[0], list)):
-        raise RequestError(422, f"`predict` must have no list for each close, as Keras takes them. Send {right}.")
+        raise RequestError(422, f"`predict` must not wrap each close in a list, as Keras takes them. Send {SHAPES}.")
 
 
 def check_ranges(asked: PredictOne) -> None:

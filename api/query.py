@@ -11,6 +11,8 @@ from closes.symbols import UNNAMED, check_symbol
 from forecast.forecaster import Question
 from forecast.intervals import LEVELS, MAX_HORIZON
 
+FILE_PARAMETERS = ("horizon", "levels", "above", "closes", "column", "symbol")  # of POST /predict with a price file
+
 
 def whole_number(name: str, low: int, high: int, default: int) -> int:
     """Return a whole number from the query.
@@ -40,9 +42,14 @@ def reading() -> Reading:
     """Return how to read a price file.
 
     Raises:
-        RequestError: 422, the name of the column is empty or too long, or a wrong number of closes.
+        RequestError: 422, a parameter is unknown or repeated, the name of the column is empty or too long, or a wrong number of closes.
         InvalidSymbolError: the stock is not a symbol.
     """
+    for name, values in request.args.lists():
+        if name not in FILE_PARAMETERS:
+            raise RequestError(422, f"There is no parameter {name[:MAX_NAME]!r}. A price file takes {', '.join(FILE_PARAMETERS)}.")
+        if len(values) > 1:
+            raise RequestError(422, f"{name} is given {len(values)} times. Give it once.")
     column, stock = request.args.get("column"), request.args.get("symbol", UNNAMED)
     if column is not None and not 1 <= len(column.strip()) <= 4 * MAX_NAME:
         raise RequestError(422, f"column must be the name of a column, 1 to {4 * MAX_NAME} characters.")

@@ -170,12 +170,41 @@ def test_byte_order_mark_before_json_is_skipped(client):
     assert answer.json["last_close"] == CLOSES[-1]
 
 
+def test_json_in_utf_16_is_rejected_by_name(client):
+    answer = client.post("/predict", data=json.dumps({"predict": CLOSES}).encode("utf-16"), content_type="application/json")
+    assert (answer.status_code, answer.json["error"]) == (400, "The body is in UTF-16. JSON must be in UTF-8.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("application/vnd.ms-excel", "sent as application/vnd.ms-excel."), ("", "without a Content-Type")]
+)
+def test_other_content_type_is_named(client, kind, said):
+    answer = client.post("/predict", data=FILE, content_type=kind)
+    assert answer.status_code == 415
+    assert said in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("horzon=3", "There is no parameter 'horzon'. A price file takes horizon, levels, above, closes, column, symbol."),
+        ("horizon=3&horizon=4", "horizon is given 2 times. Give it once."),
+    ],
+)
+def test_unknown_and_repeated_parameters_of_a_file_are_rejected(client, query, said):
+    answer = client.post(f"/predict?{query}", data=FILE, content_type="text/csv")
+    assert (answer.status_code, answer.json["error"]) == (422, said)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
         ({"instances": [CLOSES]}, "must be in `predict`, not in `instances`"),
-        ({"predict": [[[close] for close in CLOSES]]}, "must have no list for each close, as Keras takes them"),
-        ({"predict": [[close] for close in CLOSES]}, "must have no list for each close, as Keras takes them"),
+        ({"predict": CLOSES, "inputs": CLOSES}, "must be in `predict`, not in `inputs`"),
+        ({"Predict": CLOSES}, "must be in `predict`, not in `Predict`"),
+        ([[[close] for close in CLOSES]], "The body must be an object"),
+        ({"predict": [[[close] for close in CLOSES]]}, "must not wrap each close in a list, as Keras takes them"),
+        ({"predict": [[close] for close in CLOSES]}, "must not wrap each close in a list, as Keras takes them"),
     ],
 )
 def test_shapes_of_other_servers_are_rejected_naming_the_right_one(client, body, said):

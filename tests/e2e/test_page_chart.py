@@ -165,7 +165,7 @@ def test_axis_labels_of_past_and_future_do_not_overlap(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     page.wait_for_function("() => document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
     page.wait_for_timeout(100)  # drawn at the new size
-    assert title(page) == "date, then trading days ahead"
+    assert title(page) == "date, then closes ahead"
     for name in PERIODS:
         press(page, name)
         names, years = lines_of(page)
@@ -205,7 +205,7 @@ def test_axis_of_a_short_horizon_labels_its_last_day(page, horizon):
 
 def test_axis_of_closes_without_dates_counts_days(page):
     forecast(page, horizon=20)
-    assert title(page) == "trading days from the last close"
+    assert title(page) == "closes from the last one"
     assert {"\N{MINUS SIGN}20", "0", "+20"} <= set(texts(page))
 
 
@@ -218,7 +218,7 @@ def test_pasted_dates_are_on_the_axis(page, first, step, expected):
     page.get_by_label("Closes, or a whole price file").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
     with redrawn(page):
         page.get_by_role("button", name="Forecast", exact=True).click()
-    assert title(page) == "date, then trading days ahead"
+    assert title(page) == "date, then closes ahead"
     drawn = texts(page)
     assert drawn[-1].startswith("+")
     assert [text for text in drawn if text in expected] == expected or len(expected) == 1

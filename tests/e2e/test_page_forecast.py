@@ -152,7 +152,7 @@ DROP = """([place, text]) => {
 
 
 def test_dropped_file_is_forecast(page):
-    page.evaluate(DROP, ["#closes", csv_file(HUNDRED)["buffer"].decode()])
+    page.evaluate(DROP, ["header", csv_file(HUNDRED)["buffer"].decode()])
     expect(page.locator("#closes-origin")).to_contain_text("From dropped.csv: the newest 60 of 100 closes are used")
 
 
@@ -167,6 +167,34 @@ def test_column_and_stock_of_a_file_can_be_chosen(page):
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.locator('[data-out="last"]')).to_have_text(shown(2 * HUNDRED[-1]))
     expect(page.locator("#closes-error")).to_be_hidden()
+
+
+def test_options_of_one_file_are_not_used_for_the_next(page):
+    chooser, column = page.get_by_label("Choose a price file"), page.get_by_label("Column of closes")
+    page.get_by_text("Options for a file").click()
+    column.fill("Nope")
+    chooser.set_input_files(csv_file(HUNDRED))
+    expect(page.locator("#closes-error")).to_contain_text("has no column 'Nope'")
+    expect(column).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label(CLOSES)).not_to_have_attribute("aria-invalid", "true")
+    chooser.set_input_files(csv_file(HUNDRED))
+    expect(page.locator("#closes-origin")).to_contain_text("From prices.csv")
+    expect(column).to_have_value("")
+
+
+def test_two_dropped_files_are_reported(page):
+    two = DROP.replace(
+        'data.items.add(new File([text], "dropped.csv"));', 'for (const name of "ab") data.items.add(new File([text], name));'
+    )
+    page.evaluate(two, ["header", "1"])
+    expect(page.locator("#closes-error")).to_have_text("Choose one file at a time.")
+
+
+def test_closes_that_are_not_daily_have_no_days_ahead(page):
+    months = [f"{2010 + month // 12}-{1 + month % 12:02}-01,{100 + month}" for month in range(80)]
+    paste(page, "\n".join(months))
+    expect(page.locator("#final-close")).to_contain_text("The close 5 closes ahead is expected")
+    expect(page.get_by_role("img", name="the forecast 5 closes ahead")).to_be_visible()
 
 
 def test_chart_of_a_file_has_its_last_250_closes(page):

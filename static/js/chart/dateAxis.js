@@ -19,7 +19,7 @@ export function dateAxis(dates, horizon) {
   const levels = levelsOf(dates);
   let level = levels[0];
   return {
-    label: "date, then trading days ahead",
+    label: "date, then closes ahead",
     labelSize: 20,
     size: 42,
     splits: (/** @type {any} */ plot, /** @type {number} */ _, /** @type {number} */ min, /** @type {number} */ max) => {

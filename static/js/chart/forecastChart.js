@@ -2,9 +2,10 @@
 
 import { forecastLines, tellForecast } from "./chart.js";
 import { dateAxis } from "./dateAxis.js";
+import { steps } from "../shared/format.js";
 
 const SHORTEST = 4; // days in the closest zoom
-const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
+const DAY_AXIS = { label: "closes from the last one", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
 
 /** @typedef {import("../shared/api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
@@ -12,12 +13,12 @@ const DAY_AXIS = { label: "trading days from the last close", labelSize: 20, inc
 
 /**
  * @param {number[]} closes oldest first
- * @param {Step[]} path
+ * @param {import("../shared/api.js").Answer} answer
  * @param {string[]} dates of the closes; empty if unknown
  * @param {import("../forecast/past.js").Past} past intervals of past days
  * @returns {Content}
  */
-export function fan(closes, path, dates, past) {
+export function fan(closes, { path, warnings }, dates, past) {
   return {
     columns: columns(closes, path, dates.map((date) => past.get(date))),
     size: closes[closes.length - 1],
@@ -25,7 +26,7 @@ export function fan(closes, path, dates, past) {
     axis: dates.length ? dateAxis(dates, path.length) : DAY_AXIS,
     shortest: SHORTEST,
     tell: (row, format) => tell(row, dates, path, format),
-    describe: (format) => describe(closes, path, format),
+    describe: (format) => describe(closes, path, steps(path.length, warnings), format),
   };
 }
 
@@ -95,13 +96,13 @@ function tell(row, dates, path, format) {
  * The chart in a sentence.
  * @param {number[]} closes
  * @param {Step[]} path
+ * @param {string} ahead the horizon in words
  * @param {Format} format
  */
-function describe(closes, path, format) {
+function describe(closes, path, ahead, format) {
   const end = path[path.length - 1];
-  const days = end.step === 1 ? "1 trading day" : `${end.step} trading days`;
   return (
     `Line chart of ${closes.length} closes from ${format(closes[0])} to ${format(closes[closes.length - 1])}, and of the forecast ` +
-    `${days} ahead: ${format(end.price)}, with its 80% and 95% intervals. The table has the forecast's numbers.`
+    `${ahead} ahead: ${format(end.price)}, with its 80% and 95% intervals. The table has the forecast's numbers.`
   );
 }

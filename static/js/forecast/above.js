@@ -2,7 +2,7 @@
 
 import { forecastSymbol, predict, predictFile } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
-import { percent } from "../shared/format.js";
+import { percent, steps } from "../shared/format.js";
 import { showProblems } from "../shared/messages.js";
 import { byId } from "../shared/dom.js";
 
@@ -75,11 +75,11 @@ function askAbout(price, { url, body, content }) {
  * @param {Answer} answer
  * @param {string} price as it was written
  */
-function sentence({ path }, price) {
+function sentence({ path, warnings }, price) {
   const first = path[0];
   const last = path[path.length - 1];
   const next = `The next close${dateOf(first)} is above ${price} ${chance(first)}`;
-  return last === first ? `${next}.` : `${next}, the close ${last.step} trading days ahead${dateOf(last)} ${chance(last)}.`;
+  return last === first ? `${next}.` : `${next}, the close ${steps(last.step, warnings)} ahead${dateOf(last)} ${chance(last)}.`;
 }
 
 /** @param {import("../shared/api.js").Step} step */

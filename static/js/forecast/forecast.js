@@ -19,11 +19,19 @@ const form = byId("form");
 const field = byId("closes");
 const horizon = byId("horizon");
 const options = byId("file-options");
+const column = byId("file-column");
+const stock = byId("file-symbol");
 const example = JSON.parse(byId("example").textContent);
+let optionsUsed = false; // by an earlier request
 
 /** Show what is wrong with the closes; a forecast of others would look like theirs. @param {string[]} problems */
 function tell(problems) {
-  showProblems(field, byId("closes-error"), problems);
+  const [first = ""] = problems;
+  const wrong = /column/.test(first) && column.value ? column : /symbol/.test(first) && stock.value ? stock : field;
+  for (const other of [column, stock, field]) {
+    showProblems(other, byId("closes-error"), other === wrong ? problems : []);
+  }
+  showMessages(byId("closes-error"), problems);
   if (problems.length) {
     hideOutput();
   }
@@ -46,8 +54,17 @@ function startOver() {
   showMessages(byId("request-error"), []);
 }
 
-function loadExample() {
+/** Forget what was said and chosen for other closes. */
+function takeOther() {
   startOver();
+  if (optionsUsed) {
+    column.value = stock.value = "";
+    optionsUsed = false;
+  }
+}
+
+function loadExample() {
+  takeOther();
   useFile(null);
   field.value = example.closes.join(", ");
   tellReading([`The last ${example.closes.length} closes of ${example.symbol} in the embedded snapshot, to ${example.as_of}.`]);
@@ -74,10 +91,11 @@ async function ask() {
 /** The address of a forecast with the chosen options. */
 function address() {
   const query = new URLSearchParams({ horizon: horizon.value, closes: String(SHOWN_CLOSES) });
-  for (const name of ["column", "symbol"]) {
-    const value = byId(`file-${name}`).value.trim();
+  for (const [name, option] of [["column", column], ["symbol", stock]]) {
+    const value = option.value.trim();
     if (value) {
       query.set(name, value);
+      optionsUsed = true;
     }
   }
   return `${form.action}?${query}`;
@@ -99,7 +117,7 @@ function refuse({ status, error, details }) {
   const problems = [error, ...details];
   if (WRONG_INPUT.includes(status)) {
     tell(problems);
-    options.open = true;
+    options.open ||= /\b(symbol|column)=/.test(error); // the error names an option
   } else {
     showMessages(byId("request-error"), problems);
   }
@@ -112,18 +130,26 @@ form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
   }
 });
 byId("load-example").addEventListener("click", loadExample);
-onFile(byId("own-closes"), (file) => {
-  useFile(file);
-  ask();
-});
+onFile(
+  byId("own-closes"),
+  (file) => {
+    takeOther();
+    useFile(file);
+    ask();
+  },
+  (problem) => {
+    takeOther();
+    tell([problem]);
+  },
+);
 byId("remove-file").addEventListener("click", () => {
-  startOver();
+  takeOther();
   useFile(null);
   field.focus();
 });
 horizon.addEventListener("input", showHorizon);
 field.addEventListener("input", () => {
-  startOver();
+  takeOther();
   useFile(null);
 });
 showHorizon();

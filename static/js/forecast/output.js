@@ -2,7 +2,7 @@
 
 import { putIntoAddress } from "../shared/address.js";
 import { startAbove } from "./above.js";
-import { priceFormat } from "../shared/format.js";
+import { priceFormat, steps } from "../shared/format.js";
 import { asCurl, asPython, copyText } from "./snippets.js";
 import { createChart } from "../chart/chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
@@ -58,7 +58,7 @@ export function showOutput(output) {
   for (const button of periods) {
     button.hidden = bounds(button.dataset.period ?? "") === null;
   }
-  chart.show(fan(closes, answer.path, dates, past));
+  chart.show(fan(closes, answer, dates, past));
   showCall();
   startAbove(output.call, priceFormat(answer.last_close)(answer.last_close).replaceAll(",", ""));
   if (!isExample) {
@@ -103,7 +103,7 @@ function fileName({ symbol, dates }) {
 
 /** Which forecast it is, in words. @param {Output} output */
 function title({ answer, symbol, dates }) {
-  const days = answer.path.length === 1 ? "1 trading day" : `${answer.path.length} trading days`;
+  const days = steps(answer.path.length, answer.warnings);
   const name = symbol ? `${symbol} to ${dates[dates.length - 1]}` : "Closes";
   return `${name}, forecast ${days} ahead with 80% and 95% intervals`;
 }

@@ -36,27 +36,29 @@ export function useFile(next) {
   chosen.hidden = next === null;
 }
 
-/** Call `use` with each file that is chosen or dropped on an element. @param {HTMLElement} place @param {(file: File) => void} use */
-export function onFile(place, use) {
-  input.addEventListener("change", () => {
-    const [next] = input.files;
-    if (next) {
-      use(next);
-    }
-  });
-  place.addEventListener("dragover", (event) => {
+/**
+ * Call `use` with each file that is chosen, or dropped anywhere on the page.
+ * @param {HTMLElement} panel shows that a file can be dropped
+ * @param {(file: File) => void} use
+ * @param {(problem: string) => void} refuse
+ */
+export function onFile(panel, use, refuse) {
+  /** @param {FileList} files */
+  const take = (files) => (files.length === 1 ? use(files[0]) : refuse("Choose one file at a time."));
+  input.addEventListener("change", () => input.files.length && take(input.files));
+  addEventListener("dragover", (event) => {
     if (event.dataTransfer?.types.includes("Files")) {
       event.preventDefault();
-      place.classList.add("drop");
+      panel.classList.add("drop");
     }
   });
-  place.addEventListener("dragleave", () => place.classList.remove("drop"));
-  place.addEventListener("drop", (event) => {
-    place.classList.remove("drop");
-    const next = event.dataTransfer?.files[0];
-    if (next) {
+  addEventListener("dragleave", () => panel.classList.remove("drop"));
+  addEventListener("drop", (event) => {
+    panel.classList.remove("drop");
+    const files = event.dataTransfer?.files;
+    if (files?.length) {
       event.preventDefault();
-      use(next);
+      take(files);
     }
   });
 }

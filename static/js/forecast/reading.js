@@ -16,10 +16,10 @@ export function sentences(answer, name) {
 
 /** @param {FileAnswer} answer @param {string} name */
 function which({ total, used, closes, dates }, name) {
-  const from = name ? `From ${name}: ` : "";
+  const from = name ? `From ${name}: the ` : "The ";
   const first = dates[closes.length - used];
   const period = first ? `, from ${first} to ${dates[dates.length - 1]}` : "";
-  return `${from}${total === used ? `${used} closes are used` : `the newest ${used} of ${total.toLocaleString("en")} closes are used`}${period}.`;
+  return `${from}${total === used ? used : `newest ${used} of ${total.toLocaleString("en")}`} closes are used${period}.`;
 }
 
 /** The columns, unless they are named as usual. @param {FileAnswer} answer @returns {string[]} */

@@ -1,6 +1,6 @@
 /** Shows an answer of /predict as sentences, warnings and a table. */
 
-import { duration, percent, priceFormat } from "../shared/format.js";
+import { duration, percent, priceFormat, steps } from "../shared/format.js";
 import { write } from "../shared/prose.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
@@ -16,7 +16,7 @@ export function showAnswer(answer) {
   put("high95", answer.intervals["95"][1], format);
   put("price", answer.predicted_price, format);
   put("last", answer.last_close, format);
-  put("horizon", final.step, String);
+  put("horizon", final.step, (step) => steps(step, answer.warnings));
   put("finalDate", final.date ?? "", (date) => (date ? ` (${date})` : ""));
   put("finalLow80", final.intervals["80"][0], format);
   put("finalHigh80", final.intervals["80"][1], format);

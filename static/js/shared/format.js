@@ -38,6 +38,16 @@ export function percent(fraction, digits = 1) {
   return `${(100 * fraction).toFixed(digits)}%`;
 }
 
+/**
+ * Name a number of steps ahead: trading days, or closes if those are not daily.
+ * @param {number} count
+ * @param {import("./api.js").SeriesWarning[]} warnings of the answer
+ */
+export function steps(count, warnings) {
+  const unit = warnings.some(({ code }) => code === "not_daily") ? "close" : "trading day";
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 /** Format a moment in UTC, to the second. @param {Date} moment */
 export function utc(moment) {
   return Number.isNaN(moment.getTime()) ? "unknown" : moment.toISOString().slice(0, 19).replace("T", " ");
