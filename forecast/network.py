@@ -1,4 +1,4 @@
-"""The network and its fit: two LSTM layers on windows relative to their last close.
+"""The network and its fit: LSTM layers, two by default, on windows relative to their last close.
 
     fitted = fit(closes.prices, split_in_time(len(closes)), epochs=15, batch_size=32, seed=0)
 
@@ -20,6 +20,7 @@ import numpy as np
 from cli import interruption
 from closes.series import Floats
 from errors import ForecastError
+from forecast.features import Features, feature_layers
 from forecast.split import Split
 from processData import WINDOW, fit_scaler, make_windows, relative_to_last
 
@@ -33,8 +34,6 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are too s
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 log = logging.getLogger(__name__)
 
-UNITS = 50  # of each LSTM layer
-DROPOUT = 0.2
 SHRINKAGE = 0.5  # of the learned change; the rest is noise, see benchmarks/README.md
 
 
@@ -50,11 +49,21 @@ class FitOptions:
         epochs: passes over the windows.
         batch_size: windows in a step.
         seed: of all random numbers; the same seed, closes and machine give the same network.
+        units: of each LSTM layer.
+        layers: number of LSTM layers.
+        dropout: fraction of each layer's outputs that are dropped during the fit.
+        learning_rate: of Adam.
+        features: what the LSTM layers see of a window, see forecast/features.py.
     """
 
     epochs: int = 15
     batch_size: int = 32
     seed: int = 0
+    units: int = 50
+    layers: int = 2
+    dropout: float = 0.2
+    learning_rate: float = 0.001
+    features: Features = "closes"
 
 
 @dataclass(frozen=True)
@@ -95,13 +104,18 @@ def _without_stderr() -> Iterator[None]:
 
 
 def build_network(
-    scaler: "MinMaxScaler", target_spread: float, lstm: "type[keras.layers.LSTM] | None" = None, steps_at_once: int = 1
+    scaler: "MinMaxScaler",
+    target_spread: float,
+    options: FitOptions,
+    lstm: "type[keras.layers.LSTM] | None" = None,
+    steps_at_once: int = 1,
 ) -> "keras.Model":
     """Build the network: scaled relative closes (n, 60, 1) -> scaled relative next close (n, 1).
 
     Args:
         scaler: of relative closes.
         target_spread: standard deviation of the relative next closes.
+        options: the layers and Adam's learning rate.
         lstm: class of the LSTM layers; by default that of Keras.
         steps_at_once: batches of a fit between two returns to Python.
 
@@ -112,18 +126,13 @@ def build_network(
 
     lstm = lstm or keras.layers.LSTM
     scale, offset = float(scaler.scale_[0]), float(scaler.min_[0])
-    model = keras.Sequential(
-        [
-            keras.Input((WINDOW, 1)),
-            lstm(UNITS, return_sequences=True),
-            keras.layers.Dropout(DROPOUT),
-            lstm(UNITS),
-            keras.layers.Dropout(DROPOUT),
-            keras.layers.Dense(1, kernel_initializer="zeros", name="change"),
-            keras.layers.Rescaling(scale=scale * target_spread, offset=scale + offset),
-        ]
-    )
-    model.compile(optimizer="adam", loss="mse", steps_per_execution=steps_at_once)
+    model = keras.Sequential([keras.Input((WINDOW, 1)), *feature_layers(options.features, scale * target_spread)])
+    for number in range(1, options.layers + 1):
+        model.add(lstm(options.units, return_sequences=number < options.layers))
+        model.add(keras.layers.Dropout(options.dropout))
+    model.add(keras.layers.Dense(1, kernel_initializer="zeros", name="change"))
+    model.add(keras.layers.Rescaling(scale=scale * target_spread, offset=scale + offset))
+    model.compile(optimizer=keras.optimizers.Adam(options.learning_rate), loss="mse", steps_per_execution=steps_at_once)
     return model
 
 
@@ -158,7 +167,7 @@ def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True
     inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
     outputs = scaler.transform(next_relative).astype(np.float32)
     spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
-    learner = build_network(scaler, spread, BlockLSTM, steps_at_once=math.ceil(split.calibration / options.batch_size))
+    learner = build_network(scaler, spread, options, BlockLSTM, steps_at_once=math.ceil(split.calibration / options.batch_size))
     history = learner.fit(
         inputs[fitted],
         outputs[fitted],
@@ -169,7 +178,7 @@ def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True
         verbose=0,
         callbacks=[_progress(options.epochs)] if progress else [],
     )
-    model = build_network(scaler, spread)
+    model = build_network(scaler, spread, options)
     model.set_weights(learner.get_weights())
     model.compile(optimizer=learner.optimizer, loss="mse")  # saves Adam's state with the network
     change = model.get_layer("change")

@@ -2,9 +2,9 @@
 
     python -m models.compiled --model-dir modelFiles      recreates the published version's my_model.onnx if it is missing or damaged
 
-The graph is written layer by layer from the Keras weights, so that the same model gives the same bytes: four kinds of layers
-are known (LSTM, Dropout, Dense, Rescaling), any other is rejected. It is compared with Keras before it is saved. Its metadata names
-the SHA-256 of the two files that it was made from.
+The graph is written layer by layer from the Keras weights, so that the same model gives the same bytes: six kinds of layers
+are known (LSTM, Dropout, Dense, Rescaling, and Conv1D and PReLU for features), any other is rejected. It is compared with Keras
+before it is saved. Its metadata names the SHA-256 of the two files that it was made from.
 """
 
 import argparse
@@ -113,19 +113,30 @@ def _add_layer(graph: Graph, layer: "keras.Layer", value: str) -> str:
     if kind in ("InputLayer", "Dropout"):  # Dropout only acts while training
         return value
     if kind == "LSTM":
-        kernel, recurrent, bias = (_onnx_gates(weights) for weights in layer.get_weights())
-        both_biases = np.concatenate([bias, np.zeros_like(bias)])
-        inputs = [graph.constant(array[None]) for array in (kernel.T, recurrent.T, both_biases)]
-        if layer.return_sequences:
-            every_step = graph.add("LSTM", value, *inputs, hidden_size=layer.units)  # (60, 1, n, units)
-            return graph.add("Squeeze", every_step, graph.constant([1], np.int64))
-        last_step = graph.add("LSTM", value, *inputs, outputs=2, hidden_size=layer.units)  # (1, n, units)
-        return graph.add("Squeeze", last_step, graph.constant([0], np.int64))
+        return _add_lstm(graph, layer, value)
     if kind == "Dense" and layer.activation.__name__ == "linear":
         return graph.add("Gemm", value, *(graph.constant(weights) for weights in layer.get_weights()))
+    if kind == "Conv1D" and (layer.padding, layer.activation.__name__, layer.use_bias) == ("valid", "linear", False):
+        channels = graph.add("Transpose", value, perm=[1, 2, 0])  # (60, n, features) -> (n, features, 60)
+        (kernel,) = layer.get_weights()  # (days, features, new features)
+        return graph.add("Transpose", graph.add("Conv", channels, graph.constant(kernel.transpose(2, 1, 0))), perm=[2, 0, 1])
+    if kind == "PReLU" and layer.shared_axes == [1]:
+        return graph.add("PRelu", value, graph.constant(layer.get_weights()[0]))
     if kind == "Rescaling":
         return graph.add("Add", graph.add("Mul", value, graph.constant(layer.scale)), graph.constant(layer.offset))
     raise CompileError(f"Layer {layer.name} ({kind}) is not known to models/compiled.py; add it there.")
+
+
+def _add_lstm(graph: Graph, layer: "keras.Layer", value: str) -> str:
+    """Add an LSTM layer after the tensor named `value`, and return the name of its output."""
+    kernel, recurrent, bias = (_onnx_gates(weights) for weights in layer.get_weights())
+    both_biases = np.concatenate([bias, np.zeros_like(bias)])
+    inputs = [graph.constant(array[None]) for array in (kernel.T, recurrent.T, both_biases)]
+    if layer.return_sequences:
+        every_step = graph.add("LSTM", value, *inputs, hidden_size=layer.units)  # (60, 1, n, units)
+        return graph.add("Squeeze", every_step, graph.constant([1], np.int64))
+    last_step = graph.add("LSTM", value, *inputs, outputs=2, hidden_size=layer.units)  # (1, n, units)
+    return graph.add("Squeeze", last_step, graph.constant([0], np.int64))
 
 
 def _onnx_gates(weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -45,7 +45,7 @@ def test_untrained_network_repeats_the_last_close():
     windows, _ = make_windows(read_snapshot("MSFT").prices)
     relative = relative_to_last(windows[:200])
     scaler = fit_scaler(relative)
-    model = build_network(scaler, 0.015)
+    model = build_network(scaler, 0.015, FitOptions())
     scaled = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1)
     np.testing.assert_allclose(scaler.inverse_transform(model.predict(scaled, verbose=0)), 1, atol=1e-6)
 
@@ -88,6 +88,46 @@ def test_fitted_network_equals_one_fitted_by_plain_keras(closes, monkeypatch):
         np.testing.assert_allclose(ours.losses[name], theirs.losses[name], rtol=1e-4)
     for mine, reference in zip(ours.model.get_weights(), theirs.model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, reference, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_default_options_give_the_documented_network_bit_for_bit():
+    """Layers written out as the contract names them, with the same seed: the same weights before and after a step of Adam."""
+    import keras
+
+    relative = relative_to_last(make_windows(read_snapshot("MSFT").prices)[0][:40])
+    scaler, spread = fit_scaler(relative), 0.015
+    inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
+    scale, offset = float(scaler.scale_[0]), float(scaler.min_[0])
+    keras.utils.set_random_seed(0)
+    documented = keras.Sequential([
+        keras.Input((WINDOW, 1)),
+        keras.layers.LSTM(50, return_sequences=True),
+        keras.layers.Dropout(0.2),
+        keras.layers.LSTM(50),
+        keras.layers.Dropout(0.2),
+        keras.layers.Dense(1, kernel_initializer="zeros"),
+        keras.layers.Rescaling(scale=scale * spread, offset=scale + offset),
+    ])  # fmt: skip
+    documented.compile(optimizer="adam", loss="mse")
+    losses = [documented.train_on_batch(inputs, inputs[:, 0])]
+    keras.utils.set_random_seed(0)
+    ours = build_network(scaler, spread, FitOptions())
+    losses.append(ours.train_on_batch(inputs, inputs[:, 0]))
+    assert (FitOptions().epochs, FitOptions().batch_size) == (15, 32)
+    assert losses[0] == losses[1]
+    assert len(ours.get_weights()) == 8
+    for mine, reference in zip(ours.get_weights(), documented.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, reference)
+
+
+@pytest.mark.slow
+def test_options_set_the_layers_and_the_optimizer():
+    scaler = fit_scaler(np.linspace(0.9, 1.1, 60)[None])
+    model = build_network(scaler, 0.015, FitOptions(units=7, layers=3, dropout=0.4, learning_rate=0.01, features="volatility"))
+    assert [layer.units for layer in model.layers if type(layer).__name__ == "LSTM"] == [7, 7, 7]
+    assert [layer.rate for layer in model.layers if type(layer).__name__ == "Dropout"] == [0.4, 0.4, 0.4]
+    assert float(model.optimizer.learning_rate.numpy()) == pytest.approx(0.01)
 
 
 @pytest.mark.slow

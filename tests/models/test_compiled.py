@@ -17,6 +17,7 @@ from training import PRELOADED
 
 from closes.snapshot import read_snapshot
 from errors import ModelUnavailableError
+from forecast.network import FitOptions, build_network
 from forecast.runtime import Network
 from models import compiled
 from models.compiled import CompileError, compile_files, compile_model, main
@@ -69,6 +70,27 @@ def test_compiled_model_equals_keras_on_real_windows(model, scaler, folder):
 def test_compiling_again_gives_the_published_bytes(folder):
     given = compile_files((folder / KERAS_FILE).read_bytes(), (folder / SCALER_FILE).read_bytes())
     assert given == (folder / ONNX_FILE).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        FitOptions(units=3, layers=1),
+        FitOptions(units=5, layers=3, features="changes"),
+        FitOptions(units=64, layers=2, features="volatility"),
+    ],
+    ids=str,
+)
+def test_any_layers_units_and_features_compile_to_the_same_prices(keras, scaler, options):
+    keras.utils.set_random_seed(0)
+    model = build_network(scaler, 0.015, options)
+    model.get_layer("change").set_weights([np.random.default_rng(0).normal(size=(options.units, 1)), np.array([0.1])])
+    windows = make_windows(read_snapshot("AMD").prices)[0][::50]
+    scaled = scaler.transform(relative_to_last(windows).reshape(-1, 1)).reshape(*windows.shape, 1)
+    expected = scaler.inverse_transform(np.asarray(model(scaled.astype(np.float32))))[:, 0]
+    given = Network(compile_model(model, scaler, {})).path(relative_to_last(windows))[:, 0]
+    assert expected.std() > 1e-4
+    np.testing.assert_allclose(given, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
