@@ -8,6 +8,7 @@ but not published.
 """
 
 import argparse
+import dataclasses
 import logging
 import platform
 import shlex
@@ -30,6 +31,7 @@ from forecast.metadata import Metadata, Rule
 from forecast.network import FitOptions
 from forecast.scores import coverage_by, coverage_by_horizon, coverage_by_symbol, score, summary
 from forecast.split import Dataset, split_in_time, walk_forward_splits
+from models.arguments import add_fit_options, fit_arguments, fit_options
 from models.gate import NotPromotedError, judge
 from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
 from models.store import BACKTEST_FILE, METADATA_FILE, current_version
@@ -38,6 +40,7 @@ from processData import WINDOW, Source, load_closes
 from settings import Settings
 from storage import write_json
 from tracking.kept import RunRecord
+from tuning.command import Tuned, tune
 
 log = logging.getLogger(__name__)
 EXIT_NOT_PROMOTED = 3
@@ -54,6 +57,7 @@ class TrainOptions:
         promote: when to publish.
         rollback: only put the previous version back.
         walk_forward: only judge on this many test blocks; None: train and publish.
+        tune: trials of a search for better settings before the training; None: none.
     """
 
     symbol: str
@@ -67,10 +71,11 @@ class TrainOptions:
     promote: Rule
     rollback: bool
     walk_forward: int | None
+    tune: int | None
 
 
-def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings) -> None:
-    """Train on closes, evaluate, judge, log and publish.
+def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings, tuned: Tuned | None = None) -> None:
+    """Train on closes, evaluate, judge, log and publish. After a search for settings, also report what it found.
 
     Raises:
         InvalidClosesError: too few closes; nothing is published.
@@ -93,10 +98,11 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings)
         write_backtest(result, folder / BACKTEST_FILE)
         scores = score(result)
         log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(scores))
+        tuning = {"tuning": tuned.finish(data, result, settings)} if tuned else {}
         cli.interruption.check()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
-        metadata = Metadata.model_validate(dict(forecaster.metadata) | describe_run(closes, options.fit) | {
+        metadata = Metadata.model_validate(dict(forecaster.metadata) | describe_run(closes, options.fit) | tuning | {
             "metrics": {name: value if np.isfinite(value) else None for name, value in scores.items()},
             "coverage": coverage_by(result) | {
                 "horizon": coverage_by_horizon(forecaster, closes, first),
@@ -149,9 +155,8 @@ def describe_run(closes: Closes, options: FitOptions) -> dict[str, Any]:
         "last_date": closes.last_date,
         "n_closes": len(closes),
         "data_sha256": closes.fingerprint,
-        "seed": options.seed,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
+        "window": WINDOW,
+        **dataclasses.asdict(options),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
     }
 
@@ -162,8 +167,7 @@ def repeat_command(closes: Closes, options: TrainOptions) -> str:
     source += f" --column {shlex.quote(options.column)}" if options.column else ""
     return (
         f"python modelTrain.py --symbol {shlex.quote(closes.symbol)} {source} --start {closes.first_date} --end {closes.last_date} "
-        f"--epochs {options.fit.epochs} --batch-size {options.fit.batch_size} --seed {options.fit.seed} "
-        f"--model-dir {shlex.quote(str(options.model_dir))}"
+        f"{fit_arguments(options.fit)} --model-dir {shlex.quote(str(options.model_dir))}"
     )
 
 
@@ -196,10 +200,7 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
     )
     cli.add_file(parser, required=False)
-    usual = FitOptions()
-    parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, help="passes over the data (default: %(default)s)")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, help="windows in a step (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=usual.seed, help="of all random numbers (default: %(default)s)")
+    add_fit_options(parser)
     parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
     parser.add_argument(
         "--promote",
@@ -207,15 +208,15 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         default="if-better",
         help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
     )
-    parser.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
-    parser.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
+    action.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
+    action.add_argument("--tune", type=cli.positive_int, metavar="N", help="first search for better settings: N more trials of their study")
     given = parser.parse_args(arguments)
     if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
         parser.error("--source csv and --csv PATH go together")
     if given.column and not given.csv:
         parser.error("--column needs a file: --csv PATH")
-    if not 0 <= given.seed < 2**32:
-        parser.error("--seed must be 0 to 4294967295")
     return TrainOptions(
         symbol=given.symbol or (symbol_of(given.csv) if given.csv else "MSFT"),
         start=given.start,
@@ -223,16 +224,17 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         source=given.source,
         csv=given.csv,
         column=given.column,
-        fit=FitOptions(given.epochs, given.batch_size, given.seed),
+        fit=fit_options(given),
         model_dir=given.model_dir or settings.MODEL_DIR,
         promote=given.promote,
         rollback=given.rollback,
         walk_forward=given.walk_forward,
+        tune=given.tune,
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train and publish, walk forward, or roll back."""
+    """Tune, train and publish, walk forward, or roll back."""
     settings = Settings.from_environment()
     options = parse(settings, arguments)
     if options.rollback:
@@ -247,8 +249,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.walk_forward:
         walk_forward(closes, options.walk_forward, options.fit)
         return
+    tuned = tune(closes, options.fit, options.tune, settings, repeat_command(closes, options)) if options.tune else None
+    if tuned:
+        options = dataclasses.replace(options, fit=tuned.outcome.chosen)
     try:
-        train_and_publish(closes, options, settings)
+        train_and_publish(closes, options, settings, tuned)
     except NotPromotedError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_NOT_PROMOTED)

@@ -93,11 +93,13 @@ class Metadata(FitMetadata):
 
     Attributes:
         symbol, source, first_date, last_date, n_closes, data_sha256: the closes.
-        seed, epochs, batch_size: the options of the training.
+        window: closes that the model sees.
+        seed, epochs, batch_size, units, layers, dropout, learning_rate, features: the options of the training, see FitOptions.
         versions: of Python and the libraries.
         metrics: scores on the test days.
         coverage: coverage by year, by volatility, by horizon, and by symbol of the snapshot's stocks.
         promotion: the outcome of the promotion gate.
+        tuning: the outcome of --tune, see tuning/outcome.py.
         mlflow_run_id: null until MLflow has the run.
         files: SHA-256 of each file of the version; set at publication.
         previous_version: the version that was published before.
@@ -115,10 +117,17 @@ class Metadata(FitMetadata):
     seed: int | None = None
     epochs: int | None = None
     batch_size: int | None = None
+    window: int | None = None
+    units: int | None = None
+    layers: int | None = None
+    dropout: float | None = None
+    learning_rate: float | None = None
+    features: str | None = None
     versions: dict[str, str] = {}
     metrics: Scores
     coverage: dict[str, Group] = {}
     promotion: Verdict | None = None
+    tuning: dict[str, Any] | None = None
     mlflow_run_id: str | None = None
     files: dict[str, str] = {}
     previous_version: str | None = None

@@ -18,10 +18,10 @@ def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> di
         "residuals.png": plot_residuals(result),
         "losses.png": plot_losses(losses),
     }
-    return {name: _as_png(figure) for name, figure in figures.items()}
+    return {name: as_png(figure) for name, figure in figures.items()}
 
 
-def _as_png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
     """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
     figure.savefig(content, format="png")

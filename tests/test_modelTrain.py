@@ -198,6 +198,14 @@ def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
         ["--source", "csv"],
         ["--csv", "x", "--source", "yahoo"],
         ["--column", "x"],
+        ["--seed", "-1"],
+        ["--dropout", "1"],
+        ["--learning-rate", "0"],
+        ["--learning-rate", "fast"],
+        ["--features", "moon"],
+        ["--tune", "0"],
+        ["--tune", "2", "--rollback"],
+        ["--tune", "2", "--walk-forward", "2"],
     ],
 )
 def test_wrong_usage_exits_with_code_2(options, capsys):

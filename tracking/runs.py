@@ -156,6 +156,8 @@ def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
     params = {name: value for name, value in record.metadata.as_dict().items() if not isinstance(value, dict)}
     params |= {f"version_{name}": number for name, number in record.metadata.versions.items()}
     tags = {"promotion": "published" if verdict.publish else "refused", "promotion_reason": verdict.reason} if verdict else {}
+    if record.metadata.tuning and record.metadata.tuning["mlflow_run_id"]:
+        tags["mlflow.parentRunId"] = record.metadata.tuning["mlflow_run_id"]
     now = time.time_ns() // 1_000_000
     metrics = [Metric(name, value, now, 0) for name, value in _figures(record.metadata).items()]
     metrics += [Metric(name, value, now, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]

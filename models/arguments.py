@@ -1,0 +1,76 @@
+"""The options of a fit on a command line."""
+
+import argparse
+import math
+
+import cli
+from forecast.features import FEATURES
+from forecast.network import FitOptions
+
+MAX_SEED = 2**32 - 1
+
+
+def add_fit_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a fit."""
+    usual = FitOptions()
+    parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, help="passes over the data (default: %(default)s)")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, help="windows in a step (default: %(default)s)")
+    parser.add_argument("--seed", type=_seed, default=usual.seed, help="of all random numbers (default: %(default)s)")
+    parser.add_argument("--units", type=cli.positive_int, default=usual.units, help="of each LSTM layer (default: %(default)s)")
+    parser.add_argument("--layers", type=cli.positive_int, default=usual.layers, help="number of LSTM layers (default: %(default)s)")
+    parser.add_argument("--dropout", type=_fraction, default=usual.dropout, help="after each LSTM layer (default: %(default)s)")
+    parser.add_argument("--learning-rate", type=_positive, default=usual.learning_rate, help="of Adam (default: %(default)s)")
+    parser.add_argument(
+        "--features",
+        choices=FEATURES,
+        default=usual.features,
+        help="what the layers see: closes, the default; changes: closes and daily changes; volatility: also their mean size over 10 days",
+    )
+
+
+def fit_options(given: argparse.Namespace) -> FitOptions:
+    """Return the options of a fit that were given."""
+    return FitOptions(
+        given.epochs, given.batch_size, given.seed, given.units, given.layers, given.dropout, given.learning_rate, given.features
+    )
+
+
+def fit_arguments(options: FitOptions) -> str:
+    """Return the command-line options of a fit; the network's own only where they are not the default."""
+    usual = FitOptions()
+    words = [f"--epochs {options.epochs} --batch-size {options.batch_size} --seed {options.seed}"]
+    for name in ("units", "layers", "dropout", "learning_rate", "features"):
+        if getattr(options, name) != getattr(usual, name):
+            words.append(f"--{name.replace('_', '-')} {getattr(options, name)}")
+    return " ".join(words)
+
+
+def _seed(text: str) -> int:
+    """Parse a seed."""
+    if not text.isascii() or not text.isdigit() or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {MAX_SEED}")
+    return int(text)
+
+
+def _fraction(text: str) -> float:
+    """Parse a number from 0 to below 1."""
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to below 1")
+    return value
+
+
+def _positive(text: str) -> float:
+    """Parse a number above zero."""
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
+    return value
+
+
+def _number(text: str) -> float:
+    """Parse a number; nan if the text is not one."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
