@@ -42,7 +42,7 @@ from storage import sha256_of
 
 MAX_MONITOR_ROWS = 1000
 FORECASTS = frozenset({("predict", "POST"), ("forecast", "GET")})  # endpoints and methods in the request log
-NEEDS_KEY = frozenset({"predict", "forecast", "symbol_backtest", "monitor"})  # endpoints with access control
+NEEDS_KEY = frozenset({"predict", "forecast", "symbol_backtest", "models", "monitor"})  # endpoints with access control
 STATE = "stock-forecast"  # key of State in app.extensions
 
 
@@ -91,6 +91,7 @@ def _add_routes(app: Flask) -> None:
     app.add_url_rule("/forecast/<symbol>", view_func=forecast)
     app.add_url_rule("/backtest", view_func=backtest)
     app.add_url_rule("/backtest/<symbol>", view_func=symbol_backtest)
+    app.add_url_rule("/models", view_func=models)
     app.add_url_rule("/monitor", view_func=monitor)
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
@@ -132,7 +133,7 @@ def forecast(symbol: str) -> Response:
     """
     horizon, question = horizon_and_question()
     shown, service = shown_closes(), _service()
-    service.models.current()  # without a model, do not download
+    service.symbols.of(symbol)  # without a model, do not download
     newest = service.newest.of(symbol)
     closes = newest.closes
     if len(closes) < WINDOW:
@@ -176,7 +177,7 @@ def backtest() -> Response:
 
 
 def symbol_backtest(symbol: str) -> Response:
-    """What the model would have forecast on each of a symbol's last days, as CSV.
+    """What the symbol's model would have forecast on each of its last days, as CSV. Headers say which model that is.
 
     :raise 401: the API key is missing or wrong.
     :raise 404: the symbol is unknown.
@@ -184,9 +185,26 @@ def symbol_backtest(symbol: str) -> Response:
     :raise 503: there is no model, or no source of closes.
     """
     days, service = whole_number("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), _service()
-    service.models.current()  # without a model, do not download
-    result = service.track(service.newest.of(symbol).closes, days)
-    return Response(backtest_csv(result), mimetype="text/csv")
+    service.symbols.of(symbol)  # without a model, do not download
+    result, serving = service.track(service.newest.of(symbol).closes, days)
+    response = Response(backtest_csv(result), mimetype="text/csv")
+    response.headers["X-Model-Version"] = serving.forecaster.version
+    if serving.symbol is not None:
+        response.headers["X-Model-Symbol"] = serving.symbol
+    return response
+
+
+def models() -> Response:
+    """The published models: the default model and those of symbols.
+
+    :raise 401: the API key is missing or wrong.
+    """
+    listed = _service().published()
+    response = Response(listed.content, content_type="application/json")
+    response.set_etag(listed.etag)
+    response.cache_control.no_cache = True
+    response.make_conditional(request)
+    return response
 
 
 def monitor() -> Response:

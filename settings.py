@@ -104,8 +104,8 @@ class Settings(BaseModel):
     )
     API_KEY: SecretStr = Field(
         SecretStr(""),
-        description="API keys for /predict, /forecast and /monitor, separated by commas. Clients send one in the header X-API-Key. "
-        "Empty: no key is needed.",
+        description="API keys for /predict, /forecast, /backtest/<symbol>, /models and /monitor, separated by commas. "
+        "Clients send one in the header X-API-Key. Empty: no key is needed.",
     )
     API_KEY_FILE: str = Field("", description="File with further API keys, one per line, for example a Docker secret.")
     RATE_LIMIT: Annotated[str, AfterValidator(_check_rate)] = Field(
@@ -137,7 +137,13 @@ class Settings(BaseModel):
     REQUEST_TIMEOUT: float = Field(
         30.0, gt=0, le=600, description="Seconds in which a request's body must arrive, and its answer must be read."
     )
-    MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the published model.")
+    MODEL_DIR: SettingPath = Field(Path("modelFiles"), validate_default=True, description="Folder of the published models.")
+    MAX_MODELS: int = Field(
+        32,
+        ge=1,
+        le=10_000,
+        description="Number of symbols' own models that a worker keeps loaded, 1.5 MB each. The least recently used one is evicted.",
+    )
     REQUEST_LOG: SettingPath = Field(
         Path("log_predictions.csv"), validate_default=True, description="CSV file with one line per /predict request."
     )

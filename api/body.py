@@ -15,6 +15,8 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import MAX_BODY_BYTES, RequestError
 from closes.series import RANGE_COLUMNS
+from closes.symbols import check_symbol
+from errors import InvalidSymbolError
 from forecast.intervals import LEVELS, MAX_HORIZON, MAX_LEVEL, MIN_LEVEL
 from processData import WINDOW
 
@@ -46,7 +48,21 @@ def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _a_symbol(text: str) -> str:
+    """Check that a text is a symbol.
+
+    Raises:
+        ValueError: it is not; the message says what a symbol is.
+    """
+    try:
+        check_symbol(text)
+    except InvalidSymbolError as error:
+        raise PydanticCustomError("symbol", "{problem}", {"problem": str(error)}) from None
+    return text
+
+
 Levels = Annotated[tuple[Level, ...], Field(min_length=1, max_length=MAX_LEVELS, strict=False), AfterValidator(_distinct)]
+Symbol = Annotated[str, AfterValidator(_a_symbol)]
 Prices = Annotated[tuple[Close, ...], Field(min_length=1, max_length=MAX_PRICES, strict=False), AfterValidator(_distinct)]
 
 
@@ -61,6 +77,7 @@ class PredictOne(BaseModel):
     horizon: int = Field(1, ge=1, le=MAX_HORIZON)
     levels: Levels = LEVELS
     above: Prices = ()
+    symbol: Symbol | None = None
 
 
 class PredictMany(BaseModel):
@@ -70,6 +87,7 @@ class PredictMany(BaseModel):
     predict: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
     horizon: int = Field(1, ge=1, le=1)
     levels: Levels = LEVELS
+    symbol: Symbol | None = None
 
 
 class BodyBudget:

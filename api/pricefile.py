@@ -42,7 +42,8 @@ def forecast_file(
         InvalidClosesError: the file is not a table of prices, or has too few closes, or one that is used is wrong.
         ModelUnavailableError: there is no model that can be trusted.
     """
-    service.models.current()  # without a model, do not read
+    symbol = None if reading.stock == UNNAMED else reading.stock
+    service.symbols.of(symbol)  # without a model, do not read
     file = service.compute(_read, body, reading)
     if isinstance(file, ForecastError):
         raise file
@@ -51,7 +52,7 @@ def forecast_file(
         lines = "" if file.total == len(closes) else f" of {file.total}"
         noun = "close" if len(closes) == 1 and not lines else "closes"
         raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
-    result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges)
+    result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges, symbol)
     content = result.content
     about_file = file.warnings + (gap_warnings(closes) + age_warnings(closes) if file.dated else [])
     about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
@@ -62,7 +63,7 @@ def forecast_file(
         dates = np.datetime_as_string(file.shown.dates).tolist() if file.dated else []
         content |= {"dates": dates, "closes": file.shown.prices.tolist()}
     content["response_time_sec"] = time.perf_counter() - started
-    return Result(content, result.logged | ({} if reading.stock == UNNAMED else {"symbol": reading.stock.upper()}))
+    return Result(content, result.logged)
 
 
 def _read(body: bytes | bytearray, reading: Reading) -> PriceFile | ForecastError:

@@ -20,10 +20,12 @@ from closes.newest import NewestCloses
 from closes.series import Closes, Floats
 from errors import ModelUnavailableError
 from forecast.backtest import Backtest
-from forecast.forecaster import Forecast, Forecaster, Question
+from forecast.forecaster import Forecast, Question
 from forecast.intervals import LEVELS
 from forecast.track import track
 from models.holder import ModelHolder
+from models.listing import Listed, Listing
+from models.symbols import Serving, SymbolModels
 from monitoring.accesslog import AccessLog, RequestInfo
 from monitoring.accuracy import LiveAccuracy
 from monitoring.drift import detect_drift
@@ -64,7 +66,8 @@ class ForecastService:
 
     Attributes:
         settings: the settings.
-        models: the model that serves.
+        models: the default model.
+        symbols: the models of symbols, and which model answers.
         newest: the newest closes of symbols.
         request_log: log_predictions.csv.
         metrics: what Prometheus collects.
@@ -84,12 +87,15 @@ class ForecastService:
         if self.request_log.problem:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
         self.metrics = Metrics(self.models)
+        self.symbols = SymbolModels(self.models, settings.MODEL_DIR, settings.MAX_MODELS, run_in_thread, self.metrics.symbol_loads.inc)
+        every(REFRESH_SECONDS, self.symbols.refresh)
+        self._listing, self._list = Listing(settings.MODEL_DIR), in_threads(1)
         self.gauge = Gauge()
         self.access_log = AccessLog(settings.ACCESS_LOG == "on")
         self.compute = in_threads(COMPUTING_THREADS)
-        self._records: LRUCache[tuple[str, str, str, str, str], SymbolRecord] = LRUCache(MAX_RECORDS)
+        self._records: LRUCache[tuple[str | None, ...], SymbolRecord] = LRUCache(MAX_RECORDS)
         self._records_lock = threading.Lock()  # LRUCache is not thread-safe
-        self._batcher = Batcher(self.models) if in_gevent() else None
+        self._batcher = Batcher() if in_gevent() else None
         self._live, self._live_lock = LiveAccuracy(self.request_log), threading.Lock()
 
     def predict(self, body: bytes | bytearray, context: RequestContext) -> Result:
@@ -102,16 +108,16 @@ class ForecastService:
         """
         asked = check_body(body)
         if isinstance(asked, PredictMany):
-            windows, question = np.array(asked.predict, np.float64), Question(asked.levels)
+            windows, question, symbol = np.array(asked.predict, np.float64), Question(asked.levels), asked.symbol
             del asked  # the parsed body takes five times the memory of the array
-            return self._forecast_many(windows, question, context.started)
+            return self._forecast_many(windows, question, context.started, symbol)
         question = Question(asked.levels, asked.above, "horizon" in asked.model_fields_set)
         window = np.array(asked.predict, np.float64)
         ranges = None if asked.open is None else np.array([asked.open, asked.high, asked.low], np.float64).T
-        return self.forecast_one(window, asked.horizon, question, context.started, ranges)
+        return self.forecast_one(window, asked.horizon, question, context.started, ranges, asked.symbol)
 
     def forecast_one(
-        self, window: Floats, horizon: int, question: Question, started: float, ranges: Floats | None = None
+        self, window: Floats, horizon: int, question: Question, started: float, ranges: Floats | None = None, symbol: str | None = None
     ) -> Result:  # fmt: skip
         """Forecast one window.
 
@@ -121,69 +127,84 @@ class ForecastService:
             question: what the answer has.
             started: time.perf_counter() when the request began.
             ranges: (60, 3) float64, open, high and low of the same days.
+            symbol: whose own model answers, if it has one; None for the default model.
 
         Raises:
             InvalidClosesError: the closes cannot be forecast.
             ModelUnavailableError: there is no model that can be trusted.
         """
+        serving = self.symbols.of(symbol)
         if ranges is None and horizon == 1 and self._batcher is not None:
-            forecaster, forecast, row = self._batcher.forecast(window)
+            forecast, row = self._batcher.forecast(serving.forecaster, window)
         else:
-            forecaster, row = self.models.current(), 0
-            forecast = self.compute(forecaster.forecast_one, window, horizon, ranges)
+            forecast, row = self.compute(serving.forecaster.forecast_one, window, horizon, ranges), 0
         content = forecast.as_dict(row, question)
-        logged = _logged(forecast, row, window)
-        return self._result(content, logged, 1, horizon, forecaster.version, started)
+        content["warnings"] += [warning.as_dict() for warning in serving.warnings]
+        logged = _logged(forecast, row, window) | _named(symbol)
+        return self._result(content, logged, 1, horizon, serving, started)
 
     def forecast_symbol(self, closes: Closes, horizon: int, question: Question, shown: int, started: float) -> Result:
         """Forecast the closes after a symbol's newest ones, at least 60, as `forecast_one` does, in the form of /forecast.
 
         The intervals are calibrated on the symbol as well. The answer has the newest `shown` closes.
         """
-        forecaster = self.models.current()
-        record = self._record_of(forecaster, closes)
-        forecast = self.compute(forecast_symbol, forecaster, record, closes, horizon)
+        serving = self.symbols.of(closes.symbol)
+        record = self._record_of(serving, closes)
+        forecast = self.compute(forecast_symbol, serving.forecaster, record, closes, horizon)
         content = content_of(forecast, record, closes, question, shown)
+        content["warnings"] += [warning.as_dict() for warning in serving.warnings]
         logged = _logged(forecast, 0, closes.prices[-WINDOW:]) | {"symbol": closes.symbol}
-        return self._result(content, logged, 1, horizon, forecaster.version, started)
+        return self._result(content, logged, 1, horizon, serving, started)
 
-    def track(self, closes: Closes, days: int) -> Backtest:
-        """Return what the model would have forecast on each of a symbol's last days.
+    def track(self, closes: Closes, days: int) -> tuple[Backtest, Serving]:
+        """Return what the symbol's model would have forecast on each of its last days, and which model that is.
 
         Raises:
             InvalidClosesError: there are too few closes.
             ModelUnavailableError: there is no model that can be trusted.
         """
-        result: Backtest = self.compute(track, self.models.current(), closes, days)
-        return result
+        serving = self.symbols.of(closes.symbol)
+        return self.compute(track, serving.forecaster, closes, days), serving
 
-    def _record_of(self, forecaster: Forecaster, closes: Closes) -> SymbolRecord:
+    def published(self) -> Listed:
+        """Return the list of the published models."""
+        listed: Listed = self._list(self._listing.read)
+        return listed
+
+    def _record_of(self, serving: Serving, closes: Closes) -> SymbolRecord:
         """Return a symbol's record, which is made once for each model and each change of the closes or ranges."""
         ranges = "" if closes.ranges is None else sha256_of(closes.ranges.tobytes())
-        key = (forecaster.version, closes.symbol, closes.source, closes.fingerprint, ranges)
+        key = (serving.symbol, serving.forecaster.version, closes.symbol, closes.source, closes.fingerprint, ranges)
         with self._records_lock:
             record = self._records.get(key)
         if record is None:
-            record = self.compute(record_of, forecaster, closes)
+            record = self.compute(record_of, serving.forecaster, closes)
             with self._records_lock:
                 self._records[key] = record
         return record
 
-    def _forecast_many(self, windows: Floats, question: Question, started: float) -> Result:
-        """Forecast the next close of each window (n, 60)."""
-        forecaster = self.models.current()
-        forecast = self.compute(forecaster.forecast, windows)
-        content = {"predictions": forecast.as_dicts(question)}
-        return self._result(content, {}, len(windows), 1, forecaster.version, started)
+    def _forecast_many(self, windows: Floats, question: Question, started: float, symbol: str | None) -> Result:
+        """Forecast the next close of each window (n, 60) by one model."""
+        serving = self.symbols.of(symbol)
+        predictions = self.compute(serving.forecaster.forecast, windows).as_dicts(question)
+        if warnings := [warning.as_dict() for warning in serving.warnings]:
+            for prediction in predictions:
+                prediction["warnings"] += warnings
+        return self._result({"predictions": predictions}, _named(symbol), len(windows), 1, serving, started)
 
     def _result(
-        self, content: dict[str, Any], logged: dict[str, Any], windows: int, horizon: int, version: str, started: float
+        self, content: dict[str, Any], logged: dict[str, Any], windows: int, horizon: int, serving: Serving, started: float
     ) -> Result:  # fmt: skip
         """Return a result with the fields that every answer and every line of the log has."""
         content["response_time_sec"] = time.perf_counter() - started
         content["memory_usage_percent"] = self.gauge.read()[1]
-        content["model_version"] = version
-        return Result(content, {"windows": windows, "horizon": horizon, "model_version": version} | logged)
+        content["model_version"] = version = serving.forecaster.version
+        content["model_symbol"] = serving.symbol
+        logged |= {"windows": windows, "horizon": horizon, "model_version": version}
+        if serving.symbol is not None:
+            self.metrics.symbol_answers.inc()
+            logged["model_symbol"] = serving.symbol
+        return Result(content, logged)
 
     def finish(self, route: str, context: RequestContext, status: int, logged: dict[str, Any] | None = None) -> None:
         """Count an answered request and write its line to the access log, and to the request log if `logged` is given."""
@@ -217,6 +238,11 @@ class ForecastService:
 def open_request_log(settings: Settings) -> RequestLog:
     """Open the request log with the rotation of the settings."""
     return RequestLog(settings.REQUEST_LOG, settings.REQUEST_LOG_MAX_BYTES, settings.REQUEST_LOG_PARTS)
+
+
+def _named(symbol: str | None) -> dict[str, str]:
+    """Return the column of the request log for the symbol that a request names, if it names one."""
+    return {} if symbol is None else {"symbol": symbol.upper()}
 
 
 def _logged(forecast: Forecast, row: int, window: Floats) -> dict[str, Any]:

@@ -11,10 +11,9 @@ import api.batching
 from server import balance, memory, worker
 
 
-def forecast_alone(batcher: Any, window: Any) -> Any:
+def forecast_alone(_: Any, forecaster: Any, window: Any) -> Any:
     """Forecast one window without waiting for others."""
-    forecaster = batcher._models.current()
-    return api.batching.Row(forecaster, forecaster.forecast(window[None]), 0)
+    return api.batching.Row(forecaster.forecast(window[None]), 0)
 
 
 def do_nothing(*args: Any, **options: Any) -> None:

@@ -19,6 +19,7 @@ UNLIKE_TRAINING_RANGE = "unlike_training_range"  # closes further from the last 
 UNLIKE_TRAINING_VOLATILITY = "unlike_training_volatility"  # volatility outside the range seen in training
 UNKNOWN_CALENDAR = "unknown_calendar"  # the trading days of the symbol's exchange are not known
 UNUSABLE_RANGES = "unusable_ranges"  # open, high and low cannot be used; the intervals come from the closes alone
+UNTRUSTED_MODEL = "untrusted_model"  # the published model of the symbol cannot be trusted; another one answers
 BEYOND_CALIBRATION = "beyond_calibration"  # a price in `above` is outside the calibrated range
 
 

@@ -25,9 +25,9 @@ class ModelHolder:
         problem: why the published model is not the one that serves; None while it is.
     """
 
-    def __init__(self, model_dir: Path) -> None:
-        """Load the published model, if there is one."""
-        self._model_dir = model_dir
+    def __init__(self, model_dir: Path, prefix: str = "") -> None:
+        """Load the published model of a folder, if there is one. `prefix` begins each line of the log."""
+        self._model_dir, self._prefix = model_dir, prefix
         self._forecaster: PublishedForecaster | None = None
         self._seen: Identity | None = None
         self.problem: str | None = None
@@ -46,34 +46,35 @@ class ModelHolder:
 
     def refresh(self) -> None:
         """Load the published model if metadata.json has changed, or if it could not be loaded the last time."""
-        if self._identity() != self._seen or self.problem is not None:
+        if publication_of(self._model_dir) != self._seen or self.problem is not None:
             self._load()
 
     def _load(self) -> None:
         """Load the published model; keep the current one if that fails."""
-        self._seen = self._identity()
+        self._seen = publication_of(self._model_dir)
         try:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
             if (str(error), error.details) != (self.problem, self._details):
-                log.error("%s %s", error, "; ".join(error.details))
+                log.error("%s%s %s", self._prefix, error, "; ".join(error.details))
             self.problem, self._details = str(error), error.details
             if self._forecaster is None:
                 self._load_previous()
         else:
             self.problem, self._details = None, []
-            log.info("Serving model %s.", self._forecaster.version)
+            log.info("%sServing model %s.", self._prefix, self._forecaster.version)
 
     def _load_previous(self) -> None:
         """Serve the version before the published one, if its files are valid."""
         with suppress(ModelUnavailableError):
             self._forecaster = load_forecaster(self._model_dir, previous=True)
-            log.warning("Serving the previous model, %s.", self._forecaster.version)
+            log.warning("%sServing the previous model, %s.", self._prefix, self._forecaster.version)
 
-    def _identity(self) -> Identity | None:
-        """Return what changes when metadata.json is replaced; None if there is no such file."""
-        try:
-            status = os.stat(self._model_dir / METADATA_FILE)
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+
+def publication_of(model_dir: Path) -> Identity | None:
+    """Return what changes when a folder's metadata.json is replaced; None if there is no such file."""
+    try:
+        status = os.stat(model_dir / METADATA_FILE)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -3,6 +3,7 @@
     modelFiles/metadata.json                   which version is published, with the SHA-256 of each of its files
     modelFiles/versions/<model_version>/       its files: my_model.keras, scaler.pkl, my_model.onnx, backtest.csv, metadata.json
     modelFiles/my_model.keras, scaler.pkl      copies of the published version's files, for people and programs that look there
+    modelFiles/symbols/<SYMBOL>/               a symbol's own model, in the same form
 
 A kill at any moment leaves the old model or the new one. A version is written under a temporary name and renamed when it is complete; then
 `os.replace` of metadata.json publishes it. Readers follow metadata.json alone. publishing.py writes, this module reads.
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from closes.symbols import check_symbol
 from errors import ForecastError, ModelUnavailableError
 from storage import sha256, sha256_of
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
+SYMBOLS_FOLDER = "symbols"
 MISSING = f"{METADATA_FILE} is missing"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a version names a folder
 
@@ -101,6 +104,16 @@ def current_version(model_dir: Path) -> str | None:
         return str(read_json(model_dir / METADATA_FILE)["model_version"])
     except (ForecastError, KeyError):
         return None
+
+
+def symbol_folder(model_dir: Path, symbol: str) -> Path:
+    """Return the folder of a symbol's own model, whether or not it exists.
+
+    Raises:
+        InvalidSymbolError: the text is not a symbol, so it could lead to another folder.
+    """
+    check_symbol(symbol)
+    return model_dir / SYMBOLS_FOLDER / symbol.upper()
 
 
 def version_folder(model_dir: Path, version: str) -> Path:

@@ -8,9 +8,11 @@ A window's closes 2 to 60 are the next window's closes 1 to 59 (overlap.py). So 
 has the actual close of that row's forecast: its last_return. Everything is compared as a log return against the last close, so a dividend
 adjustment in between does not matter. Persistence, which repeats the last close, forecasts the return 0.
 
-Answered requests for one window count, of any model version and horizon (of a path, its first step). A window that is requested several
-times counts once for each version, by its first forecast. Each forecast gets one actual close, from the first later row that has it, even
-if that close was not final yet. It counts for the symbol that its request or the later one named, and for no symbol if neither did.
+Answered requests for one window count, of any model, version and horizon (of a path, its first step). A window that is requested several
+times counts once for each model and version, by its first forecast. Each forecast gets one actual close, from the first later row that has
+it, even if that close was not final yet. It counts for the symbol that its request or the later one named, and for none if neither did.
+
+Drift compares returns with the training of the default model, so its returns are those of windows that the default model forecast.
 
 Each worker reads what was appended since its last look, so the cost depends on what is new, not on the length of the log. The sums and the
 newest forecasts are in memory, and once a minute in a checkpoint next to the log, from which a new worker continues. Without a valid
@@ -43,7 +45,8 @@ READ = (
     "status", "windows", "timestamp", "model_version", "closes_2_60", "closes_1_59", "last_return",
     "last_close", "predicted_price", "low_80", "high_80", "low_95", "high_95",
 )  # fmt: skip
-OPTIONAL = ("symbol",)  # logs of earlier versions do not have it
+OPTIONAL = ("model_symbol", "symbol")  # logs of earlier versions do not have them
+OF_SYMBOL = "/"  # between symbol and version in the key of a symbol's own model; neither has this character
 log = logging.getLogger(__name__)
 Waiting = tuple[LogReturns, str]  # a forecast without its actual close, and its symbol, empty if unknown
 
@@ -54,8 +57,9 @@ class State(BaseModel):
     Attributes:
         positions: how far each file was read, in bytes, by the identity of the file.
         symbols: the sums of each symbol; the one whose last close is newest is last.
-        windows: closes_2_60 -> closes_1_59 -> model version -> forecast, None once its actual close is known; oldest first.
-        returns: the last daily log return of the newest windows, each counted once.
+        windows: closes_2_60 -> closes_1_59 -> model version -> forecast, None once its actual close is known; oldest first. The version of
+            a symbol's own model has the symbol and a slash before it.
+        returns: the last daily log return of the newest windows that the default model forecast, each counted once.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -74,7 +78,7 @@ class LiveAccuracy:
     Attributes:
         accuracy: see Sums.figures; by_symbol: the same for the symbols with the most closes; and caught_up: whether the last call of
             catch_up reached the end of the log.
-        returns: the newest daily log returns, each close counted once, oldest first.
+        returns: the newest daily log returns of windows that the default model forecast, each close counted once, oldest first.
     """
 
     def __init__(self, request_log: RequestLog) -> None:
@@ -132,9 +136,10 @@ class LiveAccuracy:
 
     def _take(self, row: tuple[str, ...]) -> None:
         """Realise earlier forecasts with a row's last close, and remember the row's own forecast."""
-        status, windows, timestamp, version, later, earlier, *numbers, symbol = row
+        status, windows, timestamp, version, later, earlier, *numbers, model_symbol, symbol = row
         if status != "200" or windows != "1" or not is_key(later) or not is_key(earlier):
             return
+        version = f"{model_symbol}{OF_SYMBOL}{version}" if model_symbol else version
         later, before = self._index.find(later), self._index.find(earlier)
         earlier = KeyIndex(list(self._state.windows.get(later, {}))).find(earlier)
         versions = self._state.windows.get(later, {}).get(earlier, {})
@@ -178,11 +183,11 @@ class LiveAccuracy:
             del symbols[next(iter(symbols))]
 
     def _remember(self, later: str, earlier: str, version: str, forecast: Waiting, last_return: float) -> None:
-        """Keep a forecast, and the window's last return if the window is new."""
+        """Keep a forecast, and the window's last return if it is the default model's first forecast of this window."""
         windows, returns = self._state.windows, self._state.returns
         self._index.add(later)
         versions = windows.setdefault(later, {}).setdefault(earlier, {})
-        if not versions:
+        if OF_SYMBOL not in version and all(OF_SYMBOL in other for other in versions):
             returns.append(last_return)
             if len(returns) > 2 * KEPT_RETURNS:  # now and then, since it costs
                 del returns[:-KEPT_RETURNS]

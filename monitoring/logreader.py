@@ -15,9 +15,9 @@ import numpy as np
 COLUMNS = (
     "timestamp", "response_time", "memory_usage", "status", "windows", "horizon", "last_close", "predicted_price",
     "low_80", "high_80", "low_95", "high_95", "model_version", "closes_2_60", "closes_1_59", "last_return",
-    "symbol",
+    "model_symbol", "symbol",
 )  # fmt: skip
-NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59", "symbol"}
+NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59", "model_symbol", "symbol"}
 WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
 BLOCK_BYTES = 64 * 1024
 HEAD_BYTES = 1024  # enough for a header

@@ -33,6 +33,8 @@ class Metrics:
             buckets=LATENCY_SECONDS, registry=self._own,
         )  # fmt: skip
         self.lost_lines = Counter("request_log_lost_lines", "Requests that could not be written to the request log.", registry=self._own)
+        self.symbol_answers = Counter("forecast_symbol_model_answers", "Forecasts by a symbol's own model.", registry=self._own)
+        self.symbol_loads = Counter("forecast_symbol_model_loads", "Loads of symbols' own models on demand.", registry=self._own)
         self._state = StateCollector(models)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

@@ -7,18 +7,24 @@ import pytest
 from api import batching
 from api.batching import Batcher
 from closes.snapshot import read_snapshot
-from errors import InvalidClosesError, ModelUnavailableError
+from errors import InvalidClosesError
 from forecast.forecaster import Forecaster
-from models.holder import ModelHolder
+from models.loading import load_forecaster
 from processData import make_windows
 from settings import Settings
 
 WINDOWS = make_windows(read_snapshot("MSFT").prices)[0][-50:]
 
 
-@pytest.fixture
-def models():
-    return ModelHolder(Settings().MODEL_DIR)
+@pytest.fixture(scope="module")
+def model():
+    return load_forecaster(Settings().MODEL_DIR)
+
+
+@pytest.fixture(scope="module")
+def other():
+    """Another model: here one with the same network."""
+    return load_forecaster(Settings().MODEL_DIR)
 
 
 @pytest.fixture
@@ -35,51 +41,76 @@ def sizes(monkeypatch):
     return seen
 
 
-def answers(batcher, windows):
-    """What each of several requests at once gets: an answer or an error."""
+def answers(windows, *models):
+    """What each of several requests at once gets, an answer or an error. The windows are for the models in turn."""
+    batcher = Batcher()
 
-    def ask(window):
+    def ask(model, window):
         try:
-            row = batcher.forecast(window)
+            row = batcher.forecast(model, window)
         except Exception as error:  # noqa: BLE001
             return error
         return row.forecast.as_dict(row.row)
 
-    return [greenlet.get(timeout=10) for greenlet in [gevent.spawn(ask, window) for window in windows]]
+    asked = [gevent.spawn(ask, models[number % len(models)], window) for number, window in enumerate(windows)]
+    return [greenlet.get(timeout=10) for greenlet in asked]
 
 
-def test_concurrent_requests_share_a_run_and_get_exact_answers(models, sizes):
-    given = answers(Batcher(models), WINDOWS[:5])
+def test_concurrent_requests_share_a_run_and_get_exact_answers(model, sizes):
+    given = answers(WINDOWS[:5], model)
     assert sizes == [5]
-    assert given == [models.current().forecast(window[None]).as_dict(0) for window in WINDOWS[:5]]
+    assert given == [model.forecast(window[None]).as_dict(0) for window in WINDOWS[:5]]
 
 
-def test_single_request_is_answered(models, sizes):
-    row = Batcher(models).forecast(WINDOWS[0])
-    assert row.forecaster is models.current()
+def test_single_request_is_answered(model, sizes):
+    row = Batcher().forecast(model, WINDOWS[0])
     assert row.forecast.last_closes[row.row] == WINDOWS[0, -1]
     assert sizes == [1]
 
 
-def test_many_requests_are_answered_in_bounded_batches(models, sizes, monkeypatch):
+def test_many_requests_are_answered_in_bounded_batches(model, sizes, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", 16)
-    given = answers(Batcher(models), WINDOWS)
+    given = answers(WINDOWS, model)
     assert sizes == [16, 16, 16, 2]
     assert [answer["last_close"] for answer in given] == WINDOWS[:, -1].tolist()
 
 
-def test_invalid_window_fails_only_its_own_request(models):
+def test_invalid_window_fails_only_its_own_request(model):
     wrong = np.ones(60)
     wrong[7] = np.nan
-    first, second, third = answers(Batcher(models), [WINDOWS[0], wrong, WINDOWS[1]])
+    first, second, third = answers([WINDOWS[0], wrong, WINDOWS[1]], model)
     assert isinstance(second, InvalidClosesError)
     assert [first["last_close"], third["last_close"]] == WINDOWS[:2, -1].tolist()
 
 
-def test_every_request_of_a_batch_fails_without_a_model(tmp_path):
-    batcher = Batcher(ModelHolder(tmp_path))
-    assert [type(answer) for answer in answers(batcher, WINDOWS[:3])] == [ModelUnavailableError] * 3
-    assert [type(answer) for answer in answers(batcher, WINDOWS[:1])] == [ModelUnavailableError]
+def test_every_request_of_a_batch_that_fails_gets_the_error(model, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr(Forecaster, "forecast", fail)
+    assert [str(answer) for answer in answers(WINDOWS[:3], model)] == ["inside"] * 3
+    assert [str(answer) for answer in answers(WINDOWS[:1], model)] == ["inside"]
+
+
+def test_batch_never_mixes_models(model, other, monkeypatch):
+    runs = []
+    forecast = Forecaster.forecast
+
+    def noted(self, windows, horizon=1):
+        runs.append((self, windows[:, -1].tolist()))
+        return forecast(self, windows, horizon)
+
+    monkeypatch.setattr(Forecaster, "forecast", noted)
+    given = answers(WINDOWS[:7], model, other)
+    assert runs == [(model, WINDOWS[:7:2, -1].tolist()), (other, WINDOWS[1:7:2, -1].tolist())]
+    assert [answer["last_close"] for answer in given] == WINDOWS[:7, -1].tolist()
+
+
+def test_full_batch_of_one_model_leaves_the_other_one_waiting(model, other, sizes, monkeypatch):
+    monkeypatch.setattr(batching, "MAX_BATCH", 3)
+    given = answers(WINDOWS[:7], model, other)
+    assert sizes == [3, 3, 1]
+    assert [answer["last_close"] for answer in given] == WINDOWS[:7, -1].tolist()
 
 
 def end_in_time(greenlet):
@@ -88,27 +119,27 @@ def end_in_time(greenlet):
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_killed_request_does_not_affect_the_others(models, sizes, killed):
-    batcher = Batcher(models)
-    greenlets = [gevent.spawn(batcher.forecast, window) for window in WINDOWS[:3]]
+def test_killed_request_does_not_affect_the_others(model, sizes, killed):
+    batcher = Batcher()
+    greenlets = [gevent.spawn(batcher.forecast, model, window) for window in WINDOWS[:3]]
     end_in_time(greenlets.pop(killed))  # all three wait by then, the first is to run the batch
     left = [row.forecast.last_closes[row.row] for row in (greenlet.get(timeout=10) for greenlet in greenlets)]
     assert sizes == [2]
     assert left == [close for number, close in enumerate(WINDOWS[:3, -1].tolist()) if number != killed]
 
 
-def test_next_batch_is_run_by_its_own_first_request(models, sizes, monkeypatch):
+def test_next_batch_is_run_by_its_own_first_request(model, sizes, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", 2)
-    batcher, later = Batcher(models), []
+    batcher, later = Batcher(), []
 
     def fill_and_send_another():
-        row = batcher.forecast(WINDOWS[1])
-        later.append(gevent.spawn(batcher.forecast, WINDOWS[3]))
+        row = batcher.forecast(model, WINDOWS[1])
+        later.append(gevent.spawn(batcher.forecast, model, WINDOWS[3]))
         return row
 
-    first = gevent.spawn(batcher.forecast, WINDOWS[0])
+    first = gevent.spawn(batcher.forecast, model, WINDOWS[0])
     filling = gevent.spawn(fill_and_send_another)
-    third = gevent.spawn(batcher.forecast, WINDOWS[2])
+    third = gevent.spawn(batcher.forecast, model, WINDOWS[2])
     gevent.joinall([first, filling, third], timeout=10)
     rows = [first.get(), filling.get(), third.get(), later[0].get(timeout=10)]
     assert sizes == [2, 2]
@@ -116,8 +147,8 @@ def test_next_batch_is_run_by_its_own_first_request(models, sizes, monkeypatch):
 
 
 @pytest.mark.parametrize("size", [2, 16, batching.MAX_BATCH])
-def test_full_batch_gives_the_answers_of_single_windows(models, sizes, size, monkeypatch):
+def test_full_batch_gives_the_answers_of_single_windows(model, sizes, size, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", size)
-    given = answers(Batcher(models), WINDOWS[:size])
+    given = answers(WINDOWS[:size], model)
     assert sizes == [size]
-    assert given == [models.current().forecast(window[None]).as_dict(0) for window in WINDOWS[:size]]
+    assert given == [model.forecast(window[None]).as_dict(0) for window in WINDOWS[:size]]

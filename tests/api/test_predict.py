@@ -20,6 +20,7 @@ def test_predict_answers_one_window(client):
     body = answer.json
     assert set(body) == {
         "predicted_price", "last_close", "intervals", "warnings", "response_time_sec", "memory_usage_percent", "model_version",
+        "model_symbol",
     }  # fmt: skip
     assert body["last_close"] == CLOSES[-1]
     (low_80, high_80), (low_95, high_95) = body["intervals"]["80"], body["intervals"]["95"]
@@ -163,7 +164,12 @@ def with_close(close):
         ({"predict": CLOSES, "horizon": 21}, "horizon"),
         ({"predict": CLOSES, "horizon": 1.5}, "horizon"),
         ({"predict": CLOSES, "horizon": True}, "horizon"),
-        ({"predict": CLOSES, "symbol": "MSFT"}, "symbol"),
+        ({"predict": CLOSES, "symbols": "MSFT"}, "symbols"),
+        ({"predict": CLOSES, "symbol": ""}, "symbol: '' is not a symbol"),
+        ({"predict": CLOSES, "symbol": "../KO"}, "symbol: '../KO' is not a symbol"),
+        ({"predict": CLOSES, "symbol": ".."}, "symbol"),
+        ({"predict": CLOSES, "symbol": 1}, "symbol"),
+        ({"predict": [CLOSES], "symbol": "a/b"}, "symbol: 'a/b' is not a symbol"),
         ({"predict": [CLOSES, CLOSES[:59]]}, "predict[1]"),
         ({"predict": [CLOSES, 1.0]}, "predict[1]"),
         ({"predict": [CLOSES], "horizon": 2}, "up to 1024 windows and no horizon"),

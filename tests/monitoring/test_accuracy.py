@@ -73,6 +73,30 @@ def test_each_symbol_has_its_own_figures(log):
     assert live.accuracy["n"] == 87
 
 
+def test_answers_of_symbols_own_models_count_for_accuracy_but_not_for_drift(log):
+    live = LiveAccuracy(log)
+    for day in range(30):
+        log.append(row_of(window_of("MSFT", day), symbol="MSFT"))
+        log.append(row_of(window_of("KO", day), symbol="KO", model_symbol="KO"))
+    live.catch_up()
+    assert {symbol: own["n"] for symbol, own in live.accuracy["by_symbol"].items()} == {"MSFT": 29, "KO": 29}
+    assert live.accuracy["n"] == 58
+    alone = [float(np.log(window_of("MSFT", day)[-1] / window_of("MSFT", day)[-2])) for day in range(30)]
+    assert live.returns == alone
+
+
+@pytest.mark.parametrize("order", [("", "KO"), ("KO", ""), ("KO", "PEP", "")])
+def test_window_that_several_models_forecast_counts_once_for_each(log, order):
+    """The models have the same version, as a model that is published for several symbols has."""
+    live = LiveAccuracy(log)
+    for day in range(30):
+        for model_symbol in order:
+            log.append(row_of(window_of("KO", day), symbol="KO", model_symbol=model_symbol))
+    live.catch_up()
+    assert live.accuracy["n"] == 29 * len(order)
+    assert len(live.returns) == 30
+
+
 def test_figures_of_symbols_are_bounded(log, monkeypatch):
     monkeypatch.setattr(accuracy, "KEPT_SYMBOLS", 3)
     monkeypatch.setattr(accuracy, "SHOWN_SYMBOLS", 2)

@@ -35,7 +35,7 @@ def row_of(window: Floats, version: str = "v1", **changed: Any) -> dict[str, Any
         "timestamp": f"2026-01-02T03:04:05.{next(MICROSECONDS):06}+00:00", "response_time": 0.001, "memory_usage": 5.0, "status": 200,
         "windows": 1, "horizon": 1, "last_close": answer["last_close"], "predicted_price": answer["predicted_price"], "low_80": low_80,
         "high_80": high_80, "low_95": low_95, "high_95": high_95, "model_version": version, "closes_2_60": later, "closes_1_59": earlier,
-        "last_return": float(np.log(window[-1] / window[-2])), "symbol": "",
+        "last_return": float(np.log(window[-1] / window[-2])), "model_symbol": "", "symbol": "",
     } | changed  # fmt: skip
 
 

@@ -28,6 +28,7 @@ ROW: dict[str, Any] = {
     "closes_2_60": "0123456789ab",
     "closes_1_59": "ba9876543210",
     "last_return": -0.0123,
+    "model_symbol": "BRK-B",
     "symbol": "BRK-B",
 }
 

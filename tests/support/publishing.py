@@ -1,9 +1,12 @@
-"""Publications of files whose content names their version."""
+"""Publications: of files whose content names their version, and of the model that is in git."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 from models.publishing import publish, staging_folder
-from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, PublishedModel
+from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, PublishedModel, read_published, symbol_folder
+from settings import PROJECT_DIR
 
 FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE)
 
@@ -14,6 +17,16 @@ def publish_version(model_dir: Path, version: str, size: int = 10) -> PublishedM
         for name in FILES:
             (folder / name).write_text(f"{version} {name} " + "x" * size)
         return publish(model_dir, {"model_version": version, "note": "é"}, folder)
+
+
+def publish_symbol(model_dir: Path, symbol: str, version: str, /, **changed: Any) -> PublishedModel:
+    """Publish the model that is in git as a symbol's own one, with a version and other changes of its metadata."""
+    published = read_published(PROJECT_DIR / "modelFiles")
+    folder = symbol_folder(model_dir, symbol)
+    with staging_folder(folder) as staged:
+        for name in published.metadata["files"]:
+            shutil.copy(published.folder / name, staged / name)
+        return publish(folder, published.metadata | {"symbol": symbol, "model_version": version} | changed, staged)
 
 
 def versions(model_dir: Path) -> set[str]:
