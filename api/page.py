@@ -59,7 +59,7 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     record = record_of(forecaster, closes, past)
     forecast = forecast_symbol(forecaster, record, closes, MAX_HORIZON)
     content = content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES)
-    return content | {"model_version": forecaster.version, "past": _past(past)}
+    return content | {"model_version": forecaster.version, "model_symbol": None, "past": _past(past)}
 
 
 def _past(result: Backtest) -> str:

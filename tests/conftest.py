@@ -21,6 +21,7 @@ SPREAD = {
     "tests/e2e/test_disk.py",
     "tests/e2e/test_kill.py",
     "tests/e2e/test_models.py",
+    "tests/e2e/test_symbol_models.py",
     "tests/e2e/test_tracking.py",
     "tests/models/test_compiled.py",
     "tests/models/test_store_kills.py",

@@ -78,8 +78,15 @@ def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
         rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#requests-table tbody tr").all()]
         low, high = answer["intervals"]["80"]
         assert [row[1] for row in rows] == ["422", "200"]
-        assert rows[0][3:] == [NONE, NONE, NONE, NONE]
-        assert rows[1][3:] == ["1", shown(answer["last_close"]), shown(answer["predicted_price"]), f"{shown(low)} to {shown(high)}"]
+        assert rows[0][3:] == [NONE] * 6
+        assert rows[1][3:] == [
+            "1",
+            NONE,
+            NONE,
+            shown(answer["last_close"]),
+            shown(answer["predicted_price"]),
+            f"{shown(low)} to {shown(high)}",
+        ]
         page.close()
 
 

@@ -107,7 +107,8 @@ function show(answer, given, url, headers) {
   const { notes, ...told } = ownOrigin(answer);
   tellReading([...sentences(answer, given.name), ...notes]);
   const isList = !given.name && !columns.open; // the call needs no file
-  const body = isList ? { predict: closes.slice(-used), horizon: horizon.valueAsNumber } : undefined;
+  const symbol = new URL(url, location.href).searchParams.get("symbol");
+  const body = isList ? { predict: closes.slice(-used), horizon: horizon.valueAsNumber, ...(symbol && { symbol }) } : undefined;
   const call = { url: isList ? form.action : url, headers, body, content: given.content, file: given.name || "closes.csv" };
   showOutput({ answer, closes, dates, symbol: "", ...told, call });
 }

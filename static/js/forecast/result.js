@@ -23,11 +23,13 @@ export function showAnswer(answer) {
   put("finalLow95", final.intervals["95"][0], format);
   put("finalHigh95", final.intervals["95"][1], format);
   put("version", answer.model_version, String);
+  put("modelSymbol", answer.model_symbol ?? "", String);
+  find("#own-model").hidden = !answer.model_symbol;
   put("time", answer.response_time_sec ?? 0, duration);
   find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
   showTrackRecord(answer.track_record ?? null);
-  showComparison(answer.model_version);
+  showComparison(answer);
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
 }
@@ -55,11 +57,11 @@ function showTrackRecord(record) {
   }
 }
 
-/** Show the test results only if the same model gave the answer. @param {string} version */
-function showComparison(version) {
+/** Show the test results only if the same model, which is the default one, gave the answer. @param {Answer} answer */
+function showComparison({ model_version, model_symbol }) {
   const comparison = document.getElementById("comparison"); // null if the page has no model, or its model lacks these figures
   if (comparison) {
-    comparison.hidden = comparison.dataset.version !== version;
+    comparison.hidden = Boolean(model_symbol) || comparison.dataset.version !== model_version;
   }
 }
 

@@ -4,7 +4,7 @@
  * @typedef {object} Call  a GET, unless it has something to post
  * @property {string} url
  * @property {string[]} headers
- * @property {object} [body] JSON to post; it has numbers only, so single quotes are enough
+ * @property {object} [body] JSON to post; it has numbers and a symbol only, so single quotes are enough
  * @property {Blob | string} [content] a price file to post; snippets use it if there is no body
  * @property {string} [file] name of the file
  */

@@ -1,10 +1,11 @@
 /** The Monitoring tab. It refreshes every five seconds while it is visible. */
 
-import { monitor, ready } from "../shared/api.js";
+import { monitor, published, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
 import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
 import { latencies } from "./latencies.js";
+import { showModels } from "./models.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
@@ -29,8 +30,13 @@ export async function followMonitoring() {
     return;
   }
   asking = true;
-  const { monitorUrl, readyUrl } = panel.dataset;
-  const [state, model] = await Promise.all([monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()), ready(readyUrl)]);
+  const { monitorUrl, readyUrl, modelsUrl } = panel.dataset;
+  const headers = keyHeader();
+  const [state, model, models] = await Promise.all([
+    monitor(`${monitorUrl}?limit=${LIMIT}`, headers),
+    ready(readyUrl),
+    published(modelsUrl, headers),
+  ]);
   asking = false;
   if (!state.ok && state.status === 401) {
     showProblem("The figures need the API key.");
@@ -45,6 +51,7 @@ export async function followMonitoring() {
     showProblem(`Could not refresh: ${state.error} Trying again every ${PERIOD / 1000} seconds.`);
   }
   showModel(model);
+  showModels(models);
   timer = setTimeout(followMonitoring, PERIOD);
 }
 
@@ -191,6 +198,8 @@ function tableRow(row) {
       row.status ?? NONE,
       row.response_time === null ? NONE : duration(row.response_time),
       row.windows ?? NONE,
+      row.symbol ?? NONE,
+      row.model_symbol ?? NONE,
       price(last_close),
       price(predicted_price),
       low_80 === null ? NONE : `${price(low_80)} to ${price(high_80)}`,

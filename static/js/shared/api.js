@@ -6,15 +6,16 @@
  * @typedef {{step: number, date?: string, price: number, intervals: Intervals, probability_above?: number[]}} Step  forecast of one trading
  *   day; step 1 is the next; date: if the symbol is known
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
- *   model_version: string, response_time_sec?: number, track_record?: TrackRecord | null}} Answer  response_time_sec: missing in the
- *   example; track_record: of a symbol
+ *   model_version: string, model_symbol: string | null, response_time_sec?: number, track_record?: TrackRecord | null}} Answer
+ *   model_symbol: null for the default model; response_time_sec: missing in the example; track_record: of a symbol
  * @typedef {{days: number, held: {"80": number, "95": number}}} TrackRecord  how many closes each interval held
  * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
  * @typedef {Answer & {as_of: string | null, dates: string[], closes: number[], total: number, used: number,
  *   columns: Record<string, string | null>, left_out: {rows: number, reason: string, lines: number[]}[], guesses: string[]}} FileAnswer
  *   total: closes of the file; used: the newest of them; dates: empty if the file has none
  * @typedef {{timestamp: string, response_time: number | null, status: number | null, windows: number | null, last_close: number | null,
- *   predicted_price: number | null, low_80: number | null, high_80: number | null}} LoggedRequest
+ *   predicted_price: number | null, low_80: number | null, high_80: number | null, model_symbol: string | null,
+ *   symbol: string | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
  *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, verdict: string,
  *   by_symbol: Record<string, LiveFigures>, caught_up: boolean}} LiveAccuracy
@@ -23,6 +24,8 @@
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready
+ * @typedef {{symbol: string, default: boolean, model_version: string, created_at: string, last_date: string,
+ *   metrics: Record<string, number | null>}} PublishedModel
  * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer;
  *   retryAfter: seconds
  */
@@ -100,6 +103,16 @@ export function monitor(url, headers) {
  */
 export function ready(url) {
   return call(url, { signal: AbortSignal.timeout(STATE_MILLISECONDS) }, (response) => response.json());
+}
+
+/**
+ * GET the published models, the default one first.
+ * @param {string} url
+ * @param {Record<string, string>} headers such as the API key
+ * @returns {Promise<Reply<{models: PublishedModel[], problems: string[]}>>}
+ */
+export function published(url, headers) {
+  return call(url, { headers, signal: AbortSignal.timeout(STATE_MILLISECONDS) }, (response) => response.json());
 }
 
 /**
