@@ -43,6 +43,7 @@ from storage import sha256_of
 MAX_MONITOR_ROWS = 1000
 FORECASTS = frozenset({("predict", "POST"), ("forecast", "GET")})  # endpoints and methods in the request log
 NEEDS_KEY = frozenset({"predict", "forecast", "symbol_backtest", "models", "monitor"})  # endpoints with access control
+MODEL_HEADERS = ("X-Model-Version", "X-Model-Symbol")  # of GET /backtest/<symbol>
 STATE = "stock-forecast"  # key of State in app.extensions
 
 
@@ -188,9 +189,9 @@ def symbol_backtest(symbol: str) -> Response:
     service.symbols.of(symbol)  # without a model, do not download
     result, serving = service.track(service.newest.of(symbol).closes, days)
     response = Response(backtest_csv(result), mimetype="text/csv")
-    response.headers["X-Model-Version"] = serving.forecaster.version
-    if serving.symbol is not None:
-        response.headers["X-Model-Symbol"] = serving.symbol
+    for name, value in zip(MODEL_HEADERS, (serving.forecaster.version, serving.symbol), strict=True):
+        if value is not None:
+            response.headers[name] = value
     return response
 
 
@@ -313,7 +314,7 @@ def _add_cors(app: Flask, settings: Settings) -> None:
     if settings.CORS_ORIGINS:
         from flask_cors import CORS
 
-        exposed = [ID_HEADER, "Retry-After"]
+        exposed = [ID_HEADER, "Retry-After", *MODEL_HEADERS]
         origins = [origin if origin == "*" else re.compile(re.escape(origin) + r"\Z") for origin in settings.CORS_ORIGINS.split(",")]
         CORS(app, origins=origins, allow_headers=["Content-Type", "X-API-Key"], expose_headers=exposed, max_age=600)
 

@@ -201,6 +201,8 @@ class ForecastService:
         content["model_version"] = version = serving.forecaster.version
         content["model_symbol"] = serving.symbol
         logged |= {"windows": windows, "horizon": horizon, "model_version": version}
+        if serving.warnings:
+            self.metrics.untrusted_answers.inc()
         if serving.symbol is not None:
             self.metrics.symbol_answers.inc()
             logged["model_symbol"] = serving.symbol

@@ -88,7 +88,7 @@ class SymbolModels:
         """
         if symbol is None:
             return Serving(self._default.current())
-        check_symbol(symbol)  # it names a folder
+        check_symbol(symbol)  # it names a folder; in a thread, gevent would log the error
         symbol = symbol.upper()
         holder = self._find(symbol) or self._open(symbol)
         if holder is None:

@@ -35,6 +35,10 @@ class Metrics:
         self.lost_lines = Counter("request_log_lost_lines", "Requests that could not be written to the request log.", registry=self._own)
         self.symbol_answers = Counter("forecast_symbol_model_answers", "Forecasts by a symbol's own model.", registry=self._own)
         self.symbol_loads = Counter("forecast_symbol_model_loads", "Loads of symbols' own models on demand.", registry=self._own)
+        self.untrusted_answers = Counter(
+            "forecast_untrusted_model_answers", "Forecasts by another model, as the symbol's published one cannot be trusted.",
+            registry=self._own,
+        )  # fmt: skip
         self._state = StateCollector(models)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 

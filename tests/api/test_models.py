@@ -126,6 +126,7 @@ def test_untrusted_model_is_named_in_the_warnings(settings, model_dir, body, def
     forecast: Any = client.get("/forecast/KO").json
     assert [warning["code"] for warning in forecast["warnings"]].count("untrusted_model") == 1
     assert which(client.post("/predict", json=body)) == (None, default_version)
+    assert "forecast_untrusted_model_answers_total 2.0" in client.get("/metrics").text
 
 
 def test_models_lists_what_is_published(client, default_version):

@@ -42,7 +42,8 @@ class Readers:
     """Clients that ask without end for a symbol, a batch and no symbol, and count what is not a forecast."""
 
     def __init__(self, service: Service) -> None:
-        self.answered, self.failed, self._stop = 0, [], threading.Event()
+        self.answered, self._stop = 0, threading.Event()
+        self.failed: list[str] = []
         bodies = [{"predict": CLOSES}, {"predict": CLOSES, "symbol": "KO"}, {"predict": [CLOSES] * 40, "symbol": "KO"}]
         self._threads = [threading.Thread(target=self._ask_on, args=(f"{service.url}/predict", body)) for body in bodies]
 

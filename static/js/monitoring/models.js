@@ -1,5 +1,7 @@
 /** The table of the published models. */
 
+import { published } from "../shared/api.js";
+import { keyHeader } from "../shared/apiKey.js";
 import { byId } from "../shared/dom.js";
 import { percent } from "../shared/format.js";
 
@@ -8,19 +10,24 @@ import { percent } from "../shared/format.js";
 const SHOWN = 100; // models in the table
 const NONE = "–";
 
-let shown = ""; // what the table shows
+const PERIOD = 60_000; // milliseconds between two updates; a publication is rare
 
-/**
- * Update the table. Without a change it stays as it is, and with it what the user reads or selects.
- * @param {import("../shared/api.js").Reply<{models: PublishedModel[], problems: string[]}>} reply
- */
-export function showModels(reply) {
-  const now = reply.ok ? JSON.stringify(reply.answer) : shown;
-  if (!reply.ok || now === shown) {
+let updated = -Infinity; // when the table was updated, by performance.now()
+
+/** Update the table, at most once a minute. A call that fails is repeated at the next refresh. @param {string} url */
+export async function followModels(url) {
+  if (performance.now() - updated < PERIOD) {
     return;
   }
-  shown = now;
-  const { models, problems } = reply.answer;
+  const reply = await published(url, keyHeader());
+  if (reply.ok) {
+    updated = performance.now();
+    show(reply.answer);
+  }
+}
+
+/** @param {{models: PublishedModel[], problems: string[]}} answer */
+function show({ models, problems }) {
   const more = models.length - SHOWN;
   byId("models").hidden = models.length === 0;
   byId("models-more").textContent = more > 0 ? `${more.toLocaleString("en")} more are in the answer of /models.` : "";

@@ -1,11 +1,11 @@
 /** The Monitoring tab. It refreshes every five seconds while it is visible. */
 
-import { monitor, published, ready } from "../shared/api.js";
+import { monitor, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
 import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
 import { latencies } from "./latencies.js";
-import { showModels } from "./models.js";
+import { followModels } from "./models.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
@@ -31,11 +31,10 @@ export async function followMonitoring() {
   }
   asking = true;
   const { monitorUrl, readyUrl, modelsUrl } = panel.dataset;
-  const headers = keyHeader();
-  const [state, model, models] = await Promise.all([
-    monitor(`${monitorUrl}?limit=${LIMIT}`, headers),
+  const [state, model] = await Promise.all([
+    monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()),
     ready(readyUrl),
-    published(modelsUrl, headers),
+    followModels(modelsUrl),
   ]);
   asking = false;
   if (!state.ok && state.status === 401) {
@@ -51,7 +50,6 @@ export async function followMonitoring() {
     showProblem(`Could not refresh: ${state.error} Trying again every ${PERIOD / 1000} seconds.`);
   }
   showModel(model);
-  showModels(models);
   timer = setTimeout(followMonitoring, PERIOD);
 }
 
