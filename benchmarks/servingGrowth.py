@@ -26,7 +26,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from load import BenchError, Load, call, wrk
-from models.store import SYMBOLS_FOLDER
+from models.store import SYMBOLS
 from servers import Question
 from settings import PROJECT_DIR
 
@@ -119,9 +119,9 @@ def measure(rounds: int = ROUNDS, seconds: float = SECONDS) -> dict[str, Figures
 def copy_models(folder: Path) -> Path:
     """Return a model folder with the published model, also as SYMBOL's own one."""
     models = folder / "modelFiles"
-    hidden = shutil.ignore_patterns(".*", SYMBOLS_FOLDER)
+    hidden = shutil.ignore_patterns(".*", SYMBOLS)
     shutil.copytree(PROJECT_DIR / "modelFiles", models, ignore=hidden)
-    shutil.copytree(PROJECT_DIR / "modelFiles", models / SYMBOLS_FOLDER / SYMBOL, ignore=hidden)
+    shutil.copytree(PROJECT_DIR / "modelFiles", models / SYMBOLS / SYMBOL, ignore=hidden)
     return models
 
 

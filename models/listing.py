@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from closes.symbols import SYMBOL
 from models.holder import Identity, publication_of
-from models.store import METADATA_FILE, SYMBOLS_FOLDER
+from models.store import METADATA_FILE, SYMBOLS
 from storage import sha256_of
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
@@ -84,7 +84,7 @@ class Listing:
 
     def _folders(self) -> list[tuple[str, Path]]:
         """Return the symbols that have a folder, in order, and the folders."""
-        parent = self._model_dir / SYMBOLS_FOLDER
+        parent = self._model_dir / SYMBOLS
         try:
             names = sorted(os.listdir(parent))
         except OSError:

@@ -22,7 +22,7 @@ from storage import sha256, sha256_of
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
-SYMBOLS_FOLDER = "symbols"
+SYMBOLS = "symbols"
 MISSING = f"{METADATA_FILE} is missing"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a version names a folder
 
@@ -113,7 +113,7 @@ def symbol_folder(model_dir: Path, symbol: str) -> Path:
         InvalidSymbolError: the text is not a symbol, so it could lead to another folder.
     """
     check_symbol(symbol)
-    return model_dir / SYMBOLS_FOLDER / symbol.upper()
+    return model_dir / SYMBOLS / symbol.upper()
 
 
 def version_folder(model_dir: Path, version: str) -> Path:

@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 
 from app import create_app
 from closes.snapshot import read_snapshot
+from closes.symbols import SYMBOL
 from settings import PROJECT_DIR, Settings
 
 SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
@@ -44,6 +45,18 @@ def test_swagger_is_valid_openapi():
 def test_swagger_names_every_route(app):
     served = {str(rule) for rule in app.url_map.iter_rules()} - UNDOCUMENTED
     assert {re.sub(r"<(\w+)>", r"{\1}", rule) for rule in served} == set(SWAGGER["paths"])
+
+
+def patterns(content):
+    """The patterns of all schemas that are about symbols: no other schema has one."""
+    if isinstance(content, dict):
+        own = [content["pattern"]] if isinstance(content.get("pattern"), str) else []
+        return own + [pattern for value in content.values() for pattern in patterns(value)]
+    return [pattern for value in content for pattern in patterns(value)] if isinstance(content, list) else []
+
+
+def test_swagger_has_the_pattern_of_a_symbol_everywhere():
+    assert set(patterns(SWAGGER)) == {f"^{SYMBOL.pattern}$"}
 
 
 def test_server_shows_the_swagger_file(app):
