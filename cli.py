@@ -58,7 +58,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
-def add_file(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_file(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool) -> None:
     """Add the options of a price file."""
     parser.add_argument("--csv", type=Path, required=required, help="price file: an export with a header, a date and a close column")
     parser.add_argument("--column", metavar="NAME", help="the file's column of closes (default: an adjusted one if there is one)")

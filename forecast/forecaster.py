@@ -47,7 +47,7 @@ class Forecast:
         volatility: (n,) float64, of the windows, in units of `distribution`.
         prices: (n, horizon) float64, the forecast closes of the 1st, 2nd, ... day after the window.
         bounds: for each level of LEVELS the lower and the upper bounds, each (n, horizon) float64.
-        warnings: n lists of reasons to trust a forecast less.
+        warnings: n lists of reasons to trust a forecast less; empty if they were not asked for.
         distribution: of the scores.
     """
 
@@ -152,10 +152,15 @@ class Forecaster:
             InvalidClosesError: some closes cannot be forecast.
         """
         low, high = check_windows(windows)
-        last_closes, volatility = windows[:, -1], window_volatility(windows)
-        prices = self._network.path(windows, horizon)
-        warnings = self._warnings(windows, low / last_closes, high / last_closes, volatility)
-        return Forecast(last_closes, volatility, prices, bounds(volatility, prices, self.distribution), warnings, self.distribution)
+        forecast = self.forecast_checked(windows, horizon)
+        last_closes = forecast.last_closes
+        warnings = self._warnings(windows, low / last_closes, high / last_closes, forecast.volatility)
+        return replace(forecast, warnings=warnings)
+
+    def forecast_checked(self, windows: Floats, horizon: int = 1) -> Forecast:
+        """Forecast after windows (n, 60) that are known to be valid, without warnings."""
+        volatility, prices = window_volatility(windows), self._network.path(windows, horizon)
+        return Forecast(windows[:, -1], volatility, prices, bounds(volatility, prices, self.distribution), [], self.distribution)
 
     def forecast_one(self, window: Floats, horizon: int = 1, ranges: Floats | None = None) -> Forecast:
         """Forecast after one window, with intervals from its daily ranges if there are any. If they cannot be used, a warning says why.

@@ -21,10 +21,11 @@ CHUNK = 128  # windows that the network runs at a time, so that its intermediate
 class Network:
     """The compiled network in memory."""
 
-    def __init__(self, compiled: bytes) -> None:
-        """Load the content of my_model.onnx."""
+    def __init__(self, compiled: bytes, threads: int | None = None) -> None:
+        """Load the content of my_model.onnx. `threads` run batches; by default one per core, MAX_THREADS at most."""
+        threads = threads or min(os.cpu_count() or 1, MAX_THREADS)
         self._one = _session(compiled, threads=1)  # for a few windows, threads cost more than they gain
-        self._many = _session(compiled, threads=min(os.cpu_count() or 1, MAX_THREADS))
+        self._many = self._one if threads == 1 else _session(compiled, threads)
         self._last = import_runtime().RunOptions()  # for the last chunk of a batch: gives 16 MB back
         self._last.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
@@ -49,6 +50,8 @@ class Network:
 
     def _next(self, windows: Floats) -> Floats:
         """Return the forecast next closes (n, 1), float64."""
+        if not len(windows):  # ONNX Runtime aborts the process
+            return np.empty((0, 1))
         relative = relative_to_last(windows).astype(np.float32)
         if len(relative) < MANY:
             single: Floats = self._one.run(OUTPUTS, {"relative_closes": relative})[0] * windows[:, -1:]

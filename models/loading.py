@@ -25,8 +25,13 @@ class PublishedForecaster(Forecaster):
         super().__init__(network, metadata)
 
 
-def load_forecaster(model_dir: Path, *, previous: bool = False) -> PublishedForecaster:
+def load_forecaster(model_dir: Path, *, previous: bool = False, threads: int | None = None) -> PublishedForecaster:
     """Load the published model, or the version before it, after its checksums and those that it was compiled from are verified.
+
+    Args:
+        model_dir: folder of the published model.
+        previous: whether to load the version before it.
+        threads: of a batch; by default one per core, within a limit.
 
     Raises:
         ModelUnavailableError: it cannot be trusted; the message says what to do.
@@ -46,7 +51,7 @@ def load_forecaster(model_dir: Path, *, previous: bool = False) -> PublishedFore
             [f"{ONNX_FILE} has another SHA-256 than when it was published"],
         )
     try:
-        network = Network(compiled)
+        network = Network(compiled, threads)
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         log.debug("ONNX Runtime failed", exc_info=True)
         raise ModelUnavailableError(
