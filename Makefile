@@ -24,7 +24,7 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast soak fuzz lock clean node chromium prometheus memcached proxies wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk soak fuzz lock clean node chromium prometheus memcached proxies java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,15 @@ proxies:  ## install Debian's nginx and Caddy, for the tests of deploy/proxy (ne
 	@$(call apt,nginx,nginx-light)
 	@$(call apt,caddy,caddy)
 
+java:  ## install Debian's Java 17, for Spark (needs root)
+	@$(call apt,java,openjdk-17-jre-headless)
+
+spark: java $(VENV)/requirements-dev benchmarks/requirements-spark.txt  ## install Java and Spark, for docs/spark.md and its test (Java needs root)
+	@$(call install,$(VENV),benchmarks/requirements-spark.txt)
+
+bench-bulk: $(VENV)/requirements-dev  ## measure windows per second in bulk, and in Spark where `make spark` was run (10 to 20 minutes)
+	@$(BIN)/python benchmarks/bulkScoring.py
+
 wrk:  ## install Debian's wrk, the load generator of the benchmarks (needs root)
 	@$(call apt,wrk,wrk) || \
 	{ echo "error: wrk is missing and could not be installed; as root: apt-get install wrk" >&2; exit 1; }
@@ -129,7 +138,8 @@ lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the
 	$$compile --extra train -c requirements-dev.txt -o requirements.txt && \
 	$$compile -c requirements.txt -o requirements-serve.txt && \
 	$${compile/pyproject.toml/benchmarks/requirements-peers.in} -c requirements-serve.txt -o benchmarks/requirements-peers.txt && \
-	$${compile/pyproject.toml/benchmarks/requirements-forecast-peers.in} -o benchmarks/requirements-forecast-peers.txt
+	$${compile/pyproject.toml/benchmarks/requirements-forecast-peers.in} -o benchmarks/requirements-forecast-peers.txt && \
+	$${compile/pyproject.toml/benchmarks/requirements-spark.in} -c requirements-dev.txt -o benchmarks/requirements-spark.txt
 
 clean:  ## remove the environments, caches, logs and MLflow runs
 	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*

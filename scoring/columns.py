@@ -4,7 +4,7 @@ A file has one of three forms:
 
     a window per row, in one column      `window` or `closes`: 60 numbers each, as a Parquet list or as text such as "[1.5, 2.5, ...]"
     a window per row, in 60 columns      names that end in consecutive numbers, such as c0 ... c59; or 60 columns and no other
-    a close per row                      a symbol, a date and a close, by the names of closes/columns.py
+    a close per row                      one symbol, date and close, by the names of closes/columns.py
 """
 
 import re

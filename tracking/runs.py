@@ -39,6 +39,7 @@ from tracking.kept import MODEL_FILES, PLOTS, RunRecord, keep, read_kept
 UNLOGGED = "unlogged"  # folder of the runs that MLflow has not accepted yet
 METRICS_AT_ONCE = 1000  # MLflow's limit
 PYFUNC_CODE = ["errors.py", "settings.py", "storage.py", "processData.py", "closes", "forecast"]  # what pyfunc.py imports
+PYFUNC_PARAMETERS = ("intervals", "skip_invalid")  # of its predict
 PYFUNC_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "filelock", "numpy", "onnxruntime", "pydantic")]
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ def _register(run_id: str, record: RunRecord) -> None:
     """Log and register the model of a run."""
     import mlflow
     from mlflow.models import Model, ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
     Model.log(  # pyfunc.log_model uses a global run, and ending that waits for a locked database again
         artifact_path=None,
@@ -207,6 +208,7 @@ def _register(run_id: str, record: RunRecord) -> None:
         signature=ModelSignature(
             inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, record.example.shape[1]))]),
             outputs=Schema([TensorSpec(np.dtype(np.float64), (-1,))]),
+            params=ParamSchema([ParamSpec(name, "boolean", False) for name in PYFUNC_PARAMETERS]),
         ),
         input_example=record.example,
         pip_requirements=PYFUNC_REQUIREMENTS,
