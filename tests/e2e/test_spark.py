@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("default"),
     pytest.mark.skipif(bool(sparkCluster.missing()), reason=sparkCluster.missing()),
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
 ]
 SYMBOLS = ("MSFT", "AAPL", "KO", "XOM", "JNJ", "PG", "WMT")  # 22,000 windows
 
@@ -42,12 +42,16 @@ def settings(tmp_path, monkeypatch):
 def test_spark_forecasts_what_the_command_forecasts(settings, tmp_path):
     windows = np.concatenate([make_windows(read_snapshot(symbol).prices)[0] for symbol in SYMBOLS])
     windows[5, 7] = -1.0
-    source = tmp_path / "windows.parquet"
+    source, parts = tmp_path / "windows.parquet", tmp_path / "windows"
     content = pa.table({"id": np.arange(len(windows)), "window": pa.array(list(windows))})
-    pq.write_table(content, source, row_group_size=len(windows) // 4)
+    pq.write_table(content, source)
+    parts.mkdir()
+    for number in range(4):  # Spark reads one small file as one task
+        share = len(windows) // 4 + 1
+        pq.write_table(content.slice(number * share, share), parts / f"{number}.parquet")
     out, folder = tmp_path / "forecasts.parquet", tmp_path / "spark"
     with sparkCluster.cluster(folder) as master:
-        words = ["--master", master, "--in", str(source), "--out", str(tmp_path / "spark.parquet")]
+        words = ["--master", master, "--in", str(parts), "--out", str(tmp_path / "spark.parquet")]
         command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "sparkScoring.py"), *words]
         done = subprocess.run(command, cwd=tmp_path, env=sparkCluster.environment(folder), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
