@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, is_split
+from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, is_jump
 from closes.warnings import POSSIBLE_SPLIT, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY
 from forecast.forecaster import Forecaster
 
@@ -61,7 +61,7 @@ def _codes(forecaster: Forecaster, windows: Floats, volatility: Floats) -> NDArr
     lowest, highest = windows.min(axis=1), windows.max(axis=1)
     may_split = lowest < (1 - SPLIT_JUMP) * highest
     splits = np.zeros(len(windows), bool)
-    splits[may_split] = np.any(is_split(windows[may_split, 1:] / windows[may_split, :-1]), axis=1)
+    splits[may_split] = np.any(is_jump(windows[may_split, 1:] / windows[may_split, :-1]), axis=1)
     found = [
         (UNLIKE_TRAINING_RANGE, (lowest / windows[:, -1] < low_limit) | (highest / windows[:, -1] > high_limit)),
         (UNLIKE_TRAINING_VOLATILITY, ~((calm <= volatility) & (volatility <= wild))),
