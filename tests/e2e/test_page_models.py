@@ -68,3 +68,20 @@ def test_long_list_of_models_is_cut(page):
     expect(page.locator("#models-table tbody tr")).to_have_count(100)
     expect(page.locator("#models-more")).to_have_text("1,000 more are in the answer of /models.")
     expect(page.locator("#models-problems")).to_have_text("KO: metadata.json cannot be read")
+
+
+def test_refresh_does_not_wait_for_the_list_of_models(page):
+    page.clock.install()
+    page.reload()
+    held = []
+
+    def hold(route):
+        held.append(route)  # never answered
+
+    page.route("**/models", hold)
+    open_monitoring(page)
+    for _ in range(2):
+        with page.expect_response("**/monitor?limit=100"):
+            page.clock.run_for(5000)
+        page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
+    assert held

@@ -12,17 +12,19 @@ const NONE = "–";
 
 const PERIOD = 60_000; // milliseconds between two updates; a publication is rare
 
-let updated = -Infinity; // when the table was updated, by performance.now()
+let asked = -Infinity; // when the list was last requested, by performance.now()
 
 /** Update the table, at most once a minute. A call that fails is repeated at the next refresh. @param {string} url */
 export async function followModels(url) {
-  if (performance.now() - updated < PERIOD) {
+  if (performance.now() - asked < PERIOD) {
     return;
   }
+  asked = performance.now(); // before the answer, so that a refresh meanwhile does not ask again
   const reply = await published(url, keyHeader());
   if (reply.ok) {
-    updated = performance.now();
     show(reply.answer);
+  } else {
+    asked = -Infinity;
   }
 }
 

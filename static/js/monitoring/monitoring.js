@@ -31,11 +31,7 @@ export async function followMonitoring() {
   }
   asking = true;
   const { monitorUrl, readyUrl, modelsUrl } = panel.dataset;
-  const [state, model] = await Promise.all([
-    monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()),
-    ready(readyUrl),
-    followModels(modelsUrl),
-  ]);
+  const [state, model] = await Promise.all([monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()), ready(readyUrl)]);
   asking = false;
   if (!state.ok && state.status === 401) {
     showProblem("The figures need the API key.");
@@ -44,6 +40,7 @@ export async function followMonitoring() {
   }
   if (state.ok) {
     keepKey();
+    void followModels(modelsUrl); // the next refresh does not wait for it
     show(state.answer.content, state.answer.now);
     showProblem("");
   } else {
