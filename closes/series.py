@@ -155,6 +155,12 @@ def is_jump(move: float | Floats) -> bool | NDArray[np.bool_]:
     return (move < 1 - SPLIT_JUMP) | (move > 1 / (1 - SPLIT_JUMP))
 
 
+def is_unit_change(move: float | Floats) -> bool | NDArray[np.bool_]:
+    """Return whether a close divided by the one before it looks like a change between pounds and pence."""
+    low, high = UNIT_JUMP
+    return ((low <= move) & (move <= high)) | ((1 / high <= move) & (move <= 1 / low))
+
+
 def jump_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -> list[SeriesWarning]:
     """Find closes that are half or twice the close before them, or even further from it: an unadjusted split or another unit.
 
@@ -178,8 +184,7 @@ def jump_warnings(prices: Floats, dates: NDArray[np.datetime64] | None = None) -
 
 def _explain_jump(move: float) -> tuple[str, str]:
     """Return the code of a jump, and what to do about it."""
-    low, high = UNIT_JUMP
-    if low <= max(move, 1 / move) <= high:
+    if is_unit_change(move):
         return POSSIBLE_UNIT_CHANGE, "The prices may change between two units, such as pounds and pence. Convert all of them to one unit."
     return POSSIBLE_SPLIT, "If this is a split, use adjusted closes."
 

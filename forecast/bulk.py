@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, is_jump
-from closes.warnings import POSSIBLE_SPLIT, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY
+from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, is_jump, is_unit_change
+from closes.warnings import POSSIBLE_SPLIT, POSSIBLE_UNIT_CHANGE, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY
 from forecast.forecaster import Forecaster
 
 PRICE, LAST, WARNINGS = "predicted_price", "last_close", "warnings"
@@ -59,13 +59,16 @@ def _codes(forecaster: Forecaster, windows: Floats, volatility: Floats) -> NDArr
     training = forecaster.metadata.training
     (low_limit, high_limit), (calm, wild) = training.relative_close_range, training.volatility_range
     lowest, highest = windows.min(axis=1), windows.max(axis=1)
-    may_split = lowest < (1 - SPLIT_JUMP) * highest
-    splits = np.zeros(len(windows), bool)
-    splits[may_split] = np.any(is_jump(windows[may_split, 1:] / windows[may_split, :-1]), axis=1)
+    may_jump = lowest < (1 - SPLIT_JUMP) * highest
+    moves = windows[may_jump, 1:] / windows[may_jump, :-1]
+    splits, units = np.zeros((2, len(windows)), bool)
+    splits[may_jump] = np.any(is_jump(moves) & ~is_unit_change(moves), axis=1)
+    units[may_jump] = np.any(is_unit_change(moves), axis=1)
     found = [
         (UNLIKE_TRAINING_RANGE, (lowest / windows[:, -1] < low_limit) | (highest / windows[:, -1] > high_limit)),
         (UNLIKE_TRAINING_VOLATILITY, ~((calm <= volatility) & (volatility <= wild))),
         (POSSIBLE_SPLIT, splits),
+        (POSSIBLE_UNIT_CHANGE, units),
     ]
     texts = np.full(len(windows), "", object)
     for code, rows in found:

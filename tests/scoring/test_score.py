@@ -19,7 +19,9 @@ from processData import WINDOW, make_windows
 from settings import PROJECT_DIR
 
 CLOSES = read_snapshot("MSFT").prices
-WINDOWS = make_windows(CLOSES[:1000])[0][::3]
+JUMPS = np.repeat([[1.0], [0.5], [100.0]], WINDOW, axis=1)
+JUMPS[:, :40] = 1  # a split and a change of the unit, 20 days before the end
+WINDOWS = np.concatenate([make_windows(CLOSES[:1000])[0][::3], CLOSES[:WINDOW] * JUMPS])
 NAMES = [f"c{place}" for place in range(WINDOW)]
 NUMBERS = ("predicted_price", "last_close", "low_80", "high_80", "low_95", "high_95")
 
@@ -60,6 +62,11 @@ def assert_forecasts(table, windows, forecaster):
         np.testing.assert_allclose(table[name].to_numpy(), values, rtol=1e-12)
     codes = [" ".join(warning.code for warning in warnings) for warnings in expected.warnings]
     assert [code or "" for code in table["warnings"].to_pylist()] == codes
+
+
+def test_windows_of_the_tests_have_warnings(forecaster):
+    codes = {warning.code for warnings in forecaster.forecast(WINDOWS).warnings for warning in warnings}
+    assert {"possible_split", "possible_unit_change", "unlike_training_range", "unlike_training_volatility"} <= codes
 
 
 def wide(windows=WINDOWS, **more):
