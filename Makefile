@@ -24,7 +24,7 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk soak fuzz lock clean node chromium prometheus memcached proxies java spark wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ bench-page: $(VENV)/requirements-dev chromium  ## measure the page's weight and 
 
 bench-worker: $(VENV)/requirements-dev wrk  ## measure what each part of the custom worker gains (9 minutes)
 	@$(BIN)/python benchmarks/benchWorker.py
+
+bench-scale: $(VENV)/requirements-dev  ## measure symbols trained per hour with 1 process, 2, and Dask (15 minutes)
+	@$(BIN)/python benchmarks/benchScale.py
 
 soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, and report failures and growth
 	@$(BIN)/python benchmarks/soak.py

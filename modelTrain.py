@@ -10,32 +10,27 @@ but not published.
 import argparse
 import dataclasses
 import logging
-import platform
 import shlex
 import sys
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 import cli
 from closes.series import FIRST_DAY, Closes
-from closes.snapshot import read_whole_snapshot
 from closes.symbols import symbol_of
-from forecast.backtest import Backtest, backtest, write_backtest
-from forecast.metadata import Metadata, Rule
+from forecast.backtest import backtest, write_backtest
+from forecast.metadata import Rule
 from forecast.network import FitOptions
-from forecast.scores import coverage_by, coverage_by_horizon, coverage_by_symbol, score, summary
+from forecast.scores import score, summary
 from forecast.split import Dataset, split_in_time, walk_forward_splits
 from models.arguments import add_fit_options, fit_arguments, fit_options
+from models.evaluation import evaluate, plots_of
 from models.gate import NotPromotedError, judge
 from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
 from models.store import BACKTEST_FILE, METADATA_FILE, current_version
 from models.training import train
+from portfolio.options import add_many, check_many
 from processData import WINDOW, Source, load_closes
 from settings import Settings
 from storage import write_json
@@ -44,6 +39,7 @@ from tuning.command import Tuned, tune
 
 log = logging.getLogger(__name__)
 EXIT_NOT_PROMOTED = 3
+EXIT_SOME_FAILED = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +54,8 @@ class TrainOptions:
         rollback: only put the previous version back.
         walk_forward: only judge on this many test blocks; None: train and publish.
         tune: trials of a search for better settings before the training; None: none.
+        symbols: train these instead of `symbol`.
+        jobs, dask: where to train them, see portfolio/training.py.
     """
 
     symbol: str
@@ -72,6 +70,9 @@ class TrainOptions:
     rollback: bool
     walk_forward: int | None
     tune: int | None
+    symbols: list[str] | None = None
+    jobs: int = 1
+    dask: str | None = None
 
 
 def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings, tuned: Tuned | None = None) -> None:
@@ -93,23 +94,15 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings,
     check_tracking(settings)
     with staging_folder(options.model_dir) as folder:
         forecaster, fitted = train(data, options.fit, folder)
-        first = str(data.tested_from)
-        result = backtest(forecaster, closes, first=first)
+        evaluation = evaluate(forecaster, closes, options.fit)
+        result = evaluation.result
         write_backtest(result, folder / BACKTEST_FILE)
-        scores = score(result)
-        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(scores))
+        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(evaluation.scores))
         tuning = {"tuning": tuned.finish(data, result, settings)} if tuned else {}
         cli.interruption.check()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
-        metadata = Metadata.model_validate(dict(forecaster.metadata) | describe_run(closes, options.fit) | tuning | {
-            "metrics": {name: value if np.isfinite(value) else None for name, value in scores.items()},
-            "coverage": coverage_by(result) | {
-                "horizon": coverage_by_horizon(forecaster, closes, first),
-                "symbol": coverage_by_symbol(forecaster, read_whole_snapshot(), first),
-            },
-            "promotion": verdict,
-        })  # fmt: skip
+        metadata = evaluation.metadata(verdict, **tuning)
         write_json(folder / METADATA_FILE, metadata.as_dict())
         title = f"{closes.symbol}: unseen closes and their forecasts"
         record = RunRecord(metadata, fitted.losses, plots_of(result, fitted.losses, title), folder, example=result.windows[-1:])
@@ -130,35 +123,6 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings,
     log.info("Published %s to %s.", metadata.model_version, options.model_dir)
     if run_id and options.model_dir.resolve() == settings.MODEL_DIR.resolve():  # the folder that serves
         point_champion(options.model_dir, settings)
-
-
-def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
-    """Return the plots of a run: the content of PNG files by name. If matplotlib fails, log a warning and return none."""
-    try:
-        from forecast.plots import plot_run
-
-        return plot_run(result, losses, title)
-    except Exception as error:  # a training is not lost for a picture
-        log.debug("matplotlib failed", exc_info=True)
-        log.warning("There are no plots of this run: matplotlib failed (%s).", error or type(error).__name__)
-        return {}
-
-
-def describe_run(closes: Closes, options: FitOptions) -> dict[str, Any]:
-    """Describe a run: its data, its options and the versions of its libraries."""
-    names = ("tensorflow", "keras", "numpy", "scikit-learn", "onnx", "onnxruntime", "mlflow")
-    return {
-        "created_at": datetime.now(UTC),
-        "symbol": closes.symbol,
-        "source": closes.source,
-        "first_date": closes.first_date,
-        "last_date": closes.last_date,
-        "n_closes": len(closes),
-        "data_sha256": closes.fingerprint,
-        "window": WINDOW,
-        **dataclasses.asdict(options),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
-    }
 
 
 def repeat_command(closes: Closes, options: TrainOptions) -> str:
@@ -212,7 +176,9 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
     action.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
     action.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
     action.add_argument("--tune", type=cli.positive_int, metavar="N", help="first search for better settings: N more trials of their study")
+    add_many(parser)
     given = parser.parse_args(arguments)
+    check_many(parser, given)
     if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
         parser.error("--source csv and --csv PATH go together")
     if given.column and not given.csv:
@@ -230,7 +196,22 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         rollback=given.rollback,
         walk_forward=given.walk_forward,
         tune=given.tune,
+        symbols=given.symbols,
+        jobs=given.jobs or 1,
+        dask=given.dask,
     )
+
+
+def train_symbols(options: TrainOptions, settings: Settings) -> None:
+    """Train many symbols. Exit with EXIT_SOME_FAILED if some failed."""
+    from portfolio.training import ManyOptions, train_many
+
+    many = ManyOptions(
+        options.symbols or [], options.start, options.end, options.source, options.fit, options.model_dir, options.promote,
+        options.jobs, options.dask,
+    )  # fmt: skip
+    if train_many(many, settings):
+        sys.exit(EXIT_SOME_FAILED)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -244,6 +225,9 @@ def main(arguments: list[str] | None = None) -> None:
             from tracking.champion import point_champion
 
             point_champion(options.model_dir, settings)
+        return
+    if options.symbols:
+        train_symbols(options, settings)
         return
     closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings, options.column)
     if options.walk_forward:

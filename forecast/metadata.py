@@ -93,6 +93,7 @@ class Metadata(FitMetadata):
 
     Attributes:
         symbol, source, first_date, last_date, n_closes, data_sha256: the closes.
+        fitted_on: symbols whose windows the network was fitted on: its own alone, or those of a global model.
         window: closes that the model sees.
         seed, epochs, batch_size, units, layers, dropout, learning_rate, features: the options of the training, see FitOptions.
         versions: of Python and the libraries.
@@ -114,6 +115,7 @@ class Metadata(FitMetadata):
     last_date: date
     n_closes: int | None = None
     data_sha256: str | None = None
+    fitted_on: list[str] | None = None
     seed: int | None = None
     epochs: int | None = None
     batch_size: int | None = None

@@ -34,6 +34,8 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are too s
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 log = logging.getLogger(__name__)
 
+MAX_WATCHED_AT_ONCE = 4096  # windows; bounds the memory of the loss on unseen days
+MAX_STEPS_AT_ONCE = 500  # batches between two returns to Python, which can be interrupted there
 SHRINKAGE = 0.5  # of the learned change; the rest is noise, see benchmarks/README.md
 
 
@@ -81,12 +83,21 @@ def check_backend() -> None:
     Raises:
         BackendError: KERAS_BACKEND names another backend.
     """
+    check_variables()
+    with _without_stderr():
+        import keras  # noqa: F401
+
+
+def check_variables() -> None:
+    """Check that KERAS_BACKEND does not name another backend than TensorFlow.
+
+    Raises:
+        BackendError: it does.
+    """
     if os.environ["KERAS_BACKEND"] != "tensorflow":
         raise BackendError(
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
         )
-    with _without_stderr():
-        import keras  # noqa: F401
 
 
 @contextmanager
@@ -145,14 +156,30 @@ def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True
         options: how to fit.
         progress: whether to log one line per epoch.
 
-    The fit uses BlockLSTM layers, which take less than half the time; the returned network has Keras' own layers with the learned weights.
-    The learned change is halved after the fit (SHRINKAGE), because half of it is noise.
-
     Returns:
         The network, its scaler, and the losses after each epoch.
 
     Raises:
         BackendError: KERAS_BACKEND is not tensorflow.
+    """
+    windows, targets = make_windows(prices[: split.test + WINDOW])
+    return fit_windows(windows, targets, split.calibration, options, progress)
+
+
+def fit_windows(windows: Floats, targets: Floats, n_fit: int, options: FitOptions, progress: bool = True) -> Fitted:
+    """Fit scaler and network on the first `n_fit` windows. The loss on the others is reported, not used.
+
+    Args:
+        windows: (n, 60) float64 closes, of any number of symbols.
+        targets: (n, 1) float64, the close after each window.
+        n_fit: how many to fit on; less than n.
+        options: how to fit.
+        progress: whether to log one line per epoch.
+
+    The fit uses BlockLSTM layers, which take less than half the time; the returned network has Keras' own layers with the learned weights.
+    The learned change is halved after the fit (SHRINKAGE), because half of it is noise.
+
+    Returns and raises what `fit` does.
     """
     check_backend()
     import keras
@@ -160,21 +187,21 @@ def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True
     from forecast.lstm import BlockLSTM
 
     keras.utils.set_random_seed(options.seed)
-    windows, targets = make_windows(prices[: split.test + WINDOW])
     relative, next_relative = relative_to_last(windows), targets / windows[:, -1:]
-    fitted, watched = slice(0, split.calibration), slice(split.calibration, split.test)
+    fitted, watched = slice(0, n_fit), slice(n_fit, None)
     scaler = fit_scaler(relative[fitted])
     inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
     outputs = scaler.transform(next_relative).astype(np.float32)
     spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
-    learner = build_network(scaler, spread, options, BlockLSTM, steps_at_once=math.ceil(split.calibration / options.batch_size))
+    steps_at_once = min(math.ceil(n_fit / options.batch_size), MAX_STEPS_AT_ONCE)
+    learner = build_network(scaler, spread, options, BlockLSTM, steps_at_once)
     history = learner.fit(
         inputs[fitted],
         outputs[fitted],
         validation_data=(inputs[watched], outputs[watched]),
         epochs=options.epochs,
         batch_size=options.batch_size,
-        validation_batch_size=split.test - split.calibration,
+        validation_batch_size=min(len(windows) - n_fit, MAX_WATCHED_AT_ONCE),
         verbose=0,
         callbacks=[_progress(options.epochs)] if progress else [],
     )

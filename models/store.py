@@ -22,7 +22,7 @@ from storage import sha256, sha256_of
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
-SYMBOLS = "symbols"
+SYMBOLS = "symbols"  # in MODEL_DIR: one folder per symbol that has a model of its own
 MISSING = f"{METADATA_FILE} is missing"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a version names a folder
 

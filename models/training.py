@@ -32,26 +32,49 @@ def train(data: Dataset, options: FitOptions, folder: Path, progress: bool = Tru
     Returns:
         The forecaster and the fitted network.
     """
+    fitted = fit(data.closes.prices, data.split, options, progress)
+    network = write_network(fitted, folder)
+    return Forecaster(network, describe_fit(data, new_version())), fitted
+
+
+def write_network(fitted: Fitted, folder: Path) -> Network:
+    """Write my_model.keras, scaler.pkl and my_model.onnx to a folder, and return the compiled network.
+
+    Raises:
+        CompileError: the compiled form does not say what Keras says.
+    """
     import joblib
 
     from models.compiled import compile_files
 
-    fitted = fit(data.closes.prices, data.split, options, progress)
     fitted.model.save(folder / KERAS_FILE)
     joblib.dump(fitted.scaler, scaler_file := io.BytesIO())
     compiled = compile_files((folder / KERAS_FILE).read_bytes(), scaler_file.getvalue())
     (folder / SCALER_FILE).write_bytes(scaler_file.getvalue())
     (folder / ONNX_FILE).write_bytes(compiled)
-    network = Network(compiled)
+    return Network(compiled)
+
+
+def new_version() -> str:
+    """Return the name of a new version: unique, and in the order of time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def describe_fit(data: Dataset, version: str) -> FitMetadata:
+    """Calibrate the intervals and describe the fit days. The calibration does not depend on the network.
+
+    Args:
+        data: the closes; those of the test are not used.
+        version: name of the version.
+    """
     moves = np.diff(np.log(data.calibration_prices[WINDOW - 1 :]))
-    metadata = FitMetadata(
-        model_version=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+    return FitMetadata(
+        model_version=version,
         fitted_until=data.fitted_until,
         tested_from=data.tested_from,
         calibration=calibrate(calibration_pool(data), moves, range_pool(data)),
         training=describe_training(data.fit_prices),
     )
-    return Forecaster(network, metadata), fitted
 
 
 def calibration_pool(data: Dataset) -> list[Closes]:

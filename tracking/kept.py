@@ -40,6 +40,7 @@ class RunRecord:
         plots: the content of PNG files by their names.
         folder: where MODEL_FILES are.
         example: (1, 60) float64 closes, an input of the model.
+        parent_run_id: MLflow run of the training of many symbols that the run is a part of. Its model is not registered.
     """
 
     metadata: Metadata
@@ -47,6 +48,7 @@ class RunRecord:
     plots: dict[str, bytes]
     folder: Path
     example: Floats
+    parent_run_id: str | None = None
 
     @property
     def version(self) -> str:
@@ -71,7 +73,7 @@ def keep(record: RunRecord, place: Path) -> Path:
         for name, content in record.plots.items():
             (temporary / PLOTS / name).write_bytes(content)
         sums = {str(path.relative_to(temporary)): sha256(path) for path in sorted(temporary.rglob("*")) if path.is_file()}
-        run = {"losses": record.losses, "example": record.example.tolist(), "files": sums}
+        run = {"losses": record.losses, "example": record.example.tolist(), "parent": record.parent_run_id, "files": sums}
         (temporary / RUN_FILE).write_text(json.dumps(run) + "\n")
         for folder in (temporary / PLOTS, temporary):
             flush_folder(folder)
@@ -103,7 +105,7 @@ def read_kept(folder: Path) -> RunRecord:
         metadata = Metadata.model_validate_json((folder / METADATA_FILE).read_bytes())
     except ValidationError as error:
         raise UnfitRecordError(f"{folder} has no complete run.", describe_problems(error)) from None
-    record = RunRecord(metadata, losses, plots, folder, example)
+    record = RunRecord(metadata, losses, plots, folder, example, run.get("parent"))
     if not VERSION.fullmatch(record.version):
         raise UnfitRecordError(f"The run in {folder} is not as it was kept; it is not logged.", [f"{record.version[:40]!r} is no version"])
     return record

@@ -1,6 +1,6 @@
 """A training run in MLflow: parameters, metrics, loss curves, plots, files and the registered model.
 
-    python -m tracking.runs mlruns/unlogged/<model_version>     logs a run that MLflow did not accept during the training
+    python -m tracking.runs mlruns/unlogged/<model_version>     logs a run that MLflow did not accept during the training; takes several
     python -m tracking.runs                                     points the alias `champion` at the model that serves
 
 The registered model is a pyfunc that takes closes (n, 60) and returns the next closes (n,):
@@ -29,7 +29,7 @@ from filelock import Timeout
 import cli
 from forecast.metadata import Metadata
 from models.publishing import record_run
-from models.store import METADATA_FILE, ONNX_FILE
+from models.store import METADATA_FILE, ONNX_FILE, symbol_folder
 from settings import PROJECT_DIR, Settings
 from storage import locked
 from tracking.champion import CHAMPION, REGISTERED_MODEL, set_champion
@@ -56,7 +56,7 @@ def log_or_keep(record: RunRecord, model_dir: Path, settings: Settings) -> str |
     Returns:
         The run's id; None if it is not logged.
     """
-    kept, said = _keep_somewhere(record, [tracking_folder(settings) / UNLOGGED, model_dir / UNLOGGED])
+    kept, said = keep_somewhere(record, [tracking_folder(settings) / UNLOGGED, model_dir / UNLOGGED])
     try:
         with locked(kept) if kept else nullcontext():
             run_id = log_run(record, settings)
@@ -72,7 +72,7 @@ def log_or_keep(record: RunRecord, model_dir: Path, settings: Settings) -> str |
     return run_id
 
 
-def _keep_somewhere(record: RunRecord, places: list[Path]) -> tuple[Path | None, list[str]]:
+def keep_somewhere(record: RunRecord, places: list[Path]) -> tuple[Path | None, list[str]]:
     """Save a run in the first place that works. Return its folder, None if there is none, and a sentence on each place that failed."""
     failures: list[str] = []
     for place in places:
@@ -95,7 +95,10 @@ def _later_command(kept: Path, model_dir: Path, settings: Settings) -> str:
 
 
 def log_later(folder: Path, model_dir: Path, settings: Settings) -> bool:
-    """Log a saved run, record its id in the metadata of its version, and remove the folder. Return whether its model is the published one.
+    """Log a saved run, record its id in the metadata of its version, and remove the folder.
+
+    Returns:
+        Whether its model is the published default model.
 
     Raises:
         UnfitRecordError: the folder has no complete run.
@@ -105,7 +108,11 @@ def log_later(folder: Path, model_dir: Path, settings: Settings) -> bool:
     try:
         with locked(folder, wait=False):
             run_id = log_run(record, settings)
-            is_published = record_run(model_dir, record.version, run_id)
+            if record.parent_run_id:
+                record_run(symbol_folder(model_dir, record.metadata.symbol), record.version, run_id)
+                is_published = False  # the default model is another one
+            else:
+                is_published = record_run(model_dir, record.version, run_id)
             shutil.rmtree(folder)
     except Timeout:
         raise TrackingError(f"The run in {folder} is being logged by another process.") from None
@@ -122,15 +129,18 @@ def log_run(record: RunRecord, settings: Settings) -> str:
     with one_sentence(settings, "did not accept the run"):
         import mlflow
         from mlflow.tracking.context import registry
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
         experiment, client = connect(settings), mlflow.MlflowClient()
         logged_before = _logged_before(record, experiment, client)
         if logged_before:
             return logged_before
-        run_id = str(client.create_run(experiment, run_name=record.version, tags=registry.resolve_tags()).info.run_id)
+        parent = {MLFLOW_PARENT_RUN_ID: record.parent_run_id} if record.parent_run_id else {}
+        run_id = str(client.create_run(experiment, run_name=record.version, tags=registry.resolve_tags() | parent).info.run_id)
         try:
             _fill_run(run_id, record, client)
-            _register(run_id, record)
+            if not record.parent_run_id:
+                _register(run_id, record)
             client.set_terminated(run_id)
         except BaseException:
             _mark_failed(run_id, client, settings)
@@ -174,7 +184,8 @@ def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in record.plots.items():
             (Path(folder) / name).write_bytes(content)
-        client.log_artifacts(run_id, folder, PLOTS)
+        if record.plots:
+            client.log_artifacts(run_id, folder, PLOTS)
 
 
 def _figures(metadata: Metadata) -> dict[str, float]:
@@ -234,20 +245,20 @@ def _shown(path: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Log a saved run, if one is named, and point the alias at the model that serves."""
+    """Log the saved runs that are named, and point the alias at the model that serves."""
     parser = argparse.ArgumentParser(
         description="Log a run that MLflow did not take when it was trained, and point MLflow's alias champion at the model that serves."
     )
-    parser.add_argument("folder", type=Path, nargs="?", help="where the run is kept: mlruns/unlogged/<model_version>")
+    parser.add_argument("folders", type=Path, nargs="*", help="where runs are kept: mlruns/unlogged/<model_version>")
     parser.add_argument("--model-dir", type=Path, help="folder of the published model; MODEL_DIR if not given")
     options = parser.parse_args(arguments)
     settings = Settings.from_environment()
     model_dir = options.model_dir or settings.MODEL_DIR
     serves = model_dir.resolve() == settings.MODEL_DIR.resolve()
-    if not (options.folder or serves):
+    if not (options.folders or serves):
         parser.error("the alias follows the model in MODEL_DIR alone: set that, or name the folder of a run")
-    is_published = log_later(options.folder, model_dir, settings) if options.folder else True
-    if is_published and serves:
+    published = [log_later(folder, model_dir, settings) for folder in options.folders]
+    if serves and (any(published) or not published):
         log.info("The alias %r points at version %s.", CHAMPION, set_champion(model_dir, settings))
 
 

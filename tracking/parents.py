@@ -1,0 +1,45 @@
+"""The parent run of a training of many symbols: its parameters, its leaderboard, and nothing of a single symbol.
+
+The runs of the symbols are its children (RunRecord.parent_run_id), which the MLflow UI folds under it.
+"""
+
+import time
+from pathlib import Path
+
+from settings import Settings
+from tracking.connection import connect, one_sentence
+
+
+def start_parent(name: str, params: dict[str, str], settings: Settings) -> str:
+    """Create a parent run and return its id.
+
+    Raises:
+        TrackingError: MLflow failed.
+    """
+    with one_sentence(settings, "does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again."):
+        experiment = connect(settings)
+        import mlflow
+        from mlflow.entities import Param
+        from mlflow.tracking.context import registry
+
+        client = mlflow.MlflowClient()
+        run_id = str(client.create_run(experiment, run_name=name, tags=registry.resolve_tags()).info.run_id)
+        client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+        return run_id
+
+
+def finish_parent(run_id: str, metrics: dict[str, float], leaderboard: Path, settings: Settings) -> None:
+    """Log the figures of the whole training and its leaderboard, and end the run.
+
+    Raises:
+        TrackingError: MLflow failed.
+    """
+    with one_sentence(settings, "did not accept the leaderboard"):
+        connect(settings)
+        import mlflow
+        from mlflow.entities import Metric
+
+        client, now = mlflow.MlflowClient(), time.time_ns() // 1_000_000
+        client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+        client.log_artifact(run_id, str(leaderboard))
+        client.set_terminated(run_id)
