@@ -16,7 +16,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -86,7 +86,7 @@ class DaskRunner:
         code = self._put(self._archive)
         waiting, running = list(tasks), dict[Any, Task]()
         while waiting or running:
-            at_once = AHEAD * max(sum(self._client.ncores().values()), 1)
+            at_once = AHEAD * max(self._n_threads(), 1)
             while waiting and len(running) < at_once:
                 task = waiting.pop(0)
                 running[self._submit(task, code)] = task
@@ -101,13 +101,15 @@ class DaskRunner:
         inputs = [self._put(path.read_bytes()) for path in task.inputs]
         options = self._put(self._options)
         key = f"{task.step}-{task.name}-{uuid.uuid4().hex}"
-        return self._client.submit(make_run_in_child(), code, task.step, options, *inputs, key=key, retries=RETRIES, pure=False)
+        with _connection():
+            return self._client.submit(make_run_in_child(), code, task.step, options, *inputs, key=key, retries=RETRIES, pure=False)
 
     def _put(self, content: bytes) -> Any:
         """Return the future of bytes on the cluster. The same bytes are sent once."""
         name = f"data-{hashlib.sha256(content).hexdigest()[:24]}"
         if name not in self._data:
-            self._data[name] = self._client.submit(bytes, content, key=name)
+            with _connection():
+                self._data[name] = self._client.submit(bytes, content, key=name)
         return self._data[name]
 
     def _wait(self, futures: list[Any]) -> list[Any]:
@@ -116,27 +118,33 @@ class DaskRunner:
         Raises:
             WorkersError: the cluster has had no workers for NO_WORKERS_SECONDS.
         """
-        from concurrent.futures import CancelledError
-
-        from distributed import wait
-
         alone_since = None
-        while True:
-            try:
-                return list(wait(futures, timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done)
-            except CancelledError as error:
-                raise _ConnectionLostError(str(error)) from None
-            except TimeoutError:
-                pass
+        while not (done := self._done(futures)):
             if self._client.status != "running":
                 raise _ConnectionLostError(self._client.status)
-            if self._client.ncores():
+            if self._n_threads():
                 alone_since = None
                 continue
             alone_since = alone_since or time.monotonic()
             log.warning("The Dask cluster has no workers. Waiting for one ...")
             if time.monotonic() - alone_since > NO_WORKERS_SECONDS:
                 raise WorkersError(f"The Dask cluster {self._address} has no workers any more. {CONTINUES}")
+        return done
+
+    def _done(self, futures: list[Any]) -> list[Any]:
+        """Wait for up to WATCH_SECONDS for one of the futures; return those that are done."""
+        from distributed import wait
+
+        with _connection():
+            try:
+                return list(wait(futures, timeout=WATCH_SECONDS, return_when="FIRST_COMPLETED").done)
+            except TimeoutError:
+                return []
+
+    def _n_threads(self) -> int:
+        """Return how many tasks the workers can run at a time."""
+        with _connection():
+            return sum(self._client.ncores().values())
 
     def _result(self, future: Any) -> bytes:
         """Return the outcome of a task that is done.
@@ -151,7 +159,7 @@ class DaskRunner:
         try:
             outcome: bytes = future.result(timeout=RESULT_SECONDS)
             return outcome
-        except (CancelledError, TimeoutError) as error:
+        except (CancelledError, OSError) as error:  # a TimeoutError is an OSError
             raise _ConnectionLostError(str(error)) from None
         except KilledWorker:
             return pickle.dumps(Outcome(Failure("The Dask workers that ran it died each time, perhaps of too little memory.")))
@@ -167,7 +175,8 @@ class DaskRunner:
         from distributed import Client
 
         self._data.clear()
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said here in one sentence
+        for name in ("distributed", "distributed.client", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what they say is said here in one sentence
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -212,6 +221,17 @@ class DaskRunner:
         with suppress(Exception):
             self._client.close(timeout=2)
         self._data.clear()
+
+
+@contextmanager
+def _connection() -> Iterator[None]:
+    """Turn what a client raises that has lost its scheduler into a _ConnectionLostError."""
+    from concurrent.futures import CancelledError
+
+    try:
+        yield
+    except (CancelledError, OSError, RuntimeError, ValueError) as error:
+        raise _ConnectionLostError(str(error)) from None
 
 
 def make_archive() -> bytes:

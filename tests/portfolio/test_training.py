@@ -172,7 +172,7 @@ def test_interrupted_training_continues_and_gives_the_same_result(trained, tmp_p
     assert ended(children)
 
     process, said, children = start(tmp_path)
-    assert "Continues the training of " in said
+    assert "Continuing the training of " in said
     process.kill()
     process.communicate()
     assert ended(children)
@@ -211,6 +211,6 @@ def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
         "error: The disk is full. 0 of 3 symbols are finished. Free some space, then give the same command again."
     )
     assert "Traceback" not in first
-    assert "Continues" in second
+    assert "Continuing" in second
     assert "Published 2 of 2 models" in second
     assert done.stdout.count("\n") == 3
