@@ -180,7 +180,8 @@ def _without_ticker(names: list[str]) -> list[str]:
 def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, name: str) -> None:
     """Refuse a file with the closes of several stocks in columns, such as `AAPL.Close` and `MSFT.Close`."""
     word = names[close]
-    alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, names)]
+    outer = Counter(part for text in names if " " in text for part in {text.split()[0], text.split()[-1]})
+    alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, outer)]
     if len(alike) > 1:
         raise InvalidClosesError(
             f"{name} has several columns of closes: {listed([header[index] for index in alike])}. "
@@ -188,12 +189,15 @@ def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, nam
         )
 
 
-def _is_of_other_stock(text: str, close: str, names: Sequence[str]) -> bool:
-    """Return whether a column has closes of a stock whose name is in front of, or after, at least four columns."""
+def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:
+    """Return whether a column has closes of a stock whose name is in front of, or after, at least four columns.
+
+    `outer` counts the columns that begin or end with a word.
+    """
     other = text.removesuffix(f" {close}") if text.endswith(f" {close}") else text.removeprefix(f"{close} ")
     if other == text or " " in other or other in DATE_NAMES:  # `timeClose` is a time
         return False
-    return sum(" " in field and other in (field.split()[0], field.split()[-1]) for field in names) >= MIN_OF_STOCK
+    return outer[other] >= MIN_OF_STOCK
 
 
 def _refuse_unclear(header: Sequence[str], names: Sequence[str], name: str) -> None:

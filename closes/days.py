@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import statistics
 import unicodedata
 from collections.abc import Iterable
 from datetime import date
@@ -48,6 +49,7 @@ _NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d*)?"
 _LOOSE = re.compile(r"(?<=\d)([-/.]) (?=\d)")  # 2024- 05- 31
 _EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
 _MAX_LENGTH = 60  # characters of a date
+MORE_EVEN = 2  # times, so that the gaps between the dates choose a form
 MAX_TIMES = 2000  # of a day that are remembered
 
 
@@ -142,6 +144,8 @@ def _year(text: str) -> int:
 
 def plain(text: str) -> str:
     """Return a text in lower case and without accents."""
+    if text.isascii():
+        return text.lower()
     letters = "".join(letter for letter in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(letter))
     return unicodedata.normalize("NFC", letters)  # Korean syllables
 
@@ -186,10 +190,8 @@ def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
     firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]
     if max(firsts) > 12 or max(seconds) > 12:
         day_first = max(firsts) > 12
-    else:  # every date fits both forms; the right one has fewer turns and fewer days between the first and the last
-        texts = [match[0] for match in found]
-        by_month, by_day = _disorder(texts, False), _disorder(texts, True)
-        day_first = by_day < by_month or (by_day == by_month and found[0]["s"] == ".")
+    else:  # every date fits both forms
+        day_first = _fits_day_first([match[0] for match in found], dotted=found[0]["s"] == ".")
     example, form = found[0][0], DayFormat(day_first)
     try:
         shown = f" ({example} is {date.fromordinal(form.parse(example) // DAY_SECONDS + EPOCH)})"
@@ -198,9 +200,28 @@ def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
     return form, [f"Dates are read with the {'day' if day_first else 'month'} first{shown}."]
 
 
-def _disorder(texts: list[str], day_first: bool) -> tuple[int, int]:
-    """Return how often the dates change direction when they are read in this form, and how many seconds they span."""
+def _fits_day_first(texts: list[str], *, dotted: bool) -> bool:
+    """Return whether dates that fit both forms are read better with the day first.
+
+    The right form has fewer turns. With as many, its days are more even: those of months look like 1 to 12 January in the wrong form.
+    A few days in a row are even in both; then the shorter time is right.
+    """
+    (turns, uneven, span), (other_turns, other_uneven, other_span) = (_disorder(texts, day_first) for day_first in (True, False))
+    if turns != other_turns:
+        return turns < other_turns
+    if max(uneven, other_uneven) > MORE_EVEN * min(uneven, other_uneven):
+        return uneven < other_uneven
+    return span < other_span or (span == other_span and dotted)
+
+
+def _disorder(texts: list[str], day_first: bool) -> tuple[int, float, int]:
+    """Return how often dates change direction when they are read in a form, how uneven their gaps are, and how many seconds they span.
+
+    Gaps are as uneven as the difference between the longest and the shortest, divided by their median.
+    """
     form = DayFormat(day_first)
     seconds = [form.parse(text) for text in texts]
     steps = [later > earlier for earlier, later in itertools.pairwise(seconds)]
-    return sum(one != other for one, other in itertools.pairwise(steps)), max(seconds) - min(seconds)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(sorted(set(seconds)))]
+    uneven = (max(gaps) - min(gaps)) / statistics.median(gaps) if gaps else 0.0
+    return sum(one != other for one, other in itertools.pairwise(steps)), uneven, max(seconds) - min(seconds)

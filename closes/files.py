@@ -31,6 +31,8 @@ from errors import InvalidClosesError
 log = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 2000  # from which the formats of dates and prices are found
+DATE_ROWS = 50  # of the sample, from which the column of the dates is found
+MAX_DATE_COLUMNS = 50  # that are looked at
 NEARLY_ALL = 0.95  # of the rows of a sample
 BEFORE_HEADER = "lines before the header"
 
@@ -121,10 +123,11 @@ def _with_nameless(table: Table, sample: list[list[str]]) -> Columns:
 
 
 def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
-    """Return the columns of dates, the best one first, by the rows of a sample."""
+    """Return the columns of dates, the best one first, by some rows of a sample."""
+    some = sample[:: 1 + len(sample) // DATE_ROWS]
 
     def share(index: int, is_date: Any) -> float:
-        texts = [row[index] for row in sample if index < len(row) and row[index].strip()]
+        texts = [row[index] for row in some if index < len(row) and row[index].strip()]
         return sum(is_date(text) for text in texts) / len(texts) if texts else 0.0
 
     def can_be_read(text: str) -> bool:
@@ -136,12 +139,12 @@ def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
             return True
         return False
 
-    shares = {index: share(index, can_be_read) for index in columns.dates}
+    shares = {index: share(index, can_be_read) for index in columns.dates[:MAX_DATE_COLUMNS]}
     if shares and max(shares.values()) > 0:
         return [next(index for index, value in shares.items() if value > max(shares.values()) / 2)]
     if not columns.dates:  # a column without a known name
-        unnamed = [index for index in range(len(columns.names)) if index != columns.close and share(index, days.is_day) > 0.5]
-        return unnamed[:1]
+        others = [index for index in range(len(columns.names)) if index != columns.close][:MAX_DATE_COLUMNS]
+        return [index for index in others if share(index, days.is_day) > 0.5][:1]
     return columns.dates[:1]
 
 

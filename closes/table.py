@@ -12,6 +12,7 @@ from errors import InvalidClosesError
 
 DELIMITERS: tuple[str, ...] = (",", ";", "\t", "|")
 HEAD_LINES = 100  # in which the header is looked for
+MAX_HEAD_FIELDS = 20_000  # in which the header is looked for
 MAX_ROW_LINES = 20  # of one row, with line breaks in quotes
 SEPARATOR = re.compile(r'"?sep=(.)"?\s*')  # a first line for spreadsheets
 
@@ -76,10 +77,12 @@ def read_table(lines: Iterator[str], name: str, chosen: str | None, stock: str) 
 
 def _header(head: list[str], start: int, delimiters: tuple[str, ...], name: str, chosen: str | None) -> Header | None:
     """Return the first line with a close and a date column, or else the first with a close column."""
-    best = None
+    best, seen = None, 0
     for index in range(start, len(head)):
-        for delimiter in delimiters:
-            columns = find_columns(_fields(head[index], delimiter), chosen, name)
+        for delimiter in delimiters if seen < MAX_HEAD_FIELDS else ():
+            fields = _fields(head[index], delimiter)
+            seen += len(fields)
+            columns = find_columns(fields, chosen, name)
             if columns and columns.dates:
                 return Header(index, 1, delimiter, columns)
             if columns and (best is None or (best.start == index and len(columns.names) > len(best.columns.names))):

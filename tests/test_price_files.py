@@ -106,4 +106,4 @@ def check_commands_of_whole_files(path, outcome, file, folder, capsys):
 def test_every_shared_file_has_an_outcome():
     if not SHARED.is_dir():
         pytest.skip("the shared files are not here")
-    assert {file.name for file in SHARED.iterdir()} - {"README.md", "body_bom.json"} == set(OUTCOMES)
+    assert {file.name for file in SHARED.iterdir()} - {"README.md", "body_bom.json"} <= set(OUTCOMES)

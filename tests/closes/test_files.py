@@ -2,6 +2,7 @@
 
 import gzip
 import tracemalloc
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -239,6 +240,17 @@ def test_dates_are_read_in_usual_forms(texts, first):
     assert file.closes.first_date == first
     assert (np.diff(file.closes.dates) > np.timedelta64(0, "D")).all()
     assert file.left_out == []
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m-%d-%y"])
+@pytest.mark.parametrize("step", [1, 3, 6])
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_first_days_of_months_are_not_read_as_days_in_january(form, step, newest_first):
+    months = [date(1990 + index // 12, index % 12 + 1, 1) for index in range(0, 70 * step, step)]
+    ordered = months[::-1] if newest_first else months
+    file = read_prices(days([f"{day.strftime(form)},1.5" for day in ordered]))
+    assert file.closes.dates.astype(object).tolist() == months
+    assert [warning.code for warning in file.warnings if warning.code != "future_dates"] == ["not_daily"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Any bytes and any damaged price file give the right closes or one of the project's errors, in bounded time."""
 
 import contextlib
+import cProfile
 import time
 
 import numpy as np
@@ -85,3 +86,21 @@ def test_damaged_file_gives_an_error_or_the_closes_of_its_intact_rows(seed, dama
 )
 def test_extreme_files_are_answered_in_time(content):
     read(content)
+
+
+HEADER = ",".join(["close", *(f"close a{index}" for index in range(1, 999))])
+DATES = ",".join(["2024-05-31 x"] * 200)
+WORST = {
+    "headers of 999 stocks": "\n".join([HEADER] * 100),
+    "dates in 200 unnamed columns": "\n".join(["close" + "," * 199, *[DATES] * 800]),
+    "200 columns of dates": "\n".join(["close" + ",date" * 199, *[DATES] * 800]),
+}
+
+
+@pytest.mark.parametrize("content", WORST.values(), ids=WORST)
+def test_wide_files_of_2_mib_take_few_calls(content):
+    assert len(content) < 2 * 1024**2
+    calls = cProfile.Profile()
+    with contextlib.suppress(ForecastError):
+        calls.runcall(read_prices, content.encode())
+    assert sum(entry.callcount for entry in calls.getstats()) < 3_000_000

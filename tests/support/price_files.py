@@ -30,7 +30,6 @@ class Outcome:
         from_here: first day for a command that uses the whole file, because an older one is wrong.
         symbol: the stock to choose.
         column: the name of the column of closes that must have been read.
-        adjusted: whether the plain closes are wrong.
     """
 
     refused: str = ""
@@ -88,6 +87,12 @@ OUTCOMES = {
     "kaggle_multi.csv": Outcome(refused="several stocks: AAL, AAPL. Choose one: --symbol AAL", symbol="AAPL"),
     "latin1.csv": Outcome(),
     "monthly.csv": Outcome(said=(NOT_DAILY, "monthly"), scale=None),
+    "monthly_day_first.csv": Outcome(said=(NOT_DAILY, "monthly", DAY_FIRST)),
+    "monthly_dotted.csv": Outcome(said=(NOT_DAILY, "monthly", DAY_FIRST)),
+    "monthly_investing_en.csv": Outcome(said=(NOT_DAILY, "monthly", MONTH_FIRST, NEWEST_FIRST)),
+    "monthly_investing_pt.csv": Outcome(said=(NOT_DAILY, "monthly", DAY_FIRST, NEWEST_FIRST)),
+    "monthly_month_first.csv": Outcome(said=(NOT_DAILY, "monthly", MONTH_FIRST)),
+    "monthly_short_year.csv": Outcome(said=(NOT_DAILY, "monthly", MONTH_FIRST)),
     "nasdaq.csv": Outcome(said=(NEWEST_FIRST, MONTH_FIRST), column="Close/Last"),
     "nbsp.csv": Outcome(scale=30),
     "newest_first.csv": Outcome(said=(NEWEST_FIRST,)),
@@ -100,6 +105,8 @@ OUTCOMES = {
     "old_zero.csv": Outcome(said=(OLD_BAD, "2024-02-29"), total=69, from_here="2024-03-01"),
     "penny.csv": Outcome(scale=1e-6, digits=5e-3),
     "preamble.csv": Outcome(said=(NEWEST_FIRST, "lines before the header")),
+    "quarterly_day_first.csv": Outcome(said=(NOT_DAILY, "quarterly", DAY_FIRST)),
+    "quarterly_month_first.csv": Outcome(said=(NOT_DAILY, "quarterly", MONTH_FIRST)),
     "quoted_newline.csv": Outcome(),
     "row_number_index.csv": Outcome(),
     "semicolon_comma.csv": Outcome(said=(COMMA,)),
@@ -146,8 +153,15 @@ def _table(header: str, row: Callable[[date, float], str], rows: list[tuple[date
     return end.join([header, *(row(day, close) for day, close in rows), ""]).encode()
 
 
-def _plain(header: str = "date,close", sep: str = ",", day: str = "%Y-%m-%d", form: str = "{:.4f}", end: str = "\n") -> bytes:
-    return _table(header, lambda when, close: when.strftime(day) + sep + form.format(close), end=end)
+def _plain(
+    header: str = "date,close",
+    sep: str = ",",
+    day: str = "%Y-%m-%d",
+    form: str = "{:.4f}",
+    rows: list[tuple[date, float]] = ROWS,
+    end: str = "\n",
+) -> bytes:
+    return _table(header, lambda when, close: when.strftime(day) + sep + form.format(close), rows, end)
 
 
 def _lines(count: int, row: Callable[[int], str]) -> bytes:
@@ -201,6 +215,7 @@ def _made() -> dict[str, bytes]:
         "date,close", lambda day, close: f"{day},{close:.4f}", list(zip(_weekdays(date(2022, 1, 3), 420), _walk(420), strict=True))
     )
     months = [(date(2018 + index // 12, index % 12 + 1, 1), close) for index, close in enumerate(CLOSES)]
+    quarters = [(date(2000 + index // 4, index % 4 * 3 + 1, 1), close) for index, close in enumerate(CLOSES)]
     both = _table("Date,Close,Adj Close", lambda day, close: f"{day},{close},{close}")
     weeks = [(date(2023, 2, 3) + timedelta(weeks=index), close) for index, close in enumerate(CLOSES)]
     yahoo = _table("Date,Open,High,Low,Close,Adj Close,Volume", lambda day, close: f"{day},{_ohlc(close)},{close:.4f},100")
@@ -257,6 +272,12 @@ def _made() -> dict[str, bytes]:
         "kaggle_multi.csv": b"date,open,high,low,close,volume,Name\n" + b"".join(stocks),
         "latin1.csv": _table("Date,Close,Variação", lambda day, close: f"{day},{close:.2f},0").decode().encode("latin-1"),
         "monthly.csv": _table("Date,Close", lambda day, close: f"{day},{close:.4f}", months),
+        "monthly_day_first.csv": _plain(day="%d/%m/%Y", rows=months),
+        "monthly_dotted.csv": _plain(day="%d.%m.%Y", rows=months),
+        "monthly_investing_en.csv": _table("Date,Price", lambda day, close: f'"{day:%m/%d/%Y}","{close:.4f}"', months[::-1]),
+        "monthly_investing_pt.csv": _table("Data,Último", lambda day, close: f'"{day:%d.%m.%Y}","{_comma(close)}"', months[::-1]),
+        "monthly_month_first.csv": _plain(day="%m/%d/%Y", rows=months),
+        "monthly_short_year.csv": _table("date,close", lambda day, close: f"{day.month}/{day.day}/{day:%y},{close:.4f}", months),
         "nasdaq.csv": _table(
             "Date,Close/Last,Volume,Open,High,Low", lambda day, close: f"{day:%m/%d/%Y},${close:.2f},1000" + f",${close:.2f}" * 3, newest
         ),
@@ -272,6 +293,8 @@ def _made() -> dict[str, bytes]:
         "penny.csv": _table("date,close", lambda day, close: f"{day},{1e-6 * close:.6f}"),
         "preamble.csv": b"https://www.example.com/data\n"
         + _table("Unix,Date,Symbol,Open,High,Low,Close", lambda day, close: f"17000000,{day} 00:00:00,BTC/USD,{_ohlc(close)}", newest),
+        "quarterly_day_first.csv": _plain(day="%d/%m/%Y", rows=quarters),
+        "quarterly_month_first.csv": _plain(day="%m/%d/%Y", rows=quarters),
         "quoted_newline.csv": _table("date,note,close", lambda day, close: f'{day},"line one\nline two",{close:.4f}'),
         "row_number_index.csv": _table(",Date,Close", lambda day, close: f"{DAYS.index(day)},{day},{close:.4f}"),
         "semicolon_comma.csv": _table("Date;Close", lambda day, close: f"{day};{_comma(close)}"),
