@@ -1,5 +1,6 @@
 """Dates as text -> seconds since 1970-01-01 00:00, as the file's own clock shows them; a time zone is ignored."""
 
+import contextlib
 import itertools
 import re
 import statistics
@@ -8,6 +9,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from closes.series import DAY_SECONDS
+from errors import InvalidClosesError
 
 EPOCH = date(1970, 1, 1).toordinal()  # days
 EXCEL_EPOCH = date(1899, 12, 30).toordinal()  # day 0 of a spreadsheet's serial numbers
@@ -49,6 +51,7 @@ _NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d*)?"
 _LOOSE = re.compile(r"(?<=\d)([-/.]) (?=\d)")  # 2024- 05- 31
 _EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
 _MAX_LENGTH = 60  # characters of a date
+IRREGULAR, MANY_DATES = 3, 12  # unevenness of gaps at which, with more dates than these, neither form of dates is believed
 MORE_EVEN = 2  # times, so that the gaps between the dates choose a form
 MAX_TIMES = 2000  # of a day that are remembered
 
@@ -175,23 +178,28 @@ def is_day(text: str) -> bool:
     return True
 
 
-def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
+def find_format(samples: Iterable[str], name: str) -> tuple[DayFormat, list[str]]:
     """Find how a file writes its dates.
 
     Args:
         samples: dates of the file's first rows, in their order.
+        name: of the file, for messages.
 
     Returns:
         The format, and a sentence for each guess.
+
+    Raises:
+        InvalidClosesError: the dates fit both forms and are irregular in both.
     """
-    found = [match for text in samples if (match := _NUMERIC.fullmatch(_tidy(text)[:_MAX_LENGTH]))]
+    texts = list(samples)
+    found = [match for text in texts if (match := _NUMERIC.fullmatch(_tidy(text)[:_MAX_LENGTH]))]
     if not found:
         return DayFormat(), []
     firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]
     if max(firsts) > 12 or max(seconds) > 12:
         day_first = max(firsts) > 12
     else:  # every date fits both forms
-        day_first = _fits_day_first([match[0] for match in found], dotted=found[0]["s"] == ".")
+        day_first = _fits_day_first(texts, found[0], name)
     example, form = found[0][0], DayFormat(day_first)
     try:
         shown = f" ({example} is {date.fromordinal(form.parse(example) // DAY_SECONDS + EPOCH)})"
@@ -200,18 +208,26 @@ def find_format(samples: Iterable[str]) -> tuple[DayFormat, list[str]]:
     return form, [f"Dates are read with the {'day' if day_first else 'month'} first{shown}."]
 
 
-def _fits_day_first(texts: list[str], *, dotted: bool) -> bool:
+def _fits_day_first(texts: list[str], example: "re.Match[str]", name: str) -> bool:
     """Return whether dates that fit both forms are read better with the day first.
 
     The right form has fewer turns. With as many, its days are more even: those of months look like 1 to 12 January in the wrong form.
     A few days in a row are even in both; then the shorter time is right.
+
+    Raises:
+        InvalidClosesError: the dates are irregular in both forms. Part of them may be in one form and part in the other.
     """
     (turns, uneven, span), (other_turns, other_uneven, other_span) = (_disorder(texts, day_first) for day_first in (True, False))
+    if min(uneven, other_uneven) > IRREGULAR and len(texts) > MANY_DATES:
+        raise InvalidClosesError(
+            f"{name} has dates such as {example[0]}, in which the day or the month may be first, with irregular gaps in both forms. "
+            "Write the year first, for example 2024-05-31."
+        )
     if turns != other_turns:
         return turns < other_turns
     if max(uneven, other_uneven) > MORE_EVEN * min(uneven, other_uneven):
         return uneven < other_uneven
-    return span < other_span or (span == other_span and dotted)
+    return span < other_span or (span == other_span and example["s"] == ".")
 
 
 def _disorder(texts: list[str], day_first: bool) -> tuple[int, float, int]:
@@ -219,8 +235,10 @@ def _disorder(texts: list[str], day_first: bool) -> tuple[int, float, int]:
 
     Gaps are as uneven as the difference between the longest and the shortest, divided by their median.
     """
-    form = DayFormat(day_first)
-    seconds = [form.parse(text) for text in texts]
+    form, seconds = DayFormat(day_first), []
+    for text in texts:
+        with contextlib.suppress(ValueError, OverflowError):
+            seconds.append(form.parse(text))
     steps = [later > earlier for earlier, later in itertools.pairwise(seconds)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(sorted(set(seconds)))]
     uneven = (max(gaps) - min(gaps)) / statistics.median(gaps) if gaps else 0.0

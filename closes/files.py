@@ -20,7 +20,7 @@ from closes import days, numbers, order
 from closes.columns import Columns, shorten
 from closes.order import Part, Series
 from closes.reasons import BAD, MAX_EXAMPLES, LeftOut
-from closes.rows import Rows
+from closes.rows import Rows, refuse_lost_decimals
 from closes.series import Closes, file_warnings
 from closes.symbols import UNNAMED
 from closes.table import Table, read_table
@@ -31,7 +31,7 @@ from errors import InvalidClosesError
 log = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 2000  # from which the formats of dates and prices are found
-DATE_ROWS = 50  # of the sample, from which the column of the dates is found
+FEW_ROWS = 50  # of the sample, from which the column of the dates is found, and the decimal sign of other columns
 MAX_DATE_COLUMNS = 50  # that are looked at
 NEARLY_ALL = 0.95  # of the rows of a sample
 BEFORE_HEADER = "lines before the header"
@@ -124,7 +124,7 @@ def _with_nameless(table: Table, sample: list[list[str]]) -> Columns:
 
 def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
     """Return the columns of dates, the best one first, by some rows of a sample."""
-    some = sample[:: 1 + len(sample) // DATE_ROWS]
+    some = sample[:: 1 + len(sample) // FEW_ROWS]
 
     def share(index: int, is_date: Any) -> float:
         texts = [row[index] for row in some if index < len(row) and row[index].strip()]
@@ -152,10 +152,13 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     """Return the rows of a table, read in the formats that a sample has."""
     columns = table.columns
     prices = (row[columns.close] for _, row in sample if columns.close < len(row) and len(row) <= len(columns.names) + 1)
-    number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close])
+    others = (text for _, row in sample[:FEW_ROWS] for index, text in enumerate(row) if index not in (date, columns.close))
+    number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close], others)
     table.guesses += guesses
-    day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)])
+    day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)], name)
     table.guesses += guesses
+    if table.delimiter == ",":
+        refuse_lost_decimals(columns, [row for _, row in sample], name)
     rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample], len(columns.names)))
     rows.collect(sample, name)
     sample.clear()
@@ -179,12 +182,13 @@ def _usual_fields(sample: list[list[str]], n_names: int) -> int:
 
 
 def _check_used(series: Series, used: slice, part: Part, name: str) -> None:
-    """Check that no row with a wrong value is among those that are used."""
+    """Check that no row with a wrong value is among those that are used, and that no row shows that the file is misread."""
     wrong = [bad for bad in series.bad if series.is_used(bad, used, part)]
     if wrong:
-        count = f"{len(wrong)} row{'s' if len(wrong) > 1 else ''}"
+        count, them = (f"{len(wrong)} rows", "them") if len(wrong) > 1 else ("1 row", "it")
+        why = " among the closes that are used" if all(bad.is_number for bad in wrong) else ", so it may be misread"
         details = [str(bad) for bad in wrong[:MAX_EXAMPLES]]
-        raise InvalidClosesError(f"{name} has {count} with wrong values among the closes that are used. Fix or remove them.", details)
+        raise InvalidClosesError(f"{name} has {count} with wrong values{why}. Fix or remove {them}.", details)
     if not len(series.prices):
         raise InvalidClosesError(f"{name} has no closes.")
 

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from closes.days import is_day, is_written_date
+from closes.numbers import find_format
 from errors import InvalidClosesError
 
 YAHOO_TABLE = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]  # as copied from finance.yahoo.com
@@ -17,6 +19,8 @@ KLINES = [
 UNIX_TIME = re.compile(r"1[0-9]{12}(?:[0-9]{3})?")  # milliseconds or microseconds
 CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+VOLUME = re.compile(r"[0-9]+(?:[.,'\s][0-9]{3})*|-*")
+MAX_ADJUSTED = 1.01  # times the close; an adjusted close is not above it, but rounded
 DELIMITERS = ("\t", ";", ",", "|")
 MAX_JSON_CHARACTERS = 2 * 1024 * 1024  # JSON is read as a whole
 JSON_KEY = "predict"  # as in the body of POST /predict
@@ -54,7 +58,7 @@ def find_form(head: list[str], whole: bool, name: str) -> Form | None:
         return Form(["Close"], "\t", f"{name} is read as a list of closes.", values)
     for delimiter in DELIMITERS:
         rows = [next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), []) for line in filled]
-        if names := _known_columns(rows):
+        if names := _known_columns(rows, delimiter, name):
             return Form(names, delimiter, f"{name} has no header. Its columns are read as {', '.join(names)}.")
     return None
 
@@ -85,16 +89,34 @@ def read_json(lines: Iterator[str], name: str) -> Form:
     return Form(["Close"], "\t", f"{name} is read as a list of closes.", [value or "" for value in found])
 
 
-def _known_columns(rows: list[list[str]]) -> list[str] | None:
+def _known_columns(rows: list[list[str]], delimiter: str, name: str) -> list[str] | None:
     """Return the names of the columns of an export that has no header, or None if it is not known."""
     if all(len(row) == len(METATRADER) and is_written_date(row[0]) and CLOCK.fullmatch(row[1]) for row in rows):
         return METATRADER
     if all(len(row) == len(KLINES) and UNIX_TIME.fullmatch(row[0]) and UNIX_TIME.fullmatch(row[6]) for row in rows):
         return KLINES
     long = sum(len(row) == len(YAHOO_TABLE) for row in rows)  # rows of dividends are shorter
-    if 2 * long > len(rows) and all(row and is_written_date(row[0]) for row in rows):
+    if 2 * long > len(rows) and all(row and is_written_date(row[0]) for row in rows) and _is_yahoo_table(rows, delimiter, name):
         return YAHOO_TABLE
     return ["Date", "Close"] if all(len(row) == 2 and is_day(row[0]) for row in rows) else None
+
+
+def _is_yahoo_table(rows: list[list[str]], delimiter: str, name: str) -> bool:
+    """Return whether rows of the length of Yahoo's table have its columns: ranges around the close, an adjusted close, a volume."""
+    full = [row for row in rows if len(row) == len(YAHOO_TABLE)]
+    form, _ = find_format([text for row in full for text in row[1:6]], delimiter, name)
+    ratios = []
+    try:
+        for row in full:
+            start, high, low, close, adjusted = (form.parse(text) for text in row[1:6])
+            if math.isnan(close):
+                continue
+            if not (low <= min(start, close) and max(start, close) <= high and VOLUME.fullmatch(row[6].strip())):
+                return False
+            ratios.append(adjusted / close)
+    except (ValueError, ZeroDivisionError):
+        return False
+    return bool(ratios) and 0 < max(ratios) <= min(MAX_ADJUSTED, 2 * min(ratios))
 
 
 def is_row(fields: list[str]) -> bool:
@@ -107,7 +129,7 @@ def _listed(filled: list[str]) -> list[str] | None:
     text = "\n".join(filled)
     if not all(line.rstrip().endswith((",", ";")) for line in filled[:-1]):
         return None
-    if re.search(r"\d,\d", text) and re.search(r"\d[;\s]+\d", text):  # 1,5 2,5: decimal commas or a list?
+    if re.search(r"\d,\d", text) and re.search(r"[;\s]", text):  # 1,5 2,5 and 1,234, 1,235: a list, decimal commas or thousands?
         return None
     values = [value for value in re.split(r"[,;\s]+", text) if value]
     return values if len(values) > 1 and all(NUMBER.fullmatch(value) for value in values) else None

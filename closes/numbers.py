@@ -4,13 +4,18 @@ import math
 import re
 from collections.abc import Iterable
 
+from closes.columns import simplified
 from errors import InvalidClosesError
 
-MISSING = frozenset({"", "null", "nan", "na", "n/a", "#n/a", "#n/a n/a", "none", "nil", "nat", "-", "--", "—", "."})  # no close
+MISSING = frozenset({
+    "", "null", "nan", "na", "n/a", "#n/a", "#n/a n/a", "none", "nil", "nat", "-", "--", "—", ".",
+    "#div/0!", "#ref!", "#value!", "#num!", "#name?", "#null!",  # of spreadsheets
+})  # no close  # fmt: skip
 
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,3})?"
 _PLAIN = {sign: re.compile(rf"[+-]?(?:[0-9]+[{sign}]?[0-9]*|[{sign}][0-9]+){_EXPONENT}") for sign in ".,"}  # without separators
 _SIGNS = "$€£¥₹₩"
+_SIGN_NAMES = {".": "point", ",": "comma"}
 _POINT = re.compile(
     rf"[+-]?(?:[0-9]{{1,3}}(?:,[0-9]{{2,3}})*,[0-9]{{3}}|[0-9]{{1,3}}(?:[\s'\u2019][0-9]{{3}})+|[0-9]*)(?:\.[0-9]*)?{_EXPONENT}"
 )
@@ -26,8 +31,15 @@ _ONLY_POINT = re.compile(
 _ONLY_COMMA = re.compile(r"[+-]?(?:[0-9.]*[0-9]\.[0-9]{3},[0-9]*|[0-9]*,(?:[0-9]{0,2}|[0-9]{4,})|[0-9]{4,},[0-9]+|0*,[0-9]+)(?:[eE].*)?")
 
 
-_DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+")  # 1.234 is a number in both forms
-_PORTUGUESE = frozenset({"último", "ultimo", "fechamento"})  # names of a column of closes
+_LIKE_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([.,])[0-9]{3}")  # 1.234 and 1,234 are numbers in both forms
+_SEVERAL_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:(?:,[0-9]{2,3})+,[0-9]{3}|(?:\.[0-9]{3}){2,})")
+# Names of a column of closes in languages with a decimal comma, with a decimal point, and with either.
+_COMMA_NAMES = frozenset({
+    "fechamento", "preco de fechamento", "preco fechamento", "preco", "preult", "cotacao", "schlusskurs", "schluss", "zuletzt", "cloture",
+    "cours de cloture", "dernier", "chiusura", "slotkoers", "laatste", "zamkniecie",
+})  # fmt: skip
+_POINT_NAMES = frozenset({"終値", "調整後終値", "收盘", "收盘价", "收盤價", "종가"})
+_EITHER_NAMES = frozenset({"ultimo", "ultimo preco", "cierre"})
 
 
 class NumberFormat:
@@ -65,44 +77,76 @@ def without_currency(text: str) -> str:
     return _CURRENCY.sub("", text, count=1).strip()
 
 
-def find_format(samples: Iterable[str], delimiter: str, name: str, close: str = "") -> tuple[NumberFormat, list[str]]:
+def find_format(
+    samples: Iterable[str], delimiter: str, name: str, close: str = "", others: Iterable[str] = ()
+) -> tuple[NumberFormat, list[str]]:  # fmt: skip
     """Find how a file writes its prices.
 
     Args:
         samples: prices of the file's first rows.
-        delimiter: of the file's fields. Where a semicolon is usual, so is the decimal comma.
+        delimiter: of the file's fields.
         name: of the file, for messages.
-        close: name of the column. In a Portuguese export the point separates thousands.
+        close: name of the column, which tells the language of the file.
+        others: other fields of the first rows. They decide if all prices fit both forms.
 
     Returns:
         The format, and a sentence for each guess.
 
     Raises:
-        InvalidClosesError: some prices have a decimal comma and others a decimal point.
+        InvalidClosesError: some prices have a decimal comma and others a decimal point, or all fit both forms and nothing decides.
     """
-    points, commas, either, dotted, whole = "", "", "", "", ""
-    for sample in samples:
-        text = without_currency(sample.strip()[:_MAX_LENGTH])
-        text = _SEPARATORS.sub("", text)[:_MAX_LENGTH]
-        if not any(sign in text for sign in ".,"):
-            whole = whole or (text if text.isdigit() else "")
-            continue
-        if _ONLY_COMMA.fullmatch(text):
-            commas = commas or text
-        elif _ONLY_POINT.fullmatch(text):
-            points = points or text
-        elif "," in text:
-            either = either or text
-        elif _DOTTED.fullmatch(text):
-            dotted = dotted or text
+    seen = _seen(samples)
+    points, commas = seen.get("."), seen.get(",")
     if points and commas:
         raise InvalidClosesError(f"{name} has prices with a decimal point ({points}) and with a decimal comma ({commas}). Use one form.")
-    if dotted and not (points or commas or either):
-        if whole or dotted.count(".") > 1 or close.strip().lower() in _PORTUGUESE:
-            return NumberFormat(","), [f"The point is read as a separator of thousands, for example in {dotted}."]
-        return NumberFormat("."), [f"The point is read as the decimal sign, for example in {dotted}."]
-    if commas or (either and not points and delimiter == ";"):
-        return NumberFormat(","), [f"The comma is read as the decimal sign, for example in {commas or either}."]
-    if either and not points:
-        return NumberFormat("."), [f"The comma is read as a separator of thousands, for example in {either}."]
-    return NumberFormat("."), []
+    example = points or commas or seen.get("either", "")
+    if not example or (points and not _SEVERAL_THOUSANDS.fullmatch(points)):
+        return NumberFormat("."), []
+    decimal = "." if points else "," if commas else _decide(seen, others, delimiter, close)
+    if decimal is None:
+        sign, (whole, rest) = "comma" if "," in example else "point", re.split("[.,]", example)
+        raise InvalidClosesError(
+            f"{name} has prices such as {example}, in which the {sign} may be the decimal sign or separate thousands. "
+            f"Write {example} as {whole}.{rest}0 or as {whole}{rest}."
+        )
+    if decimal in example:
+        return NumberFormat(decimal), [f"The {_SIGN_NAMES[decimal]} is read as the decimal sign, for example in {example}."]
+    other = "," if decimal == "." else "."
+    return NumberFormat(decimal), [f"The {_SIGN_NAMES[other]} is read as a separator of thousands, for example in {example}."]
+
+
+def _seen(samples: Iterable[str]) -> dict[str, str]:
+    """Return an example of each kind of number: `.` and `,` are decimal signs, `either` fits both, `whole` is less than a thousand."""
+    seen: dict[str, str] = {}
+    for sample in samples:
+        text = _SEPARATORS.sub("", without_currency(sample.strip()[:_MAX_LENGTH])).lstrip("+-")
+        if not any(sign in text for sign in ".,"):
+            kind = "whole" if text.isdigit() and 0 < int(text) < 1000 else ""
+        elif len(text) == 1:
+            kind = ""
+        elif found := _SEVERAL_THOUSANDS.fullmatch(text):
+            kind = "." if "," in found[0] else ","
+        elif _LIKE_THOUSANDS.fullmatch(text):
+            kind = "either" if seen.get("either", text).count(",") == text.count(",") else "both"
+        else:
+            kind = "," if _ONLY_COMMA.fullmatch(text) else "." if _ONLY_POINT.fullmatch(text) else ""
+        seen.setdefault(kind, text)
+    return seen
+
+
+def _decide(seen: dict[str, str], others: Iterable[str], delimiter: str, close: str) -> str | None:
+    """Return the decimal sign of prices that fit both forms, or None if nothing decides."""
+    sign = "," if "," in seen["either"] else "."
+    if "both" in seen:  # 1.234 and 1,234
+        return None
+    if "whole" in seen:
+        return "." if sign == "," else ","
+    found = _seen(text.strip().rstrip("%KMBkmb") for text in others)
+    if ("." in found) != ("," in found):
+        return "." if "." in found else ","
+    word = simplified(close)
+    if word in _EITHER_NAMES or (word in _COMMA_NAMES and sign == "."):
+        return None
+    if word in _COMMA_NAMES:
+        return ","
+    return "." if sign == "." or delimiter == "," or word in _POINT_NAMES else None

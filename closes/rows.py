@@ -1,6 +1,8 @@
 """The rows of a price file -> days, closes and ranges, in the file's order, and what was left out and why."""
 
 import math
+import re
+import statistics
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,8 +19,35 @@ from errors import InvalidClosesError
 
 MAX_NOTES = 20  # lines of notes in a file of prices
 MAX_STOCKS = 10  # that are named
+MIN_ROWS = 10  # from which lost decimals are seen
 MAX_SHOWN = 40  # characters of a field in a message
+WHOLE = re.compile(r"[0-9]+")
+AFTER_COMMA = re.compile(r"[0-9]{2,4}(?:\.[0-9]*)?")
+SAME_PRICE = (0.5, 2.0)  # another price of a day divided by the close
 FIRST_ROW = -719_162 * DAY_SECONDS  # 0001-01-01, the day of the first row if the dates are unknown
+
+
+def refuse_lost_decimals(columns: Columns, sample: list[list[str]], name: str) -> None:
+    """Refuse rows in which a comma within the close may have been taken for a delimiter, such as 2024-05-31,150,43.
+
+    Then each close is whole, and the next field has as many digits in all rows. A volume varies in length, another price is near the close.
+
+    Raises:
+        InvalidClosesError: a comma may be within the closes.
+    """
+    pairs = [row[columns.close : columns.close + 2] for row in sample if len(row) > columns.close + 1]
+    pairs = [(close.strip(), after.strip()) for close, after in pairs if close.strip()]
+    lengths = {len(after.partition(".")[0]) for _, after in pairs}
+    is_split = len(lengths) == 1 and all(WHOLE.fullmatch(close) and AFTER_COMMA.fullmatch(after) for close, after in pairs)
+    if len(pairs) < MIN_ROWS or not is_split:
+        return
+    ratio = statistics.median(float(after) / max(float(close), 1.0) for close, after in pairs)
+    if any(after.startswith("0") for _, after in pairs) or not SAME_PRICE[0] < ratio < SAME_PRICE[1]:
+        close, after = pairs[0]
+        raise InvalidClosesError(
+            f"{name} has whole closes, each with {lengths.pop()} digits after the next comma, such as {close},{after}. "
+            f"If that is one number, write it with a decimal point or quote it. If not, write the closes with decimals, {close}.0."
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """CSV files of closes: which are read, and how an invalid one is rejected."""
 
 import gzip
+import re
 import tracemalloc
 from datetime import date
 from pathlib import Path
@@ -118,6 +119,56 @@ def test_wrong_row_is_rejected_naming_it(file, content, details):
     with pytest.raises(InvalidClosesError) as caught:
         read_prices(file)
     assert caught.value.details == details
+
+
+ROWS = range(70)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "is_read"),
+    [
+        ("date,close,volume", lambda i: f"150,{i % 100:02}", False),
+        ("date,close,volume", lambda i: f"150,{43 + i % 5}", False),
+        ("date,close,", lambda i: f"150,{i % 100:02}", False),
+        ("date,close,volume", lambda i: f"15,{438 + i}", False),
+        ("date,close,open,volume", lambda i: f"1,{504 + i}.38,100", False),
+        ("date,close,open,volume", lambda i: f"150,{i % 100:02}3,100", False),
+        ("date,close,volume", lambda i: f"1504,{95 + i}", True),
+        ("date,close,volume", lambda i: f"1504,{i * 7919}", True),
+        ("date,close,volume", lambda i: f"1504,{10_000 + i}", True),
+        ("date,close,open,volume", lambda i: f"{150 + i},{151 + i},{i}", True),
+        ("date,close,open,volume", lambda i: f"{150 + i},{151 + i}.5,{i}", True),
+        ("date,close,volume", lambda i: f"150.5,{i % 100:02}", True),
+        ("date,close", lambda i: f"{150 + i}", True),
+    ],
+)
+def test_decimals_that_an_unquoted_comma_cuts_off_are_refused(header, row, is_read):
+    content = days([f"{np.datetime64('2024-01-01') + i},{row(i)}" for i in ROWS], header)
+    if is_read:
+        assert read_prices(content).total == len(ROWS)
+        return
+    with pytest.raises(InvalidClosesError, match=r"has whole closes, each with \d digits after the next comma, such as .*decimal point"):
+        read_prices(content)
+
+
+@pytest.mark.parametrize("error", ["#DIV/0!", "#REF!", "#VALUE!", "#NUM!", "#NAME?", "#NULL!"])
+def test_error_of_a_spreadsheet_is_a_day_without_a_close(error):
+    file = read_prices(days(["2020-01-01,1.5", f"2020-01-02,{error}", "2020-01-03,1.5"]))
+    assert file.left_out == [{"rows": 1, "reason": "no close on that day", "lines": [3]}]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2020-01-01,0x10", "The file has 1 row with wrong values, so it may be misread. Fix or remove it."),
+        ("2020-01-03,0", "The file has 1 row with wrong values among the closes that are used. Fix or remove it."),
+    ],
+)
+def test_wrong_row_is_refused_with_the_reason(row, message):
+    rows = ["2019-01-01,1", row, *[f"2020-01-0{day},1" for day in range(4, 9)]]
+    with pytest.raises(InvalidClosesError) as caught:
+        read_prices(days(rows), part=Part(newest=6))
+    assert str(caught.value) == message
 
 
 def test_many_wrong_rows_are_counted_and_five_named(file):
@@ -253,6 +304,22 @@ def test_first_days_of_months_are_not_read_as_days_in_january(form, step, newest
     assert [warning.code for warning in file.warnings if warning.code != "future_dates"] == ["not_daily"]
 
 
+@pytest.mark.parametrize("last", ["1993-01-01", "1993-05-01"])
+def test_months_in_both_forms_are_refused(last):
+    months = [date(1990 + index // 12, index % 12 + 1, 1) for index in range(70)]
+    rows = [f"{day.strftime('%d/%m/%Y' if day < date.fromisoformat(last) else '%m/%d/%Y')},1.5" for day in months]
+    with pytest.raises(
+        InvalidClosesError, match=r"has dates such as 01/01/1990, in which the day or the month may be first.*Write the year first"
+    ):
+        read_prices(days(rows))
+
+
+def test_months_after_dates_in_another_form_are_read_alike():
+    months = [date(1990 + index // 4, index % 4 * 3 + 1, 1) for index in range(70)]
+    file = read_prices(days([f"{day if day.year < 2006 else day.strftime('%d/%m/%Y')},1.5" for day in months]))
+    assert file.closes.dates.astype(object).tolist() == months
+
+
 @pytest.mark.parametrize(
     ("texts", "price"),
     [
@@ -343,7 +410,7 @@ def test_several_stocks_in_columns_need_a_choice():
 
 
 def test_yahoo_table_leaves_out_dividends():
-    row = "{}, 2024\t1.00\t1.50\t0.50\t1.00\t1.25\t22,911,300"
+    row = "{}, 2024\t1.00\t1.50\t0.50\t1.50\t1.25\t22,911,300"
     content = "\n".join([row.format("May 31"), "May 30, 2024\t0.75 Dividend", row.format("May 29")]).encode()
     file = read_prices(content)
     assert file.closes.prices.tolist() == [1.25, 1.25]
@@ -376,6 +443,57 @@ def test_list_of_closes_needs_no_header(content):
     assert len(file.guesses) == 1
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"1,234.50, 1,235.60, 1,236.70",
+        b"1,234.50,\n1,235.60,\n1,236.70,\n",
+        b"1,234, 1,235, 1,236",
+        b"150,43, 151,20, 152,10",
+        b"150,43; 151,20; 152,10",
+        b"150,43;\n151,20;\n152,10",
+        b"150,43 151,20",
+    ],
+)
+def test_list_with_commas_within_numbers_is_refused(content):
+    with pytest.raises(InvalidClosesError, match="has no header"):
+        read_prices(content)
+
+
+YAHOO_ROW = "2024-05-{:02},{open},{high},{low},{close},{adjusted},{volume}"
+YAHOO_VALUES = {"open": 10, "high": 12, "low": 9, "close": 11, "adjusted": "10.5", "volume": 2000}
+
+
+@pytest.mark.parametrize(
+    ("change", "is_read"),
+    [
+        ({}, True),
+        ({"volume": "-"}, True),
+        ({"adjusted": 2000, "volume": "10.5"}, False),
+        ({"adjusted": 20, "volume": 10}, False),
+        ({"volume": "10.5"}, False),
+        ({"high": 10}, False),
+        ({"low": "10.5"}, False),
+        ({"open": 11, "high": 2000, "low": 10, "close": 12, "adjusted": 9, "volume": 7}, True),
+        ({"open": 11, "high": 2000, "low": 12, "close": 10, "adjusted": 9, "volume": 7}, False),
+        ({"adjusted": "x"}, False),
+    ],
+)
+def test_seven_columns_without_a_header_are_those_of_yahoo_only_if_their_values_fit(change, is_read):
+    content = "\n".join(YAHOO_ROW.format(day, **(YAHOO_VALUES | change)) for day in range(1, 10)).encode()
+    if is_read:
+        assert read_prices(content).columns["close"] == "Adj Close"
+        return
+    with pytest.raises(InvalidClosesError, match="has no header: 9 lines of 7 fields"):
+        read_prices(content)
+
+
+def test_small_volumes_are_not_adjusted_closes():
+    rows = [f"2024-05-{day:02},185,190,180,186,{volume},9" for day, volume in enumerate([120, 35, 80], 1)]
+    with pytest.raises(InvalidClosesError, match="has no header: 3 lines of 7 fields"):
+        read_prices("\n".join(rows).encode())
+
+
 def test_compressed_content_is_limited(file):
     content = gzip.compress(b"date,close\n" + (b" " * 999 + b"\n") * (MAX_UNPACKED_BYTES // 1000 + 1) + b"2020-01-01,1\n")
     with pytest.raises(InvalidClosesError, match="larger than 2 MiB when it is unpacked"):
@@ -404,20 +522,61 @@ def test_unreadable_file_is_rejected_naming_it(tmp_path, name, why):
     assert str(caught.value) == f"{tmp_path / name}: {why}."
 
 
+POINT_IN, COMMA_IN = "The point is read as {}, for example in {}.", "The comma is read as {}, for example in {}."
+DECIMAL, THOUSANDS = "the decimal sign", "a separator of thousands"
+
+
 @pytest.mark.parametrize(
-    ("column", "prices", "last", "guess"),
+    ("header", "rows", "last", "guess"),
     [
-        ("Último", ["131.856", "129.210"], 129210.0, "The point is read as a separator of thousands, for example in 131.856."),
-        ("close", ["988", "1.002"], 1002.0, "The point is read as a separator of thousands, for example in 1.002."),
-        ("close", ["1.131.856", "1.129.210"], 1129210.0, "The point is read as a separator of thousands, for example in 1.131.856."),
-        ("close", ["131.856", "129.210"], 129.21, "The point is read as the decimal sign, for example in 131.856."),
+        ("Data;Último;Var%", ["131.856;0,35%", "129.210;-1,20%"], 129210.0, POINT_IN.format(THOUSANDS, "131.856")),
+        ("Data;Último;Var%", ["5.185;0.35%", "5.210;-1.20%"], 5.21, POINT_IN.format(DECIMAL, "5.185")),
+        ("Data;Fechamento;Vol.", ["131.856;1.234.567", "129.210;1.234.567"], 129210.0, POINT_IN.format(THOUSANDS, "131.856")),
+        ("date;close", ["988", "1.002"], 1002.0, POINT_IN.format(THOUSANDS, "1.002")),
+        ("date;close", ["1.131.856", "1.129.210"], 1129210.0, POINT_IN.format(THOUSANDS, "1.131.856")),
+        ("date;close", ["131.856", "129.210"], 129.21, POINT_IN.format(DECIMAL, "131.856")),
+        ("Date;Close", ["1,110", "987"], 987.0, COMMA_IN.format(THOUSANDS, "1,110")),
+        ("Date;Close", ["987", "1,110"], 1110.0, COMMA_IN.format(THOUSANDS, "1,110")),
+        ("Date;Close", ["1,234,567", "1,234,568"], 1234568.0, COMMA_IN.format(THOUSANDS, "1,234,567")),
+        ("Date;Close;Volume", ["1,110;1,234,567", "1,112;1,000,000"], 1112.0, COMMA_IN.format(THOUSANDS, "1,110")),
+        ("Datum\tSchlusskurs", ["150,438", "150,492"], 150.492, COMMA_IN.format(DECIMAL, "150,438")),
+        ("日付\t終値", ["1,110", "1,120"], 1120.0, COMMA_IN.format(THOUSANDS, "1,110")),
     ],
 )
-def test_point_before_three_digits_is_read_by_its_surroundings_and_named(column, prices, last, guess):
-    rows = "".join(f"2026-01-0{day};{price}\n" for day, price in enumerate(prices, start=1))
-    file = read_prices(f"Data;{column}\n{rows}".encode() if column == "Último" else f"date;{column}\n{rows}".encode())
+def test_sign_before_three_digits_is_read_by_its_surroundings_and_named(header, rows, last, guess):
+    delimiter = "\t" if "\t" in header else ";"
+    file = read_prices(days([f"2026-01-0{day}{delimiter}{row}" for day, row in enumerate(rows, start=1)], header))
     assert file.closes.prices[-1] == last
-    assert guess in file.guesses
+    assert file.guesses == [guess]
+
+
+@pytest.mark.parametrize(
+    ("header", "price"),
+    [
+        ("Data;Último", "5.185"),
+        ("Data;Último", "5,185"),
+        ("Fecha;Cierre", "5,185"),
+        ("Data;Fechamento", "131.856"),
+        ("Date;Close", "1,110"),
+        ("Date\tClose", "150,438"),
+    ],
+)
+def test_sign_before_three_digits_that_nothing_explains_is_refused(header, price):
+    delimiter = "\t" if "\t" in header else ";"
+    with pytest.raises(InvalidClosesError) as caught:
+        read_prices(days([f"2026-01-01{delimiter}{price}", f"2026-01-02{delimiter}{price}"], header))
+    whole, rest = re.split("[.,]", price)
+    assert f"such as {price}, in which the {'comma' if ',' in price else 'point'} may be the decimal sign or separate thousands. " in str(
+        caught.value
+    )
+    assert f"Write {price} as {whole}.{rest}0 or as {whole}{rest}." in str(caught.value)
+    for written, value in ((f"{whole}.{rest}0", float(f"{whole}.{rest}")), (f"{whole}{rest}", float(whole + rest))):
+        assert read_prices(days([f"2026-01-01{delimiter}{written}"], header)).closes.prices.tolist() == [value]
+
+
+def test_prices_of_both_forms_that_fit_both_are_refused():
+    with pytest.raises(InvalidClosesError, match=r"such as 1\.234, in which the point may be"):
+        read_prices(days(["2026-01-01;1.234", "2026-01-02;1,234"], "date;close"))
 
 
 def test_only_stock_of_a_file_is_named_if_it_is_another_one():
