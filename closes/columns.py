@@ -16,12 +16,13 @@ DATE_NAMES = (
     "일자", "day", "dia", "datetime", "date time", "timestamp", "time open", "timeopen", "time", "open time", "window start", "dt",
     "period", "unix",
 )  # fmt: skip
+CLOCK_NAMES = ("time", "hora", "hour", "uhrzeit", "heure", "ora", "時刻", "时间", "시간")
 CLOSE_NAMES = (
     "close", "close last", "closing price", "close price", "price close", "close value", "closing value", "fechamento",
     "preco de fechamento", "preco fechamento", "cierre", "schlusskurs", "schluss", "cloture", "cours de cloture", "chiusura",
     "slotkoers", "zamkniecie", "終値", "收盘", "收盘价", "收盤價", "종가", "ultimo", "ultimo preco", "preult", "last", "last price",
-    "last close", "px last", "latest", "zuletzt", "dernier", "laatste", "price", "preco", "settle",
-    "close close price adjusted for splits", "close usd", "valor",
+    "last close", "px last", "latest", "zuletzt", "dernier", "laatste", "price", "preco", "cotacao", "settle",
+    "close close price adjusted for splits", "close usd",
 )  # fmt: skip
 RANGE_NAMES = {
     "open": (
@@ -68,6 +69,7 @@ class Columns:
         plain: the plain closes next to adjusted ones, if they are there.
         ranges: open, high and low; None if they are not there or do not belong to the closes.
         stock: the symbol of each row, if it is there.
+        clock: the time of day, if it is not in the dates.
     """
 
     names: list[str]
@@ -76,6 +78,7 @@ class Columns:
     plain: int | None = None
     ranges: tuple[int, int, int] | None = None
     stock: int | None = None
+    clock: int | None = None
 
     def as_dict(self, date: int | None) -> dict[str, str | None]:
         """Return the names of the columns that were read."""

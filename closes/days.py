@@ -1,15 +1,10 @@
 """Dates as text -> seconds since 1970-01-01 00:00, as the file's own clock shows them; a time zone is ignored."""
 
-import contextlib
-import itertools
 import re
-import statistics
 import unicodedata
-from collections.abc import Iterable
 from datetime import date
 
 from closes.series import DAY_SECONDS
-from errors import InvalidClosesError
 
 EPOCH = date(1970, 1, 1).toordinal()  # days
 EXCEL_EPOCH = date(1899, 12, 30).toordinal()  # day 0 of a spreadsheet's serial numbers
@@ -41,18 +36,18 @@ _TIME = (
     r"\s*(?:Z|[A-Z]{2,5}|(?:UTC|GMT)?[+-]\d\d(?::?\d\d)?)?)?"
 )
 _ISO = re.compile(r"(?P<y>\d{4})(?P<s>[-/.])(?P<m>\d{1,2})(?P=s)(?P<d>\d{1,2})" + _TIME, re.ASCII)
-_NUMERIC = re.compile(r"(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})" + _TIME, re.ASCII)
+NUMERIC = re.compile(r"(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})" + _TIME, re.ASCII)
 _MONTH_FIRST = re.compile(r"(?P<name>[^\W\d_]{3,})\.? (?P<d>\d{1,2})(?:st|nd|rd|th)?,? (?P<y>\d{4})" + _TIME)
 _DAY_FIRST = re.compile(r"(?P<d>\d{1,2})(?:\. ?| de |[- /])(?P<name>[^\W\d_]{3,})\.?(?: de |, |[- /])(?P<y>\d{4}|\d{2})" + _TIME)
 _WEEKDAY = re.compile(r"[^\W\d_]{3,}\.?,? (?=\w)")
 _COMPACT = re.compile(r"(?P<y>(?:1[6-9]|2[0-9])\d\d)(?P<m>\d\d)(?P<d>\d\d)" + _TIME, re.ASCII)
 _COMPACT_DAY = re.compile(r"(?:19|20)[0-9]{6}")
 _NUMBER = re.compile(r"(\d{5}|\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(?:\.\d*)?", re.ASCII)
+_COMPACT_CLOCK = re.compile(r"[0-9]{3,6}")
+_CLOCK = re.compile(r"(?:[01]?[0-9]|2[0-4]):?[0-5][0-9](?::?[0-5][0-9])?(?:\s*[AaPp][Mm])?")
 _LOOSE = re.compile(r"(?<=\d)([-/.]) (?=\d)")  # 2024- 05- 31
 _EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
-_MAX_LENGTH = 60  # characters of a date
-IRREGULAR, MANY_DATES = 3, 12  # unevenness of gaps at which, with more dates than these, neither form of dates is believed
-MORE_EVEN = 2  # times, so that the gaps between the dates choose a form
+MAX_LENGTH = 60  # characters of a date
 MAX_TIMES = 2000  # of a day that are remembered
 
 
@@ -85,12 +80,12 @@ class DayFormat:
 
     def _parse(self, text: str) -> int:
         """Return a date in any form."""
-        text = _tidy(text)
-        if len(text) > _MAX_LENGTH:
+        text = tidied(text)
+        if len(text) > MAX_LENGTH:
             raise ValueError("too long")
         if found := _ISO.fullmatch(text) or _COMPACT.fullmatch(text):
             return _seconds(int(found["y"]), int(found["m"]), int(found["d"]), found)
-        if found := _NUMERIC.fullmatch(text):
+        if found := NUMERIC.fullmatch(text):
             first, second = int(found["a"]), int(found["b"])
             day, month = (first, second) if self.day_first else (second, first)
             return _seconds(_year(found["y"]), month, day, found)
@@ -99,7 +94,7 @@ class DayFormat:
         return _in_words(text)
 
 
-def _tidy(text: str) -> str:
+def tidied(text: str) -> str:
     """Return a date with single spaces, and without those after a separator; 2024年5月31日 is 2024-5-31."""
     text = " ".join(text.split())
     if " " in text:
@@ -126,9 +121,12 @@ def _seconds(year: int, month: int, day: int, found: "re.Match[str]") -> int:
     hour = int(found["hour"])
     if found["half"]:
         hour = hour % 12 + (12 if found["half"][0] in "pP" else 0)
-    if hour > 24 or int(found["minute"]) > 59:
+    minute, second = int(found["minute"]), int(found["second"] or 0)
+    if (hour, minute, second) == (24, 0, 0):
+        return seconds + DAY_SECONDS - 1  # the end of the day is within it
+    if hour > 23 or minute > 59 or second > 59:
         raise ValueError("not a time")
-    return seconds + hour * 3600 + int(found["minute"]) * 60 + int(found["second"] or 0)
+    return seconds + hour * 3600 + minute * 60 + second
 
 
 def _from_number(text: str) -> int:
@@ -155,7 +153,7 @@ def plain(text: str) -> str:
 
 def is_written_date(text: str) -> bool:
     """Return whether a text can only be a date: it has separators or the name of a month."""
-    text = _tidy(text)[: _MAX_LENGTH + 1]
+    text = tidied(text)[: MAX_LENGTH + 1]
     for day_first in (False, True):
         if _COMPACT.fullmatch(text) or _NUMBER.fullmatch(text):
             return False
@@ -178,68 +176,15 @@ def is_day(text: str) -> bool:
     return True
 
 
-def find_format(samples: Iterable[str], name: str) -> tuple[DayFormat, list[str]]:
-    """Find how a file writes its dates.
-
-    Args:
-        samples: dates of the file's first rows, in their order.
-        name: of the file, for messages.
-
-    Returns:
-        The format, and a sentence for each guess.
-
-    Raises:
-        InvalidClosesError: the dates fit both forms and are irregular in both.
-    """
-    texts = list(samples)
-    found = [match for text in texts if (match := _NUMERIC.fullmatch(_tidy(text)[:_MAX_LENGTH]))]
-    if not found:
-        return DayFormat(), []
-    firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]
-    if max(firsts) > 12 or max(seconds) > 12:
-        day_first = max(firsts) > 12
-    else:  # every date fits both forms
-        day_first = _fits_day_first(texts, found[0], name)
-    example, form = found[0][0], DayFormat(day_first)
-    try:
-        shown = f" ({example} is {date.fromordinal(form.parse(example) // DAY_SECONDS + EPOCH)})"
-    except ValueError:
-        shown = ""
-    return form, [f"Dates are read with the {'day' if day_first else 'month'} first{shown}."]
+def joined(day: str, clock: str) -> str:
+    """Return a date with a time of day from another field: 93000 is 09:30:00."""
+    clock = clock.strip()
+    if _COMPACT_CLOCK.fullmatch(clock):
+        clock = clock.zfill(4) + "00" if len(clock) <= 4 else clock.zfill(6)
+        clock = f"{clock[:2]}:{clock[2:4]}:{clock[4:]}"
+    return f"{day.strip()} {clock}"
 
 
-def _fits_day_first(texts: list[str], example: "re.Match[str]", name: str) -> bool:
-    """Return whether dates that fit both forms are read better with the day first.
-
-    The right form has fewer turns. With as many, its days are more even: those of months look like 1 to 12 January in the wrong form.
-    A few days in a row are even in both; then the shorter time is right.
-
-    Raises:
-        InvalidClosesError: the dates are irregular in both forms. Part of them may be in one form and part in the other.
-    """
-    (turns, uneven, span), (other_turns, other_uneven, other_span) = (_disorder(texts, day_first) for day_first in (True, False))
-    if min(uneven, other_uneven) > IRREGULAR and len(texts) > MANY_DATES:
-        raise InvalidClosesError(
-            f"{name} has dates such as {example[0]}, in which the day or the month may be first, with irregular gaps in both forms. "
-            "Write the year first, for example 2024-05-31."
-        )
-    if turns != other_turns:
-        return turns < other_turns
-    if max(uneven, other_uneven) > MORE_EVEN * min(uneven, other_uneven):
-        return uneven < other_uneven
-    return span < other_span or (span == other_span and example["s"] == ".")
-
-
-def _disorder(texts: list[str], day_first: bool) -> tuple[int, float, int]:
-    """Return how often dates change direction when they are read in a form, how uneven their gaps are, and how many seconds they span.
-
-    Gaps are as uneven as the difference between the longest and the shortest, divided by their median.
-    """
-    form, seconds = DayFormat(day_first), []
-    for text in texts:
-        with contextlib.suppress(ValueError, OverflowError):
-            seconds.append(form.parse(text))
-    steps = [later > earlier for earlier, later in itertools.pairwise(seconds)]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(sorted(set(seconds)))]
-    uneven = (max(gaps) - min(gaps)) / statistics.median(gaps) if gaps else 0.0
-    return sum(one != other for one, other in itertools.pairwise(steps)), uneven, max(seconds) - min(seconds)
+def is_clock(text: str) -> bool:
+    """Return whether a field can only be a time of day."""
+    return bool(_CLOCK.fullmatch(text.strip()))

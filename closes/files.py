@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from closes import days, numbers, order
-from closes.columns import Columns, shorten
+from closes import dayfirst, days, numbers, order
+from closes.columns import CLOCK_NAMES, Columns, shorten, simplified
 from closes.order import Part, Series
 from closes.reasons import BAD, MAX_EXAMPLES, LeftOut
-from closes.rows import Rows, refuse_lost_decimals
+from closes.rows import Rows
 from closes.series import Closes, file_warnings
 from closes.symbols import UNNAMED
 from closes.table import Table, read_table
@@ -102,6 +102,7 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
         table.columns = _with_nameless(table, [row for _, row in sample])
         table.columns = replace(table.columns, dates=_date_columns(table.columns, [row for _, row in sample]))
         date = table.columns.dates[0] if table.columns.dates else None
+        table.columns = replace(table.columns, clock=_clock_column(table.columns, date, [row for _, row in sample]))
         rows = _collect(table, sample, date, symbol, name)
     part = part or Part()
     series = order.arrange(rows, date is not None, name)
@@ -148,6 +149,18 @@ def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
     return columns.dates[:1]
 
 
+def _clock_column(columns: Columns, date: int | None, sample: list[list[str]]) -> int | None:
+    """Return the column of a time of day next to the dates, if its times differ: those of daily exports are all midnight."""
+    for index, text in enumerate(columns.names):
+        if date is None or index in (date, columns.close) or simplified(text) not in CLOCK_NAMES:
+            continue
+        times = {row[index] for row in sample if index < len(row) and row[index].strip()}
+        in_dates = any(":" in row[date] for row in sample if date < len(row))
+        if len(times) > 1 and not in_dates and all(days.is_clock(time) for time in times):
+            return index
+    return None
+
+
 def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None, symbol: str, name: str) -> Rows:
     """Return the rows of a table, read in the formats that a sample has."""
     columns = table.columns
@@ -155,14 +168,17 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     others = (text for _, row in sample[:FEW_ROWS] for index, text in enumerate(row) if index not in (date, columns.close))
     number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close], others)
     table.guesses += guesses
-    day_format, guesses = days.find_format([row[date] for _, row in sample if date is not None and date < len(row)], name)
+    day_format, guesses = dayfirst.find_format([row[date] for _, row in sample if date is not None and date < len(row)], name)
     table.guesses += guesses
     if table.delimiter == ",":
-        refuse_lost_decimals(columns, [row for _, row in sample], name)
+        numbers.refuse_lost_decimals([row for _, row in sample], columns.close, name)
+    if columns.clock is not None:
+        table.guesses.append(f"The time of day is read from {shorten(columns.names[columns.clock])!r}.")
     rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample], len(columns.names)))
     rows.collect(sample, name)
     sample.clear()
     rows.collect(table.rows, name)
+    rows.leave_out_footer()
     rows.check_stocks(name)
     rows.check_lines(name)
     if rows.other_stock:

@@ -2,6 +2,7 @@
 
 import math
 import re
+import statistics
 from collections.abc import Iterable
 
 from closes.columns import simplified
@@ -23,6 +24,9 @@ _COMMA = re.compile(rf"[+-]?(?:[0-9]{{1,3}}(?:[.\s'\u2019][0-9]{{3}})+|[0-9]*)(?
 _CURRENCY = re.compile(rf"(?:[A-Z]{{0,3}}[{_SIGNS}]|(?:USD|EUR|BRL|GBP|JPY|CHF|INR|CAD|AUD)(?![A-Z]))")
 _SEPARATORS = re.compile(r"[\s'\u2019]")
 _MAX_LENGTH = 60  # characters of a price
+_WHOLE, _AFTER_COMMA = re.compile(r"[0-9]+"), re.compile(r"[0-9]{2,4}(?:\.[0-9]*)?")
+_MIN_ROWS = 10  # fewer say nothing about a comma within the closes
+_SAME_PRICE = (0.5, 2.0)  # another price of a day divided by the close
 
 # What a single number says about its file. A number such as 1,234 fits both forms and says nothing.
 _ONLY_POINT = re.compile(
@@ -150,3 +154,30 @@ def _decide(seen: dict[str, str], others: Iterable[str], delimiter: str, close: 
     if word in _COMMA_NAMES:
         return ","
     return "." if sign == "." or delimiter == "," or word in _POINT_NAMES else None
+
+
+def refuse_lost_decimals(sample: list[list[str]], close: int, name: str) -> None:
+    """Refuse rows in which a comma within the close may have been taken for a delimiter, such as 2024-05-31,150,43.
+
+    Then each close is whole, and the next field has as many digits in all rows. A volume varies in length, another price is near the close.
+
+    Args:
+        sample: the file's first rows.
+        close: the column of the closes.
+        name: of the file, for messages.
+
+    Raises:
+        InvalidClosesError: a comma may be within the closes.
+    """
+    pairs = [(row[close].strip(), row[close + 1].strip()) for row in sample if len(row) > close + 1 and row[close].strip()]
+    lengths = {len(after.partition(".")[0]) for _, after in pairs}
+    is_split = len(lengths) == 1 and all(_WHOLE.fullmatch(price) and _AFTER_COMMA.fullmatch(after) for price, after in pairs)
+    if len(pairs) < _MIN_ROWS or not is_split:
+        return
+    ratio = statistics.median(float(after) / max(float(price), 1.0) for price, after in pairs)
+    if any(after.startswith("0") for _, after in pairs) or not _SAME_PRICE[0] < ratio < _SAME_PRICE[1]:
+        price, after = pairs[0]
+        raise InvalidClosesError(
+            f"{name} has whole closes, each with {lengths.pop()} digits after the next comma, such as {price},{after}. "
+            f"If that is one number, write it with a decimal point or quote it. If not, write the closes with decimals, {price}.0."
+        )

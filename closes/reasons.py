@@ -26,12 +26,14 @@ class Bad:
         line: its number in the file.
         text: what is wrong.
         is_number: whether its close is a number, so that the file as a whole is understood.
+        is_note: whether its date field has words and no digit, as in a line of notes.
     """
 
     seconds: int
     line: int
     text: str
     is_number: bool = False
+    is_note: bool = False
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}"

@@ -1,15 +1,13 @@
 """The rows of a price file -> days, closes and ranges, in the file's order, and what was left out and why."""
 
 import math
-import re
-import statistics
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from closes.columns import Columns
-from closes.days import DayFormat
+from closes.days import DayFormat, joined
 from closes.numbers import NumberFormat
 from closes.reasons import EVENT, MAX_BAD, MAX_EXAMPLES, NO_CLOSE, NO_ROW, OTHER_STOCK, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
 from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_jump
@@ -19,35 +17,9 @@ from errors import InvalidClosesError
 
 MAX_NOTES = 20  # lines of notes in a file of prices
 MAX_STOCKS = 10  # that are named
-MIN_ROWS = 10  # from which lost decimals are seen
+MAX_FOOTER = 5  # lines of notes after all rows that may look like rows
 MAX_SHOWN = 40  # characters of a field in a message
-WHOLE = re.compile(r"[0-9]+")
-AFTER_COMMA = re.compile(r"[0-9]{2,4}(?:\.[0-9]*)?")
-SAME_PRICE = (0.5, 2.0)  # another price of a day divided by the close
 FIRST_ROW = -719_162 * DAY_SECONDS  # 0001-01-01, the day of the first row if the dates are unknown
-
-
-def refuse_lost_decimals(columns: Columns, sample: list[list[str]], name: str) -> None:
-    """Refuse rows in which a comma within the close may have been taken for a delimiter, such as 2024-05-31,150,43.
-
-    Then each close is whole, and the next field has as many digits in all rows. A volume varies in length, another price is near the close.
-
-    Raises:
-        InvalidClosesError: a comma may be within the closes.
-    """
-    pairs = [row[columns.close : columns.close + 2] for row in sample if len(row) > columns.close + 1]
-    pairs = [(close.strip(), after.strip()) for close, after in pairs if close.strip()]
-    lengths = {len(after.partition(".")[0]) for _, after in pairs}
-    is_split = len(lengths) == 1 and all(WHOLE.fullmatch(close) and AFTER_COMMA.fullmatch(after) for close, after in pairs)
-    if len(pairs) < MIN_ROWS or not is_split:
-        return
-    ratio = statistics.median(float(after) / max(float(close), 1.0) for close, after in pairs)
-    if any(after.startswith("0") for _, after in pairs) or not SAME_PRICE[0] < ratio < SAME_PRICE[1]:
-        close, after = pairs[0]
-        raise InvalidClosesError(
-            f"{name} has whole closes, each with {lengths.pop()} digits after the next comma, such as {close},{after}. "
-            f"If that is one number, write it with a decimal point or quote it. If not, write the closes with decimals, {close}.0."
-        )
 
 
 @dataclass(frozen=True)
@@ -98,6 +70,7 @@ class Rows:
         self.suspicious: list[int] = []
         self.n_rises = self.n_falls = 0
         self._plain_before = math.nan
+        self._last_line = 0  # of a row with a close
 
     def collect(self, rows: Iterable[tuple[int, list[str]]], name: str) -> None:
         """Add rows, each with its line.
@@ -129,6 +102,15 @@ class Rows:
                 f"{name} has {junk.count} lines with neither a date nor a close, from line {junk.lines[0]} on. "
                 "They may have another delimiter or other dates. Change or remove them."
             )
+
+    def leave_out_footer(self) -> None:
+        """Leave out a few lines of notes after all rows, such as `Average,160.2`."""
+        footer = [bad for bad in self.bad if bad.is_note and bad.line > self._last_line]
+        if self.prices and len(footer) <= MAX_FOOTER:
+            self.bad = [bad for bad in self.bad if bad not in footer]
+            for bad in footer:
+                self.left_out[NO_ROW].add(bad.line)
+            self.left_out[NO_ROW].lines.sort()
 
     def check_stocks(self, name: str) -> None:
         """Check that the rows are of one stock.
@@ -174,7 +156,7 @@ class Rows:
             if self._date is None:
                 seconds = FIRST_ROW if not self.seconds else self.seconds[-1] + DAY_SECONDS
             else:
-                day = row[self._date] if self._date < len(row) else ""
+                day = self._text_of_day(row)
                 seconds = self._day(day)
         except (ValueError, OverflowError):
             if not math.isnan(price):
@@ -192,6 +174,12 @@ class Rows:
         else:
             self._add_close(row, line, seconds, price)
 
+    def _text_of_day(self, row: list[str], *, with_clock: bool = True) -> str:
+        """Return the date of a row, with the time of day if it has a column of its own; empty if the row has none."""
+        day = row[self._date] if self._date is not None and self._date < len(row) else ""
+        clock = self._columns.clock
+        return joined(day, row[clock]) if with_clock and clock is not None and clock < len(row) else day
+
     def _add_empty(self, row: list[str], line: int) -> None:
         """Count a day without a close. Without dates, an empty line is not a day."""
         if any(text.strip() for text in row):
@@ -200,7 +188,7 @@ class Rows:
 
     def _add_unreadable(self, row: list[str], line: int, close: str) -> None:
         """Add a row whose close is not a number. If its date is not one either, it is not a row of the table."""
-        day = row[self._date] if self._date is not None and self._date < len(row) else ""
+        day = self._text_of_day(row)
         try:
             seconds = self._day(day)
         except (ValueError, OverflowError):
@@ -217,12 +205,14 @@ class Rows:
         """Remember a row with a wrong value. Without a date of its own, it is next to the row before it."""
         if seconds is None:
             try:
-                seconds = self._day(row[self._date]) if self._date is not None else self.seconds[-1]
+                seconds = self._day(self._text_of_day(row)) if self._date is not None else self.seconds[-1]
             except (ValueError, IndexError, OverflowError):
                 seconds = self.seconds[-1] if self.seconds else None
         if seconds is None:
             seconds = UNKNOWN_DAY
-        self.bad.append(Bad(seconds, line, "".join(letter if letter.isprintable() else " " for letter in text), is_number))
+        day = self._text_of_day(row, with_clock=False)
+        is_note = any(letter.isalpha() for letter in day) and not any(letter.isdigit() for letter in day)
+        self.bad.append(Bad(seconds, line, "".join(letter if letter.isprintable() else " " for letter in text), is_number, is_note))
 
     def _add_close(self, row: list[str], line: int, seconds: int, price: float) -> None:
         """Add a close and its ranges, and compare it with the row before it."""
@@ -246,6 +236,7 @@ class Rows:
                 self.suspicious.append(max(seconds, before))
         self.seconds.append(seconds)
         self.prices.append(price)
+        self._last_line = line
         self._plain_before = plain if plain > 0 else math.nan
         if columns.ranges:
             scale = 1.0 if columns.plain is None else price / plain if plain > 0 else math.nan

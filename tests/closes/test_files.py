@@ -3,7 +3,7 @@
 import gzip
 import re
 import tracemalloc
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -582,3 +582,68 @@ def test_prices_of_both_forms_that_fit_both_are_refused():
 def test_only_stock_of_a_file_is_named_if_it_is_another_one():
     file = read_prices(b"date,symbol,close\n2026-01-01,AAPL,1.5\n2026-01-02,AAPL,1.6\n", "MSFT")
     assert "The only stock of the file is AAPL, not MSFT. It is read." in file.guesses
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        "Source: Yahoo Finance, retrieved May 31, 2024, all rights reserved",
+        "Average,160.2",
+        "Average,160.2\nHighest,170.1\n\nNote: closes are adjusted, see the site",
+    ],
+)
+def test_notes_after_all_rows_are_left_out(footer):
+    rows = ["2020-01-01,1.5", "2020-01-02,1.25"]
+    file = read_prices(days([*rows, footer]))
+    assert (file.total, file.left_out[0]["reason"], file.left_out[0]["lines"][0]) == (2, "neither a date nor a close", 4)
+
+
+@pytest.mark.parametrize("row", ["Average,160.2\n2020-01-03,1", "2020-01-0x,1.5", ",1.5", "\n".join(["Average,1.5"] * 6)])
+def test_rows_that_are_no_notes_are_wrong(row):
+    with pytest.raises(InvalidClosesError, match="with wrong values, so it may be misread"):
+        read_prices(days(["2020-01-01,1.5", row]))
+
+
+def test_midnight_at_the_end_of_a_day_belongs_to_the_day():
+    file = read_prices(days(["2020-01-01 24:00,1", "2020-01-02 24:00:00,2", "2020-01-03 24:00,3"]))
+    assert file.closes.dates.astype(str).tolist() == ["2020-01-01", "2020-01-02", "2020-01-03"]
+    for clock in ("24:01", "24:00:01", "25:00", "12:60", "12:00:99"):
+        with pytest.raises(InvalidClosesError, match="1 row with wrong values"):
+            read_prices(days(["2020-01-01,1", f"2020-01-02 {clock},2"]))
+
+
+HOURS = [datetime(2024, 5, 20, 9, 30) + timedelta(days=index // 7, hours=index % 7) for index in range(70)]
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        ("<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>", "%Y%m%d,%H%M%S,1,2,1"),
+        ("Date,Time,Open,High,Low,Close", "%d/%m/%Y,%H:%M,1,2,1"),
+        ("Time,Date,Open,High,Low,Close", "%H%M,%Y-%m-%d,1,2,1"),
+        ("Date,Time,Open,High,Low,Close", "%Y-%m-%d,%I:%M %p,1,2,1"),
+        ("", "%Y.%m.%d,%H:%M,1,2,1"),  # MetaTrader 4
+    ],
+)
+def test_time_of_day_in_a_column_of_its_own_belongs_to_the_date(header, form):
+    rows = [f"{hour.strftime(form)},{1 + index / 100}{'' if header else ',7'}" for index, hour in enumerate(HOURS)]
+    file = read_prices(days(rows, header) if header else "\n".join(rows).encode())
+    assert file.closes.dates.astype(object).tolist() == [hour.date() for hour in HOURS]
+    assert file.closes.prices[-1] == 1.69
+    assert [warning.code for warning in file.warnings][:1] == ["not_daily"]
+    assert any(guess.startswith("The time of day is read from") for guess in file.guesses)
+
+
+def test_wrong_time_of_day_is_named():
+    hours = [datetime(2024, 1, 1) + timedelta(hours=index) for index in range(2010)]
+    rows = [f"{hour:%Y-%m-%d,%H:%M},1" for hour in hours]
+    with pytest.raises(InvalidClosesError) as caught:
+        read_prices(days([*rows, "2024-06-01,late,1"], "Date,Time,Close"))
+    assert caught.value.details == ["line 2012: date '2024-06-01 late', close '1'"]
+
+
+def test_turnover_is_not_a_close():
+    rows = ["2020-01-01,1000000,1.5", "2020-01-02,1000000,1.25"]
+    assert read_prices(days(rows, "Data,Valor,Cotação")).closes.prices.tolist() == [1.5, 1.25]
+    with pytest.raises(InvalidClosesError, match="needs a column `date` and a column `close`"):
+        read_prices(days(rows, "Data,Valor,Quantidade"))
