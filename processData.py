@@ -71,7 +71,7 @@ def load_closes(
         file = read_prices(csv_path, symbol, column, Part(start, end))
         file.log()
         closes = file.closes
-        log.info("%s: %d of %d closes, %s to %s, from csv.", symbol, len(closes), file.total, closes.first_date, closes.last_date)
+        log.info("%s: %d of %d closes, %s to %s, from %s.", symbol, len(closes), file.total, closes.first_date, closes.last_date, csv_path)
     else:
         settings = settings or Settings.from_environment()
         closes = _load_from_sources(

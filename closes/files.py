@@ -77,7 +77,7 @@ class PriceFile:
         for item in self.left_out:
             rows, lines = item["rows"], ", ".join(map(str, item["lines"])) + (", ..." if item["rows"] > len(item["lines"]) else "")
             place = f" (line {lines})" if item["lines"] else ""
-            log.info("Left out %d %s: %s%s.", rows, "row" if rows == 1 else "rows", item["reason"], place)
+            log.info("Left out %d %s%s: %s.", rows, "row" if rows == 1 else "rows", place, item["reason"])
         for warning in self.warnings:
             log.warning("%s: %s", self.closes.symbol, warning.text)
 
@@ -95,7 +95,7 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
         DataUnavailableError: the file cannot be read, or has no closes in the part.
         InvalidClosesError: it is not a table of prices, or a row that is used is wrong; the details name the first lines.
     """
-    name = str(source) if isinstance(source, Path) else "The file"
+    name, symbol = str(source) if isinstance(source, Path) else "The file", symbol.upper()
     with closing(lines_of(source, name)) as lines:
         table = read_table(lines, name, column, symbol)
         sample = [row for _, row in zip(range(SAMPLE_ROWS), table.rows, strict=False)]
@@ -181,8 +181,9 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     rows.leave_out_footer()
     rows.check_stocks(name)
     rows.check_lines(name)
-    if rows.other_stock:
-        table.guesses.append(f"The only stock of the file is {shorten(rows.other_stock)[:20]}, not {symbol}. It is read.")
+    stock = rows.only_stock or table.stock
+    if stock and symbol not in (UNNAMED, stock.upper()):
+        table.guesses.append(f"The only stock of the file is {shorten(stock)[:20]}, not {symbol}. It is read.")
     return rows
 
 
@@ -224,7 +225,7 @@ def _report(table: Table, rows: Rows, series: Series, used: slice, shown: slice 
     if table.lines_before:
         left_out = {BEFORE_HEADER: LeftOut(len(table.lines_before), table.lines_before[:MAX_EXAMPLES])} | left_out
     if series.bad:
-        left_out[f"{BAD}, {series.bad[0].text}"] = LeftOut(len(series.bad), [bad.line for bad in series.bad[:MAX_EXAMPLES]])
+        left_out[f"{BAD} ({series.bad[0].text})"] = LeftOut(len(series.bad), [bad.line for bad in series.bad[:MAX_EXAMPLES]])
     warnings = file_warnings(closes, series.seconds[used]) if date is not None else []
     if date is None:
         text = "The file has no dates. Its closes are used in the order of the file, the oldest first."

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from closes.columns import listed, shorten
 from closes.days import is_day, is_written_date
-from closes.numbers import find_format
+from closes.numbers import find_format, without_currency
 from errors import InvalidClosesError
 
 YAHOO_TABLE = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]  # as copied from finance.yahoo.com
@@ -21,6 +22,8 @@ CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 VOLUME = re.compile(r"[0-9]+(?:[.,'\s][0-9]{3})*|-*")
 MAX_ADJUSTED = 1.01  # times the close; an adjusted close is not above it, but rounded
+SEPARATED = re.compile(r"[0-9][0-9.,]*")
+DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]{1,4}")
 DELIMITERS = ("\t", ";", ",", "|")
 MAX_JSON_CHARACTERS = 2 * 1024 * 1024  # JSON is read as a whole
 JSON_KEY = "predict"  # as in the body of POST /predict
@@ -52,7 +55,7 @@ def find_form(head: list[str], whole: bool, name: str) -> Form | None:
         name: of the file.
     """
     filled = [line.strip() for line in head if line.strip()]
-    if all(NUMBER.fullmatch(line) for line in filled):
+    if all(_is_price(line) for line in filled):
         return Form(["Close"], "\t", f"{name} has no header. Each line is read as a close.")
     if whole and (values := _listed(filled)):
         return Form(["Close"], "\t", f"{name} is read as a list of closes.", values)
@@ -61,6 +64,28 @@ def find_form(head: list[str], whole: bool, name: str) -> Form | None:
         if names := _known_columns(rows, delimiter, name):
             return Form(names, delimiter, f"{name} has no header. Its columns are read as {', '.join(names)}.")
     return None
+
+
+def _is_price(line: str) -> bool:
+    """Return whether a line can only be one price. With a currency, it may have separators of thousands."""
+    bare = without_currency(line)
+    return bool(NUMBER.fullmatch(bare) or (bare != line and SEPARATED.fullmatch(bare)))
+
+
+def find_fault(lines: list[str]) -> str:
+    """Return what keeps a file without a header from being read as a list of closes, and what to do; empty if it is not a list."""
+    items = [item for item in re.split(r"[,;\s]+", " ".join(lines)) if item]
+    wrong = next((index for index, item in enumerate(items) if not NUMBER.fullmatch(item)), None)
+    if all(DECIMAL_COMMA.fullmatch(line) for line in lines):
+        number = lines[0].replace(",", ".")
+        advice = f"If each line is one number with a decimal comma, write a decimal point: {number}."
+        return f"{advice} If it has two columns, name them in a first line."
+    if wrong is not None:
+        is_list = 2 * sum(bool(NUMBER.fullmatch(item)) for item in items) > len(items) and not any(map(is_written_date, items))
+        return f"If it is a list of closes, item {wrong + 1} is {shorten(items[wrong])!r}, which is not a number." if is_list else ""
+    if any(re.search(r"\d,\d", line) for line in lines) and any(re.search(r"[,;]\s|[,;]$", line) for line in lines):
+        return "If it is a list of closes, write them with decimal points, without separators of thousands, and with spaces between them."
+    return ""
 
 
 def is_json(head: list[str]) -> bool:
@@ -86,7 +111,9 @@ def read_json(lines: Iterator[str], name: str) -> Form:
     found = content.get(JSON_KEY) if isinstance(content, dict) else content
     if not isinstance(found, list) or not all(isinstance(value, str) or value is None for value in found):
         raise InvalidClosesError(f'{name} is JSON without a plain list of closes. Send [60 closes] or {{"{JSON_KEY}": [60 closes]}}.')
-    return Form(["Close"], "\t", f"{name} is read as a list of closes.", [value or "" for value in found])
+    ignored = [key for key in content if key != JSON_KEY] if isinstance(content, dict) else []
+    note = f" Its other keys are ignored: {listed(ignored)}." if ignored else ""
+    return Form(["Close"], "\t", f"{name} is read as a list of closes.{note}", ["null" if value is None else value for value in found])
 
 
 def _known_columns(rows: list[list[str]], delimiter: str, name: str) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""Rows of a price file -> a series in the order of time: newest first turned round, repeated rows dropped, cut to the part that is used."""
+"""Rows of a price file -> a series in the order of time: newest first reversed, repeated rows dropped, cut to the part that is used."""
 
 from dataclasses import dataclass, field
 
@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from closes.reasons import MAX_EXAMPLES, SAME_ROW, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
 from closes.rows import Rows
-from closes.series import DAY_SECONDS, SOURCE_NAMES, Floats, median_gap
+from closes.series import DAY_SECONDS, INTRADAY_GAP, SOURCE_NAMES, Floats, median_gap
 from errors import DataUnavailableError, InvalidClosesError
 
 TWICE = "appears twice, with different closes"
-INTRADAY = 0.75  # days; rows with a shorter median gap are not days
 Seconds = NDArray[np.int64]
 
 
@@ -92,7 +91,7 @@ def arrange(rows: Rows, dated: bool, name: str) -> Series:
         raise _no_order(rows, name)
     if rows.n_falls:
         series = Series(seconds[::-1], prices[::-1], None if ranges is None else ranges[::-1], rows.bad)
-        series.guesses.append("The rows are newest first; their order is turned round.")
+        series.guesses.append("The rows are newest first; their order is reversed.")
     return _without_repeats(series, rows, name)
 
 
@@ -111,7 +110,7 @@ def _without_repeats(series: Series, rows: Rows, name: str) -> Series:
     if not rows.repeats:
         return series
     gap = median_gap(series.seconds)
-    unit = 1 if gap is not None and gap < INTRADAY else DAY_SECONDS
+    unit = 1 if gap is not None and gap < INTRADAY_GAP else DAY_SECONDS
     times = series.seconds if unit == 1 else series.seconds // unit
     again, different = np.zeros(len(times), bool), np.zeros(len(times), bool)
     again[1:] = times[1:] == times[:-1]

@@ -54,5 +54,5 @@ class LeftOut:
     def add(self, line: int) -> None:
         """Count a row."""
         self.count += 1
-        if len(self.lines) < MAX_EXAMPLES:
+        if len(self.lines) < MAX_EXAMPLES and line not in self.lines:
             self.lines.append(line)

@@ -11,7 +11,6 @@ from closes.days import DayFormat, joined
 from closes.numbers import NumberFormat
 from closes.reasons import EVENT, MAX_BAD, MAX_EXAMPLES, NO_CLOSE, NO_ROW, OTHER_STOCK, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
 from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_jump
-from closes.symbols import UNNAMED
 from closes.table import several_stocks
 from errors import InvalidClosesError
 
@@ -42,6 +41,7 @@ class Rows:
         bad: rows with wrong values; they are not in the arrays.
         left_out: rows without a close, by reason.
         rises, falls, repeats: the first steps between rows that go forward, go back, or stay within a day.
+        only_stock: the stock that all rows name; empty if they name none or several.
         n_rises, n_falls: how many there are.
         suspicious: times at which the adjusted closes jump and the plain ones do not.
     """
@@ -57,7 +57,7 @@ class Rows:
         self._columns, self._date, self._number, self._day, self._symbol = columns, date, numbers.parse, days.parse, symbol.upper()
         self._stocks: dict[str, None] = {}
         self._chosen: str | None = None
-        self.other_stock = ""  # the only stock of the file, if it is not the one asked for
+        self.only_stock = ""
         self.left_out: dict[str, LeftOut] = defaultdict(LeftOut)
         self._clear()
 
@@ -120,8 +120,7 @@ class Rows:
         """
         if len(self._stocks) > 1 and self._chosen is None:
             raise several_stocks(list(self._stocks), name)
-        if self._symbol != UNNAMED and len(self._stocks) == 1 and self._chosen is None:
-            self.other_stock = next(iter(self._stocks))
+        self.only_stock = next(iter(self._stocks)) if len(self._stocks) == 1 else ""
 
     def _is_wanted(self, row: list[str], column: int, line: int) -> bool:
         """Return whether a row is of the stock that is read: the one asked for if the file has it, or else the only one."""

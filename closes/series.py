@@ -209,6 +209,13 @@ def median_gap(seconds: NDArray[np.int64]) -> float | None:
     return float(np.median(gaps)) / DAY_SECONDS if len(gaps) >= MIN_GAPS else None
 
 
+def _duration(days: float) -> str:
+    """Return a time in days for a message, in days, hours or minutes."""
+    unit, per_day = ("day", 1) if days >= INTRADAY_GAP else ("hour", 24) if days * 24 >= 1 else ("minute", 24 * 60)
+    number = f"{days * per_day:.3g}"
+    return f"{number} {unit}" + ("" if number == "1" else "s")
+
+
 def not_daily_warnings(seconds: NDArray[np.int64]) -> list[SeriesWarning]:
     """Return a warning if closes are not daily.
 
@@ -219,7 +226,7 @@ def not_daily_warnings(seconds: NDArray[np.int64]) -> list[SeriesWarning]:
     if gap is None or INTRADAY_GAP <= gap <= DAILY_GAP:
         return []
     kind = next((f"They look {name}: the" for low, high, name in GAP_NAMES if low <= gap <= high), "The")
-    shown = f"{gap * 24:.3g} hours" if gap < INTRADAY_GAP else f"{gap:.3g} days"
+    shown = _duration(gap)
     text = f"The closes are not daily. {kind} median time between two is {shown}. The forecast is of the next such close, not of a day."
     return [SeriesWarning(NOT_DAILY, None, text)]
 

@@ -26,6 +26,7 @@ class Table:
         delimiter: of the fields.
         rows: number of the first line of each row, and its fields.
         guesses: a sentence for each guess.
+        stock: symbol of the only stock that the header names.
         lines_before: numbers of the lines before the header that are left out.
     """
 
@@ -33,17 +34,19 @@ class Table:
     delimiter: str
     rows: Iterator[tuple[int, list[str]]]
     guesses: list[str] = field(default_factory=list)
+    stock: str = ""
     lines_before: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Header:
-    """A header that was found: the number of its first line, counted from 0, how many lines it has, the delimiter and the columns."""
+    """A header that was found: number of its first line, counted from 0, number of lines, delimiter, columns, the only stock it names."""
 
     start: int
     length: int
     delimiter: str
     columns: Columns
+    stock: str = ""
 
 
 def read_table(lines: Iterator[str], name: str, chosen: str | None, stock: str) -> Table:
@@ -72,7 +75,7 @@ def read_table(lines: Iterator[str], name: str, chosen: str | None, stock: str) 
     after = header.start + header.length
     rows = _rows(itertools.chain(head[after:], lines), header.delimiter, after, name)
     before = [index + 1 for index in range(start, header.start) if head[index].strip()]
-    return Table(header.columns, header.delimiter, rows, lines_before=before)
+    return Table(header.columns, header.delimiter, rows, stock=header.stock, lines_before=before)
 
 
 def _header(head: list[str], start: int, delimiters: tuple[str, ...], name: str, chosen: str | None) -> Header | None:
@@ -116,7 +119,8 @@ def _triple_header(head: list[str], name: str, chosen: str | None, stock: str) -
             if find_columns(list(dict.fromkeys(names[1:])), None, name):
                 wanted = _of_one_stock(names, symbols, name, stock)
                 columns = find_columns(["Date", *wanted[1:]], chosen, name)
-                return Header(start, 3, delimiter, columns) if columns else None
+                only = next(iter(known)) if len(known := {text.strip() for text in symbols[1:]} - {""}) == 1 else ""
+                return Header(start, 3, delimiter, columns, only) if columns else None
     return None
 
 
@@ -209,7 +213,5 @@ def _no_header(head: list[str], whole: bool, name: str, chosen: str | None) -> I
     fields = f"{len(first)} fields" if len(first) > 1 else "one field"
     shown = filled[0].strip()[:60].replace("\t", " ")
     printable = "".join(letter if letter.isprintable() else "?" for letter in shown)
-    return InvalidClosesError(
-        f"{name} has no header: {count} of {fields}, the first is {printable!r}. "
-        "Add a first line that names the columns, such as `date,close`."
-    )
+    advice = headerless.find_fault([line.strip() for line in filled]) or "Add a first line that names the columns, such as `date,close`."
+    return InvalidClosesError(f"{name} has no header: {count} of {fields}, the first is {printable!r}. {advice}")

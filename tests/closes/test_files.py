@@ -647,3 +647,56 @@ def test_turnover_is_not_a_close():
     assert read_prices(days(rows, "Data,Valor,Cotação")).closes.prices.tolist() == [1.5, 1.25]
     with pytest.raises(InvalidClosesError, match="needs a column `date` and a column `close`"):
         read_prices(days(rows, "Data,Valor,Quantidade"))
+
+
+def test_json_says_what_it_ignores_and_counts_missing_closes():
+    file = read_prices(b'{"predict": [1.5, null, 1.25, null, NaN], "horizon": 5, "above": [2]}')
+    assert (file.total, file.guesses) == (2, ["The file is read as a list of closes. Its other keys are ignored: 'horizon', 'above'."])
+    assert file.left_out == [{"rows": 3, "reason": "no close on that day", "lines": [1]}]
+
+
+def test_only_stock_of_a_header_of_three_rows_is_named_if_it_is_another_one():
+    content = b"Price,Close\nTicker,AAPL\nDate,\n2020-01-01,1.5\n2020-01-02,1.25\n"
+    assert read_prices(content, "xom").guesses == ["The only stock of the file is AAPL, not XOM. It is read."]
+    assert read_prices(content, "aapl").guesses == read_prices(content).guesses == []
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (
+            "150,43\n" * 60,
+            "60 lines of 2 fields, the first is '150,43'. If each line is one number with a decimal comma, write a decimal point: 150.43.",
+        ),
+        ("1 2 3 x 4 5", "If it is a list of closes, item 4 is 'x', which is not a number."),
+        ("1.5\n1.25\nabc\n1.5", "If it is a list of closes, item 3 is 'abc', which is not a number."),
+        ("1,234.50, 1,235.60", "If it is a list of closes, write them with decimal points, without separators of thousands"),
+        ("185.00;250\n" * 30, "Add a first line that names the columns, such as `date,close`."),
+    ],
+)
+def test_text_without_a_header_is_refused_with_what_keeps_it_from_being_read(content, advice):
+    with pytest.raises(InvalidClosesError) as caught:
+        read_prices(content.encode())
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["$ {}", "${}", "{} USD", "R$ {}"])
+@pytest.mark.parametrize(("text", "price"), [("100.50", 100.5), ("1,100.50", 1100.5), ("100,50", 100.5)])
+def test_lines_of_one_price_with_a_currency_are_closes(line, text, price):
+    assert read_prices("\n".join([line.format(text)] * 3).encode()).closes.prices.tolist() == [price] * 3
+
+
+def test_log_names_symbol_reason_and_line(caplog):
+    caplog.set_level("INFO")
+    read_prices(days(["2020-01-01,0", *[f"20{year}-01-01,1" for year in range(21, 29)]]), "aal", part=Part(newest=7)).log()
+    assert "Left out 1 row (line 2): a wrong value on a day that is not used (2020-01-01 has the close 0.0; a close must be" in caplog.text
+    assert "AAL: The closes are not daily. They look yearly" in caplog.text
+    read_prices(days(["2020-01-02,1", "2020-01-01,1"])).log()
+    assert "The rows are newest first; their order is reversed." in caplog.text
+
+
+@pytest.mark.parametrize(("minutes", "shown"), [(60, "1 hour."), (90, "1.5 hours."), (5, "5 minutes."), (1, "1 minute.")])
+def test_time_between_closes_is_given_in_a_usual_unit(minutes, shown):
+    start = datetime(2024, 5, 20)
+    file = read_prices(days([f"{start + timedelta(minutes=minutes * index)},1" for index in range(8)]))
+    assert f"The median time between two is {shown}" in file.warnings[0].text.replace("the median", "The median")

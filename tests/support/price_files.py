@@ -78,7 +78,8 @@ OUTCOMES = {
     "google_sheets.csv": Outcome(said=(MONTH_FIRST,)),
     "gz.csv": Outcome(),
     "hex.csv": refused("line 5: date '2024-02-29', close '0x10'"),
-    "hourly.csv": Outcome(said=(NOT_DAILY, "1 hours")),
+    "hourly.csv": Outcome(said=(NOT_DAILY, "is 1 hour.")),
+    "hourly_two_columns.csv": Outcome(said=(NOT_DAILY, "is 1 hour.", "The time of day is read from '<TIME>'")),
     "huge.csv": Outcome(scale=4e6),
     "inf.csv": refused("line 5: date '2024-02-29', close 'inf'"),
     "infer_bool.csv": Outcome(said=(NO_CLOSE,), total=69),
@@ -256,6 +257,9 @@ def _made() -> dict[str, bytes]:
         "gz.csv": gzip.compress(plain, mtime=0),
         "hex.csv": _with(5, "2024-02-29,0x10", plain),
         "hourly.csv": "\n".join(["Date,Close", *(f"{hour},{close:.4f}" for hour, close in zip(hours, CLOSES, strict=True)), ""]).encode(),
+        "hourly_two_columns.csv": "\n".join(
+            ["<DATE>,<TIME>,<CLOSE>", *(f"{hour:%Y%m%d,%H%M%S},{close:.4f}" for hour, close in zip(hours, CLOSES, strict=True)), ""]
+        ).encode(),
         "huge.csv": _table("date,close", lambda day, close: f"{day},{4e6 * close:.4f}"),
         "inf.csv": _with(5, "2024-02-29,inf", plain),
         "infer_bool.csv": _with(5, "2024-02-29,NaN", plain),
