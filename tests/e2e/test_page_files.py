@@ -25,9 +25,8 @@ def test_page_shows_what_the_reader_says_of_a_file(open_page, server, name):
     page.locator("#file-symbol").evaluate("(field, symbol) => { field.value = symbol; }", outcome.symbol)
     with page.expect_response("**/predict?*") as response:
         page.get_by_label("Choose a price file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
-    assert response.value.status == answer.status_code
+    assert response.value.status == answer.status_code == (422 if outcome.refused and not outcome.symbol else 200)
     if answer.status_code == 422:
-        assert outcome.refused
         expect(page.locator("#closes-error")).to_contain_text(answer.json()["error"])
         expect(page.locator("#result")).to_be_hidden()
         return
