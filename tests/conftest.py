@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def _no_settings_of_the_shell() -> Iterator[None]:
         for name in Settings.model_fields:
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_code_of_loaded_models() -> Iterator[None]:
+    """MLflow puts the code of a model that a test loads in front of sys.path, where the processes of later tests would find it."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The forecast's chart in a real Chromium: its zoom, its periods and the dates on its axis."""
 
+import re
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from closes.snapshot import read_snapshot
 PERIODS = ["All", "120 days", "60 days", "20 days"]
 DATES = [str(day) for day in read_snapshot("MSFT").dates[-250:]]
 
+AXIS_TITLE = re.compile("closes (ahead|from)")
 pytestmark = MARKS
 
 
@@ -27,7 +29,7 @@ def page(page: Page) -> Page:
 def labels(page: Page, align: str) -> list[dict[str, Any]]:
     """The labels of an axis of the chart, without its title: x is centred, y is right-aligned."""
     every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
-    return [label for label in every if label["align"] == align and "trading days" not in label["text"]]
+    return [label for label in every if label["align"] == align and not AXIS_TITLE.search(label["text"])]
 
 
 def texts(page: Page) -> list[str]:
@@ -40,7 +42,7 @@ def prices(page: Page) -> list[float]:
 
 def title(page: Page) -> str:
     every = page.locator("#chart canvas").evaluate("canvas => canvas.labels")
-    return str(next(label["text"] for label in every if "trading days" in label["text"]))
+    return str(next(label["text"] for label in every if AXIS_TITLE.search(label["text"])))
 
 
 def press(page: Page, name: str) -> None:

@@ -39,13 +39,13 @@ def test_window_of_real_closes_is_forecast_logged_and_shown(start):
 def test_calls_in_the_readme_answer_as_written(start, tmp_path):
     service = start(YAHOO_URL="http://127.0.0.1:1", DATA_CACHE_DIR=str(tmp_path / "cache"))  # nothing listens on port 1
     calls = [block for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S) if "127.0.0.1:8010" in block]
-    assert len(calls) == 4
+    assert len(calls) == 5
     days = np.datetime64("2026-01-01") + np.arange(60)
     (tmp_path / "prices.csv").write_text("date,close\n" + "".join(f"{day},{close}\n" for day, close in zip(days, CLOSES, strict=True)))
     for block in calls:
         text = block.replace("http://127.0.0.1:8010", service.url)
         done = subprocess.run(["bash", "-ec", text], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-        assert "error" not in done.stdout
+        assert '"error":' not in done.stdout
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     code = code.replace("http://127.0.0.1:8010", service.url)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
