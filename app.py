@@ -28,7 +28,7 @@ from api.query import horizon_and_question, reading, shown_closes, whole_number
 from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, RequestContext
 from api.symbol import TRACK_DAYS, with_days
 from closes.newest import MAX_CLOSES
-from closes.symbols import check_symbol
+from closes.symbols import is_symbol
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
 from models.store import BACKTEST_FILE
@@ -291,11 +291,7 @@ def _finish(response: Response) -> Response:
 def _asked_symbol() -> dict[str, str]:
     """Return the columns of the request log for a refused request: the symbol that it asked for, if that is one."""
     symbol = (request.view_args or {}).get("symbol", "")
-    try:
-        check_symbol(symbol)
-    except ForecastError:
-        return {}
-    return {"symbol": symbol.upper()}
+    return {"symbol": symbol.upper()} if is_symbol(symbol) else {}
 
 
 def _give_back(_: BaseException | None) -> None:

@@ -103,10 +103,7 @@ def _predict(options: argparse.Namespace, model_dir: Path) -> None:
 def _score(options: argparse.Namespace, model_dir: Path) -> None:
     """Forecast every window of a file."""
     try:
-        try:
-            from scoring.run import Options, score_file
-        except ModuleNotFoundError as error:  # a serving image
-            raise ForecastError(f"--in needs {error.name}, which is not installed here. Run pip install -r requirements.txt.") from None
+        from scoring.run import Options, score_file
     except ModuleNotFoundError as error:  # the image of the service has no pyarrow
         raise ForecastError(f"--in needs the Python package {error.name}. Install it: pip install -r requirements.txt") from None
     counts = score_file(Options(options.source, options.out, options.rejects, model_dir, options.jobs or 1, options.newest))

@@ -6,6 +6,7 @@
 A file is written under a temporary name and renamed, so a reader sees the old content or the new one, never half of it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -21,15 +22,16 @@ from filelock import FileLock
 
 LOCK_FILE = ".lock"
 STALE_SECONDS = 86_400  # age after which a temporary folder belongs to a process that was killed
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # OSError.errno
 FILE_MODE = 0o644  # whatever the umask: another user may serve what this one trained
 
 
-def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: bool = False) -> None:
-    """Replace a file with `content`, completely or not at all.
+@contextmanager
+def replacing(path: Path, *, durable: bool = True, unlocked: bool = False) -> Iterator[Path]:
+    """Give the path of a temporary file, to be written in the block. It then replaces `path`, completely or not at all.
 
     Args:
         path: the file; its folder must exist.
-        content: the new content.
         durable: whether to flush to disk before returning, so that a power cut does not undo the write.
         unlocked: whether several threads or processes may write the file at the same time. With a lock, the next write replaces the
             temporary file of a process that was killed.
@@ -39,11 +41,10 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: 
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp" if unlocked else f".{path.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
+        yield temporary
+        with temporary.open("rb") as file:
             os.fchmod(file.fileno(), FILE_MODE)
             if durable:
-                file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
@@ -51,6 +52,12 @@ def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: 
         raise
     if durable:
         _flush(path.parent)
+
+
+def write_atomic(path: Path, content: bytes, *, durable: bool = True, unlocked: bool = False) -> None:
+    """Replace a file with `content`, as `replacing` does."""
+    with replacing(path, durable=durable, unlocked=unlocked) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from forecast.backtest import Backtest
 from forecast.calibration import Pool, known, scores_of
 from forecast.forecaster import Forecast, Forecaster, Question, unusable
 from forecast.intervals import LEVELS, Distribution
-from forecast.scores import coverage
+from forecast.scores import coverage, rmse_ratio
 from forecast.track import MIN_OWN_SCORES, own_distribution, own_weight, track
 from forecast.volatility import range_volatility, window_volatility
 from processData import WINDOW
@@ -106,12 +106,11 @@ def with_days(warnings: list[dict[str, Any]], closes: Closes) -> list[dict[str, 
 
 def summarise(result: Backtest) -> dict[str, Any]:
     """Return a track record in the form of /forecast: days, how many closes each interval held, RMSE divided by that of persistence."""
-    errors, naive_errors = result.actual - result.predicted, result.actual - result.last_close
-    naive = float(np.sqrt(np.mean(naive_errors**2)))
+    ratio = rmse_ratio(result.actual, result.predicted, result.last_close)
     return {
         "days": len(result),
         "first_date": str(result.dates[0]),
         "last_date": str(result.dates[-1]),
         "held": {str(level): round(coverage(result.actual, *result.bounds[level]) * len(result)) for level in LEVELS},
-        "rmse_ratio": float(np.sqrt(np.mean(errors**2))) / naive if naive else None,
+        "rmse_ratio": ratio if np.isfinite(ratio) else None,
     }

@@ -19,7 +19,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from load import BenchError, call, wrk
+from load import wait_until_ready, wrk
 from servers import Question
 from settings import PROJECT_DIR
 
@@ -43,22 +43,6 @@ def start(port: int, log: Path, **environment: str) -> "subprocess.Popen[bytes]"
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def wait(port: int) -> None:
-    """Wait until a service answers.
-
-    Raises:
-        BenchError: it does not within a minute.
-    """
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if call(port, "GET", "/ready")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise BenchError(f"The service on port {port} does not answer.")
 
 
 def own_megabytes(process: "subprocess.Popen[bytes]") -> float:
@@ -86,7 +70,7 @@ def main() -> None:
                 port = 18100 + index
                 process = start(port, Path(folder) / f"{index}.csv", **environment)
                 try:
-                    wait(port)
+                    wait_until_ready(port)
                     address = f"http://127.0.0.1:{port}"
                     loads = [wrk(f"{address}/predict", connections, SECONDS, body) for connections in CONNECTIONS]
                     row = [load.rate for load in loads]

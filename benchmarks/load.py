@@ -6,12 +6,14 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 HERE = Path(__file__).parent
+START_SECONDS = 60.0
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 PERCENTILE = re.compile(r"^\s+(50|75|90|99)%\s+([\d.]+)(us|ms|s|m)\s*$", re.MULTILINE)
 RATE = re.compile(r"^Requests/sec:\s+([\d.]+)", re.MULTILINE)
@@ -104,3 +106,18 @@ def call(port: int, method: str, path: str, body: bytes | None = None, timeout: 
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def wait_until_ready(port: int) -> None:
+    """Wait until a server has a model.
+
+    Raises:
+        BenchError: it does not within a minute.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError):
+            if call(port, "GET", "/ready")[0] == 200:
+                return
+        time.sleep(0.1)
+    raise BenchError(f"The server on port {port} does not answer.")

@@ -25,7 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from load import BenchError, Load, call, wrk
+from load import BenchError, Load, call, wait_until_ready, wrk
 from models.store import SYMBOLS
 from servers import Question
 from settings import PROJECT_DIR
@@ -33,7 +33,6 @@ from settings import PROJECT_DIR
 ROUNDS = 3
 SECONDS = 3.0  # of each measurement
 CONNECTIONS = (8, 64)
-START_SECONDS = 60.0
 SYMBOL = "MSFT"  # with a model of its own in one setup
 USUAL_HEADERS = "proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;"
 
@@ -159,7 +158,7 @@ def service(port: int, folder: Path, models: Path, workers: int) -> Iterator["su
     nowhere = subprocess.DEVNULL
     process = subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT_DIR, env=environment, stdout=nowhere, stderr=nowhere)
     try:
-        wait(port)
+        wait_until_ready(port)
         yield process
     finally:
         process.terminate()
@@ -175,7 +174,7 @@ def nginx(ports: list[int], folder: Path, headers: str) -> Iterator[tuple["subpr
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, replicas=replicas, headers=headers))
     process = subprocess.Popen(["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL)
     try:
-        wait(port)
+        wait_until_ready(port)
         yield process, port
     finally:
         process.terminate()
@@ -186,22 +185,6 @@ def free_port() -> int:
     """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def wait(port: int) -> None:
-    """Wait until a server is ready.
-
-    Raises:
-        BenchError: it is not in time.
-    """
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if call(port, "GET", "/ready")[0] == 200:
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise BenchError(f"The server on port {port} does not answer.")
 
 
 def family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:

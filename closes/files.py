@@ -7,6 +7,7 @@ The commands and POST /predict read files with this module alone, so they read t
 closes. Only the closes that are used are checked; wrong rows before or after them are left out and named.
 """
 
+import itertools
 import logging
 from collections import Counter
 from contextlib import closing
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SAMPLE_ROWS = 2000  # from which the formats of dates and prices are found
 FEW_ROWS = 50  # of the sample, from which the column of the dates is found, and the decimal sign of other columns
-MAX_DATE_COLUMNS = 50  # that are looked at
+MAX_DATE_COLUMNS = 50  # only these are tried as dates
 NEARLY_ALL = 0.95  # of the rows of a sample
 BEFORE_HEADER = "lines before the header"
 
@@ -98,11 +99,8 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
     name, symbol = str(source) if isinstance(source, Path) else "The file", symbol.upper()
     with closing(lines_of(source, name)) as lines:
         table = read_table(lines, name, column, symbol)
-        sample = [row for _, row in zip(range(SAMPLE_ROWS), table.rows, strict=False)]
-        table.columns = _with_nameless(table, [row for _, row in sample])
-        table.columns = replace(table.columns, dates=_date_columns(table.columns, [row for _, row in sample]))
-        date = table.columns.dates[0] if table.columns.dates else None
-        table.columns = replace(table.columns, clock=_clock_column(table.columns, date, [row for _, row in sample]))
+        sample = list(itertools.islice(table.rows, SAMPLE_ROWS))
+        date = _complete_columns(table, [row for _, row in sample])
         rows = _collect(table, sample, date, symbol, name)
     part = part or Part()
     series = order.arrange(rows, date is not None, name)
@@ -110,6 +108,14 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
     _check_used(series, used, part, name)
     shown = slice(max(0, used.stop - part.shown), used.stop) if part.shown else None
     return _report(table, rows, series, used, shown, symbol, date)
+
+
+def _complete_columns(table: Table, sample: list[list[str]]) -> int | None:
+    """Find the columns that the header does not tell, by a sample of rows. Return the column of the dates; None if there is none."""
+    columns = _with_nameless(table, sample)
+    date = _date_column(columns, sample)
+    table.columns = replace(columns, clock=_clock_column(columns, date, sample))
+    return date
 
 
 def _with_nameless(table: Table, sample: list[list[str]]) -> Columns:
@@ -123,8 +129,8 @@ def _with_nameless(table: Table, sample: list[list[str]]) -> Columns:
     return replace(columns, names=[*columns.names, ""])
 
 
-def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
-    """Return the columns of dates, the best one first, by some rows of a sample."""
+def _date_column(columns: Columns, sample: list[list[str]]) -> int | None:
+    """Return the column of the dates, by some rows of a sample; None if there is none."""
     some = sample[:: 1 + len(sample) // FEW_ROWS]
 
     def share(index: int, is_date: Any) -> float:
@@ -142,11 +148,11 @@ def _date_columns(columns: Columns, sample: list[list[str]]) -> list[int]:
 
     shares = {index: share(index, can_be_read) for index in columns.dates[:MAX_DATE_COLUMNS]}
     if shares and max(shares.values()) > 0:
-        return [next(index for index, value in shares.items() if value > max(shares.values()) / 2)]
-    if not columns.dates:  # a column without a known name
-        others = [index for index in range(len(columns.names)) if index != columns.close][:MAX_DATE_COLUMNS]
-        return [index for index in others if share(index, days.is_day) > 0.5][:1]
-    return columns.dates[:1]
+        return next(index for index, value in shares.items() if value > max(shares.values()) / 2)
+    if columns.dates:
+        return columns.dates[0]
+    others = [index for index in range(len(columns.names)) if index != columns.close][:MAX_DATE_COLUMNS]
+    return next((index for index in others if share(index, days.is_day) > 0.5), None)  # a column without a known name
 
 
 def _clock_column(columns: Columns, date: int | None, sample: list[list[str]]) -> int | None:
@@ -163,20 +169,21 @@ def _clock_column(columns: Columns, date: int | None, sample: list[list[str]]) -
 
 def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None, symbol: str, name: str) -> Rows:
     """Return the rows of a table, read in the formats that a sample has."""
-    columns = table.columns
-    prices = (row[columns.close] for _, row in sample if columns.close < len(row) and len(row) <= len(columns.names) + 1)
-    others = (text for _, row in sample[:FEW_ROWS] for index, text in enumerate(row) if index not in (date, columns.close))
+    columns, fields = table.columns, [row for _, row in sample]
+    prices = (row[columns.close] for row in fields if columns.close < len(row) and len(row) <= len(columns.names) + 1)
+    others = (text for row in fields[:FEW_ROWS] for index, text in enumerate(row) if index not in (date, columns.close))
     number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close], others)
     table.guesses += guesses
-    day_format, guesses = dayfirst.find_format([row[date] for _, row in sample if date is not None and date < len(row)], name)
+    day_format, guesses = dayfirst.find_format([row[date] for row in fields if date is not None and date < len(row)], name)
     table.guesses += guesses
     if table.delimiter == ",":
-        numbers.refuse_lost_decimals([row for _, row in sample], columns.close, name)
+        numbers.refuse_lost_decimals(fields, columns.close, name)
     if columns.clock is not None:
         table.guesses.append(f"The time of day is read from {shorten(columns.names[columns.clock])!r}.")
-    rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields([row for _, row in sample], len(columns.names)))
+    rows = Rows(columns, date, number_format, day_format, symbol, _usual_fields(fields, len(columns.names)))
     rows.collect(sample, name)
-    sample.clear()
+    fields.clear()
+    sample.clear()  # the memory of a file is that of its closes
     rows.collect(table.rows, name)
     rows.leave_out_footer()
     rows.check_stocks(name)

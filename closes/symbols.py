@@ -7,7 +7,13 @@ from errors import InvalidSymbolError
 
 SYMBOL = re.compile(r"[A-Za-z0-9^=&_-][A-Za-z0-9.^=&_-]{0,31}")  # names files: no slash, and no dot first
 EXCHANGE_SUFFIX = re.compile(r"\.[A-Za-z]{1,4}$")
+RULE = "A symbol has 1 to 32 letters, digits and . ^ = - & _ (not a dot first), such as MSFT or BRK-B."
 UNNAMED = "CSV"  # symbol of a file whose name is not a symbol
+
+
+def is_symbol(text: str) -> bool:
+    """Return whether a text is a symbol."""
+    return bool(SYMBOL.fullmatch(text))
 
 
 def check_symbol(symbol: str) -> None:
@@ -16,11 +22,8 @@ def check_symbol(symbol: str) -> None:
     Raises:
         InvalidSymbolError: it is not; the message says what a symbol is.
     """
-    if not SYMBOL.fullmatch(symbol):
-        raise InvalidSymbolError(
-            f"{symbol[:40]!r} is not a symbol. A symbol has 1 to 32 letters, digits and . ^ = - & _ (not a dot first), "
-            "such as MSFT or BRK-B."
-        )
+    if not is_symbol(symbol):
+        raise InvalidSymbolError(f"{symbol[:40]!r} is not a symbol. {RULE}")
 
 
 def symbol_of(csv_path: Path) -> str:
@@ -29,8 +32,8 @@ def symbol_of(csv_path: Path) -> str:
     An underscore separates words, as in prices_2024.csv, unless an exchange's suffix follows, as in NIFTY_FIN_SERVICE.NS.csv.
     """
     name = csv_path.stem
-    is_symbol = SYMBOL.fullmatch(name) and ("_" not in name or EXCHANGE_SUFFIX.search(name))
-    return name.upper() if is_symbol else UNNAMED
+    is_named_after = is_symbol(name) and ("_" not in name or EXCHANGE_SUFFIX.search(name))
+    return name.upper() if is_named_after else UNNAMED
 
 
 def with_dash(symbol: str) -> str | None:

@@ -166,6 +166,18 @@ def point_metrics(actual: Floats, predicted: Floats) -> dict[str, float]:
     }
 
 
+def rmse_ratio(actual: Floats, predicted: Floats, last_close: Floats) -> float:
+    """Return the RMSE of a forecast divided by that of persistence; below 1 is better. NaN if persistence has no error.
+
+    Args:
+        actual: (n,) float64 closes.
+        predicted: (n,) float64, their forecasts.
+        last_close: (n,) float64, the forecasts of persistence.
+    """
+    naive = float(np.mean((actual - last_close) ** 2))
+    return float(np.sqrt(np.mean((actual - predicted) ** 2) / naive)) if naive else float("nan")
+
+
 def coverage(actual: Floats, low: Floats, high: Floats) -> float:
     """Return the fraction of closes (n,) within their intervals."""
     return float(np.mean((actual >= low) & (actual <= high)))

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -63,14 +64,23 @@ def evaluate(forecaster: Forecaster, closes: Closes, options: FitOptions) -> Eva
 
 
 def plots_of(result: Backtest, losses: dict[str, list[float]], title: str) -> dict[str, bytes]:
-    """Return the plots of a run: the content of PNG files by name. If matplotlib fails, log a warning and return none."""
-    try:
+    """Return the plots of a run: the content of PNG files by name."""
+
+    def plot() -> dict[str, bytes]:
         from forecast.plots import plot_run
 
         return plot_run(result, losses, title)
-    except Exception as error:  # a training is not lost for a picture
+
+    return plots_or_none(plot, "this run")
+
+
+def plots_or_none(plot: Callable[[], dict[str, bytes]], what: str) -> dict[str, bytes]:
+    """Return what `plot` returns. If matplotlib fails, log a warning and return no plots: no training is lost for a picture."""
+    try:
+        return plot()
+    except Exception as error:
         log.debug("matplotlib failed", exc_info=True)
-        log.warning("There are no plots of this run: matplotlib failed (%s).", error or type(error).__name__)
+        log.warning("There are no plots of %s: matplotlib failed (%s).", what, error or type(error).__name__)
         return {}
 
 

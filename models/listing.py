@@ -2,8 +2,8 @@
 
     Listing(model_dir).read().content      JSON: {"models": [{"symbol": "KO", "default": false, ...}, ...], "problems": []}
 
-It says what is published, whether or not it is loaded or its checksums are valid. A metadata.json is read again only when it has changed,
-and the folder is looked at once a second at most.
+It says what is published, whether or not it is loaded or its checksums are valid. A metadata.json is read again only if it
+has changed. The folder is checked at most once a second.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
-from closes.symbols import SYMBOL
+from closes.symbols import is_symbol
 from models.holder import Identity, publication_of
 from models.store import METADATA_FILE, SYMBOLS
 from storage import sha256_of
@@ -89,7 +89,7 @@ class Listing:
             names = sorted(os.listdir(parent))
         except OSError:
             return []
-        return [(name, parent / name) for name in names if SYMBOL.fullmatch(name) and name == name.upper()]
+        return [(name, parent / name) for name in names if is_symbol(name) and name == name.upper()]
 
 
 def _describe(folder: Path, symbol: str) -> bytes:

@@ -16,8 +16,7 @@ import json
 import os
 import pickle
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ from errors import ForecastError
 from portfolio.leaderboard import Row
 from portfolio.pooled import PoolPlan
 from portfolio.task import Candidate, Outcome
-from storage import STALE_SECONDS, locked, write_atomic, write_json
+from storage import locked, remove_stale, write_atomic, write_json
 
 PREFIX = ".training-"
 RUN_FILE = "run.json"
@@ -69,9 +68,7 @@ class Journal:
         """Open the journal of a command, or start one. Those of other commands are removed when they are a day old."""
         name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = root / f"{PREFIX}{name}"
-        for folder in root.glob(f"{PREFIX}*"):
-            if time.time() - folder.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
+        remove_stale(root, PREFIX)
         self.resumed = (self.folder / RUN_FILE).is_file()
         for part in ("closes", "fits", "nets", "rows"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
@@ -121,7 +118,7 @@ class Journal:
             raise TypeError(symbol)
         return outcome.value
 
-    def plan(self, make: Any) -> PoolPlan | None:
+    def plan(self, make: Callable[[], PoolPlan | None]) -> PoolPlan | None:
         """Return the plan of the global model; `make()` makes it the first time."""
         if not self.plan_file.exists():
             self.write(self.plan_file, pickle.dumps(make()))

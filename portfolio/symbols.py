@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from closes.snapshot import snapshot_symbols
-from closes.symbols import check_symbol
+from closes.symbols import RULE, is_symbol
 from errors import InvalidSymbolError
 
 MAX_NAMED = 5  # wrong symbols in a message
@@ -25,12 +25,12 @@ def read_symbols(given: str) -> list[str]:
         return snapshot_symbols()
     text = _read_list(Path(given.strip()[1:])) if given.strip().startswith("@") else given
     words = [word for line in text.splitlines() for word in re.split(r"[,;\s]+", line.partition("#")[0]) if word]
-    wrong = [word for word in dict.fromkeys(words) if not _is_symbol(word)]
+    wrong = [word for word in dict.fromkeys(words) if not is_symbol(word)]
     if wrong:
         named = ", ".join(repr(word[:40]) for word in wrong[:MAX_NAMED]) + (
             f" and {len(wrong) - MAX_NAMED} more" * (len(wrong) > MAX_NAMED)
         )
-        raise InvalidSymbolError(f"not symbols: {named}. A symbol has letters, digits and . ^ = - (not a dot first), such as MSFT or BRK-B")
+        raise InvalidSymbolError(f"not symbols: {named}. {RULE}")
     if not words:
         raise InvalidSymbolError(f"{given[:60]!r} names no symbol. Give MSFT,AAPL, snapshot, or @FILE with one symbol per line")
     return list(dict.fromkeys(word.upper() for word in words))
@@ -44,12 +44,3 @@ def _read_list(path: Path) -> str:
         raise InvalidSymbolError(f"{path}: {error.strerror}") from None
     except UnicodeError:
         raise InvalidSymbolError(f"{path} is not a text file in UTF-8") from None
-
-
-def _is_symbol(word: str) -> bool:
-    """Return whether a word is a symbol."""
-    try:
-        check_symbol(word)
-    except InvalidSymbolError:
-        return False
-    return True

@@ -8,7 +8,6 @@ The bytes are pickles that the client or another worker of the same run has made
 exception: the other symbols go on.
 """
 
-import errno
 import logging
 import os
 import pickle
@@ -31,7 +30,7 @@ from forecast.forecaster import Forecaster
 from forecast.metadata import FitMetadata
 from forecast.network import FitOptions, Fitted, fit, fit_windows
 from forecast.runtime import Network
-from forecast.scores import point_metrics
+from forecast.scores import rmse_ratio
 from forecast.split import Dataset, split_in_time
 from forecast.volatility import window_volatility
 from models.evaluation import evaluate
@@ -39,11 +38,9 @@ from models.store import ONNX_FILE
 from models.training import describe_fit, new_version, write_network
 from portfolio.pooled import PoolPlan, pool_windows
 from processData import make_windows, relative_to_last
+from storage import DISK_FULL
 
 log = logging.getLogger(__name__)
-
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -198,9 +195,7 @@ def finish(options: FitOptions, closes: Closes, own: Net, plan: PoolPlan | None 
 def validation_ratio(network: Network, data: Dataset) -> float:
     """Return the RMSE of a network on the validation days divided by that of persistence."""
     windows, targets = make_windows(data.calibration_prices)
-    actual = targets[:, 0]
-    naive = point_metrics(actual, windows[:, -1])["rmse"]
-    return point_metrics(actual, network.path(windows)[:, 0])["rmse"] / naive
+    return rmse_ratio(targets[:, 0], network.path(windows)[:, 0], windows[:, -1])
 
 
 def _of_pool(metadata: FitMetadata, plan: PoolPlan, net: Net) -> FitMetadata:

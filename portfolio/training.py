@@ -25,10 +25,10 @@ from portfolio.progress import FINISH_COST, FIT_COST, Progress
 from portfolio.publication import ChildRuns, publish_symbol
 from portfolio.report import report, report_failures, report_usage
 from portfolio.runner import LocalRunner, Runner, Task
-from portfolio.task import DISK_FULL, Candidate, Failure, Finished, Outcome, Usage
+from portfolio.task import Candidate, Failure, Finished, Outcome, Usage
 from processData import Source, load_closes
 from settings import Settings
-from storage import write_atomic
+from storage import DISK_FULL, write_atomic
 from tracking.connection import TrackingError, check_tracking
 from tracking.parents import finish_parent, start_parent
 

@@ -9,10 +9,8 @@ A part counts once its JSON file is there. The output gets its name when it is c
 
 import csv
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from scoring.prepare import Reject
-from storage import FILE_MODE, LOCK_FILE, write_json
+from storage import LOCK_FILE, replacing, write_json
 
 IDENTITY = "identity.json"
 HEADER = ("row", "reason", "symbol", "date")
@@ -90,12 +88,12 @@ class Parts:
             OSError: a full disk. The parts before it stay.
         """
         number = len(self.states)
-        with _durable(self._path(number, self._ending)) as temporary:
+        with replacing(self._path(number, self._ending)) as temporary:
             if self._as_csv:
                 temporary.write_bytes(_csv_lines(table))
             else:
                 pq.write_table(table, temporary)
-        with _durable(self._path(number, "csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        with replacing(self._path(number, "csv")) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rejects)
         write_json(self._path(number, "json"), {"counts": vars(counts), "state": state})
         self.states.append(state)
@@ -105,11 +103,11 @@ class Parts:
         """Write the output, and the rejected rows if there are any, from the parts. Both appear complete or not at all."""
         numbers = range(len(self.states))
         if self.counts.rejected:
-            with _durable(rejects) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            with replacing(rejects) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
                 self._write_rejects(file)
         else:
             rejects.unlink(missing_ok=True)  # of an earlier run
-        with _durable(out) as temporary:
+        with replacing(out) as temporary:
             if self._as_csv:
                 with temporary.open("wb") as target:
                     target.write(_csv_lines(self._schema.empty_table(), header=True))
@@ -126,21 +124,6 @@ class Parts:
         csv.writer(file, lineterminator="\n").writerow(HEADER)
         for number in range(len(self.states)):
             file.write(self._path(number, "csv").read_text(encoding="utf-8"))
-
-
-@contextmanager
-def _durable(path: Path) -> Iterator[Path]:
-    """Give a temporary file that replaces `path` once it is complete and on disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fchmod(file.fileno(), FILE_MODE)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _csv_lines(table: pa.Table, *, header: bool = False) -> bytes:

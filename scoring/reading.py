@@ -1,5 +1,6 @@
 """Parquet and CSV files -> blocks of rows, in order and in bounded memory."""
 
+import csv
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,13 +13,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from closes.table import DELIMITERS
 from errors import DataUnavailableError, InvalidClosesError
 from forecast.bulk import BLOCK
 
 READ_BYTES = 1 << 20  # of a file at a time
 CSV_BLOCK = 8 << 20  # bytes of a CSV file that are parsed at a time; no row may be longer
 MAX_INVALID = 100_000  # rows in a row with another number of fields than the header
-DELIMITERS = (",", ";", "\t", "|")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class CsvSource:
                 f"{path} is empty." if not self._size else f"{path} begins with an empty line. The first line is the header."
             )
         self._delimiter = max(DELIMITERS, key=line.count)
-        names = next(_csv_names(line, self._delimiter))
+        names = next(csv.reader([line], delimiter=self._delimiter))
         self._generated = all(_is_number(name) for name in names) and len(set(names)) > 1 and not _counts(names)
         if self._generated:  # the first line is a window
             names = [f"f{index}" for index in range(len(names))]
@@ -172,13 +173,6 @@ class CsvSource:
         part = Block(block.rows.slice(new), block.numbers[new:], [row for row in block.invalid if row[0] > skip])
         if len(part.rows) or part.invalid:
             yield part
-
-
-def _csv_names(line: str, delimiter: str) -> Iterator[list[str]]:
-    """Return the fields of a header."""
-    import csv
-
-    return csv.reader([line], delimiter=delimiter)
 
 
 def _is_number(text: str) -> bool:

@@ -1,6 +1,5 @@
 """A run of bulk scoring: input file -> blocks -> windows -> forecasts -> parts -> output file."""
 
-import errno
 import hashlib
 import logging
 import shutil
@@ -22,12 +21,11 @@ from scoring.progress import Progress
 from scoring.reading import Source, open_source, unreadable
 from scoring.series import SeriesWindows
 from scoring.workers import Scored, score_all
-from storage import locked
+from storage import DISK_FULL, locked
 
 LAYOUT = 1  # of the parts; another number starts again
 PART_ROWS = 131_072  # rows of the input per part: what a kill loses at most
 HASHED_BYTES = 1 << 20  # at each end of the input
-ENDINGS = (".parquet", ".csv")
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +104,7 @@ def score_file(options: Options) -> Counts:
         log.warning("Interrupted. The same command continues after the last part, row %s.", f"{parts.counts.rows:,}")
         raise
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in DISK_FULL:
             raise ForecastError(f"There is no space left for {options.out}. Make room; the same command continues.") from None
         raise
     return parts.counts

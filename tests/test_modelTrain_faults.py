@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from disks import can_mount_alone
 from training import PRELOADED, after, begin, command, environment, how, train, train_here
 
 from closes.snapshot import read_snapshot
@@ -136,14 +137,7 @@ def test_failing_matplotlib_loses_only_the_plots(tmp_path):
     assert published_whole(tmp_path)["mlflow_run_id"] == champion(tmp_path)
 
 
-def own_mounts():
-    """Whether a process may have mounts of its own here."""
-    return subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(
-    not shutil.which("unshare") or not own_mounts(), reason="a small disk of its own takes a mount, which is not allowed here"
-)
+@pytest.mark.skipif(not can_mount_alone(), reason="a small disk of its own takes a mount, which is not allowed here")
 @pytest.mark.parametrize("promote", ["always", "never"])
 def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
     disk, go = tmp_path / "disk", tmp_path / "go"

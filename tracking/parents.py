@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from settings import Settings
+from tracking.client import log_metrics, log_params, start_run
 from tracking.connection import connect, one_sentence
 
 
@@ -19,12 +20,10 @@ def start_parent(name: str, params: dict[str, str], settings: Settings) -> str:
     with one_sentence(settings, "does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again."):
         experiment = connect(settings)
         import mlflow
-        from mlflow.entities import Param
-        from mlflow.tracking.context import registry
 
         client = mlflow.MlflowClient()
-        run_id = str(client.create_run(experiment, run_name=name, tags=registry.resolve_tags()).info.run_id)
-        client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+        run_id = start_run(client, experiment, name)
+        log_params(client, run_id, params.items())
         return run_id
 
 
@@ -37,9 +36,8 @@ def finish_parent(run_id: str, metrics: dict[str, float], leaderboard: Path, set
     with one_sentence(settings, "did not accept the leaderboard"):
         connect(settings)
         import mlflow
-        from mlflow.entities import Metric
 
-        client, now = mlflow.MlflowClient(), time.time_ns() // 1_000_000
-        client.log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in metrics.items()])
+        client = mlflow.MlflowClient()
+        log_metrics(client, run_id, [(name, value, 0) for name, value in metrics.items()], time.time_ns() // 1_000_000)
         client.log_artifact(run_id, str(leaderboard))
         client.set_terminated(run_id)

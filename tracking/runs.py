@@ -16,7 +16,6 @@ import logging
 import os
 import shlex
 import shutil
-import tempfile
 import time
 from contextlib import nullcontext, suppress
 from importlib.metadata import version
@@ -33,11 +32,11 @@ from models.store import METADATA_FILE, ONNX_FILE, symbol_folder
 from settings import PROJECT_DIR, Settings
 from storage import locked
 from tracking.champion import CHAMPION, REGISTERED_MODEL, set_champion
+from tracking.client import log_files, log_metrics, log_params, start_run
 from tracking.connection import HTTP_SECONDS, RETRIES_VARIABLE, TrackingError, connect, one_sentence, tracking_folder, wait_for_database
 from tracking.kept import MODEL_FILES, PLOTS, RunRecord, keep, read_kept
 
 UNLOGGED = "unlogged"  # folder of the runs that MLflow has not accepted yet
-METRICS_AT_ONCE = 1000  # MLflow's limit
 PYFUNC_CODE = ["errors.py", "settings.py", "storage.py", "processData.py", "closes", "forecast"]  # what pyfunc.py imports
 PYFUNC_PARAMETERS = ("intervals", "skip_invalid")  # of its predict
 PYFUNC_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "filelock", "numpy", "onnxruntime", "pydantic")]
@@ -128,15 +127,13 @@ def log_run(record: RunRecord, settings: Settings) -> str:
     """
     with one_sentence(settings, "did not accept the run"):
         import mlflow
-        from mlflow.tracking.context import registry
-        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
         experiment, client = connect(settings), mlflow.MlflowClient()
         logged_before = _logged_before(record, experiment, client)
         if logged_before:
             return logged_before
-        parent = {MLFLOW_PARENT_RUN_ID: record.parent_run_id} if record.parent_run_id else {}
-        run_id = str(client.create_run(experiment, run_name=record.version, tags=registry.resolve_tags() | parent).info.run_id)
+        searched = (record.metadata.tuning or {}).get("mlflow_run_id")
+        run_id = start_run(client, experiment, record.version, record.parent_run_id or searched)
         try:
             _fill_run(run_id, record, client)
             if not record.parent_run_id:
@@ -161,31 +158,20 @@ def _logged_before(record: RunRecord, experiment: str, client: Any) -> str | Non
 
 def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
     """Log parameters, metrics, tags and files of a run."""
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import RunTag
 
     verdict = record.metadata.promotion
     params = {name: value for name, value in record.metadata.as_dict().items() if not isinstance(value, dict)}
     params |= {f"version_{name}": number for name, number in record.metadata.versions.items()}
     tags = {"promotion": "published" if verdict.publish else "refused", "promotion_reason": verdict.reason} if verdict else {}
-    if record.metadata.tuning and record.metadata.tuning["mlflow_run_id"]:
-        tags["mlflow.parentRunId"] = record.metadata.tuning["mlflow_run_id"]
-    now = time.time_ns() // 1_000_000
-    metrics = [Metric(name, value, now, 0) for name, value in _figures(record.metadata).items()]
-    metrics += [Metric(name, value, now, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]
-    client.log_batch(
-        run_id,
-        params=[Param(name, str(value)) for name, value in params.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
-    )
-    for start in range(0, len(metrics), METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=metrics[start : start + METRICS_AT_ONCE])
+    metrics = [(name, value, 0) for name, value in _figures(record.metadata).items()]
+    metrics += [(name, value, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]
+    log_params(client, run_id, params.items())
+    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+    log_metrics(client, run_id, metrics, time.time_ns() // 1_000_000)
     for name in MODEL_FILES:
         client.log_artifact(run_id, str(record.folder / name), "modelFiles")
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in record.plots.items():
-            (Path(folder) / name).write_bytes(content)
-        if record.plots:
-            client.log_artifacts(run_id, folder, PLOTS)
+    log_files(client, run_id, record.plots, PLOTS)
 
 
 def _figures(metadata: Metadata) -> dict[str, float]:

@@ -1,13 +1,12 @@
 """A search for settings in MLflow: a parent run with its trials as a table and plots."""
 
 import logging
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from settings import Settings
+from tracking.client import log_files, log_metrics, log_params, start_run
 from tracking.connection import TrackingError, connect, one_sentence
 
 log = logging.getLogger(__name__)
@@ -45,18 +44,13 @@ def log_search(record: SearchRecord, settings: Settings) -> str | None:
 def _log(record: SearchRecord, settings: Settings) -> str:
     """Log a search as a run and return the run's id."""
     import mlflow
-    from mlflow.entities import Metric, Param
-    from mlflow.tracking.context import registry
 
     experiment, client = connect(settings), mlflow.MlflowClient()
-    run_id = str(client.create_run(experiment, run_name=f"tune-{record.name}", tags=registry.resolve_tags()).info.run_id)
-    now = time.time_ns() // 1_000_000
-    metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
-    metrics += [Metric("validation_ratio", ratio, now, number) for number, ratio in record.ratios]
-    client.log_batch(run_id, metrics=metrics[:1000], params=[Param(name, str(value)) for name, value in record.params.items()])
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in record.files.items():
-            (Path(folder) / name).write_bytes(content)
-        client.log_artifacts(run_id, folder)
+    run_id = start_run(client, experiment, f"tune-{record.name}")
+    metrics = [(name, value, 0) for name, value in record.metrics.items()]
+    metrics += [("validation_ratio", ratio, number) for number, ratio in record.ratios]
+    log_params(client, run_id, record.params.items())
+    log_metrics(client, run_id, metrics, time.time_ns() // 1_000_000)
+    log_files(client, run_id, record.files)
     client.set_terminated(run_id)
     return run_id

@@ -12,6 +12,7 @@ from closes.series import Closes
 from forecast.backtest import Backtest
 from forecast.network import FitOptions
 from forecast.split import Dataset, split_in_time
+from models.evaluation import plots_or_none
 from settings import Settings
 from storage import sha256_of
 from tracking.connection import tracking_folder
@@ -120,13 +121,12 @@ def trials_csv(study: "optuna.Study") -> str:
 
 
 def plots(study: "optuna.Study") -> dict[str, bytes]:
-    """Return the plots of a study: the content of PNG files by name. If matplotlib fails, log a warning and return none."""
-    try:
+    """Return the plots of a study: the content of PNG files by name."""
+
+    def plot() -> dict[str, bytes]:
         from forecast.plots import as_png
         from tuning.plots import plot_settings, plot_trials
 
         return {"trials.png": as_png(plot_trials(study)), "settings.png": as_png(plot_settings(study))}
-    except Exception as error:  # a search is not lost for a picture
-        log.debug("matplotlib failed", exc_info=True)
-        log.warning("There are no plots of the trials: matplotlib failed (%s).", error or type(error).__name__)
-        return {}
+
+    return plots_or_none(plot, "the trials")

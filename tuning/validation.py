@@ -4,15 +4,14 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from cli import interruption
 from closes.series import Closes
 from errors import InvalidClosesError
 from forecast.network import FitOptions, check_backend, fit
 from forecast.runtime import Network
+from forecast.scores import rmse_ratio
 from forecast.split import Dataset, Split, walk_forward_splits
-from processData import WINDOW, make_windows, relative_to_last
+from processData import WINDOW, make_windows
 
 FOLDS = 3
 
@@ -41,9 +40,8 @@ class Validation:
             fitted = fit(self.closes.prices[: split.test + WINDOW], split, options, progress=False)
             interruption.check()
             windows, targets = make_windows(self.closes.prices[split.test : split.n + WINDOW])
-            last = windows[:, -1:]
-            predicted = Network(compile_model(fitted.model, fitted.scaler, {})).path(relative_to_last(windows)) * last
-            yield float(np.sqrt(np.mean((targets - predicted) ** 2) / np.mean((targets - last) ** 2)))
+            network = Network(compile_model(fitted.model, fitted.scaler, {}))
+            yield rmse_ratio(targets[:, 0], network.path(windows)[:, 0], windows[:, -1])
             keras.utils.clear_session()  # hundreds of networks would fill the memory
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import psutil
 import pytest
 import requests
+from disks import small_disk
 from serving import wait_until
 
 from closes.snapshot import read_snapshot
@@ -19,13 +20,8 @@ CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
 @pytest.fixture
 def disk(tmp_path):
     """A folder of its own file system with 200 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a file system can be mounted by root alone: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "200k") as folder:
+        yield folder
 
 
 def predict(service):
@@ -113,12 +109,7 @@ def test_disk_too_small_for_counters_loses_counts_but_no_answers(start, disk):
 
 def test_disk_that_fills_up_under_the_counters_loses_no_answers(tmp_path, start):
     """With room for the files of one worker."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip("a file system can be mounted by root alone")
-    try:
+    with small_disk(tmp_path / "small", "700k") as folder:
         service = start(TMPDIR=str(folder))
         fill(folder / "ballast")
         for path in ("/", "/health", "/nothing", "/metrics", "/monitor", "/backtest", "/static/icon.svg", "/apispec_1.json"):
@@ -128,8 +119,6 @@ def test_disk_that_fills_up_under_the_counters_loses_no_answers(tmp_path, start)
         assert "SIGBUS" not in service.said()
         assert service.said().count("not counted in /metrics") == 1
         assert service.stop() == 0
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_read_only_folder_loses_log_lines_until_it_is_writable_again(start, disk):

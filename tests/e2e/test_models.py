@@ -11,6 +11,7 @@ from functools import partial
 import pytest
 import requests
 from serving import wait_until
+from threads import Clients
 
 from closes.snapshot import read_snapshot
 from models.publishing import publish, staging_folder
@@ -62,16 +63,16 @@ def problems(service):
     return [requests.get(f"{service.url}/ready", timeout=30).json().get("problem") for _ in range(6)]
 
 
-class Readers:
+class Readers(Clients):
     """Clients that ask without end, and count what is not a forecast."""
 
     def __init__(self, service):
-        self.answered, self.failed, self._stop = 0, [], threading.Event()
-        self._threads = [threading.Thread(target=self._ask_on, args=(service.port,)) for _ in range(4)]
+        super().__init__()
+        self.threads = [threading.Thread(target=self._ask_on, args=(service.port,)) for _ in range(4)]
 
     def _ask_on(self, port):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-            while not self._stop.is_set():
+            while not self.stop.is_set():
                 connection.sendall(REQUEST)
                 received = b""
                 while b'"model_version"' not in received and (more := connection.recv(65536)):
@@ -81,16 +82,6 @@ class Readers:
                 else:
                     self.failed.append(received)
                     return
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
 
 
 def test_publications_under_load_fail_no_request_and_reach_all_workers(start, model_dir):

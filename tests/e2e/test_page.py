@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from browsing import (
+    CLOSES,
     MARKS,
     PROJECT,
     Watch,
@@ -132,7 +133,7 @@ def test_page_has_no_accessibility_violations(page, scheme):
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.locator("#closes-error")).to_be_visible()
     assert violations(page) == []
-    page.get_by_label("Closes, or a whole price file").fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_label(CLOSES).fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.get_by_role("list", name="Warnings")).to_be_visible()
     page.get_by_text("Forecast as a table").click()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from browsing import KEEP_LABELS, MARKS, forecast, forecast_symbol, point_at, redrawn
+from browsing import CLOSES, KEEP_LABELS, MARKS, forecast, forecast_symbol, point_at, redrawn
 from playwright.sync_api import Page, expect
 
 from closes.snapshot import read_snapshot
@@ -195,7 +195,7 @@ def test_axis_dates_are_those_of_the_marked_closes(page):
 @pytest.mark.parametrize("horizon", [1, 2, 5, 10])
 def test_axis_of_a_short_horizon_labels_its_last_day(page, horizon):
     page.set_viewport_size({"width": 390, "height": 844})
-    page.get_by_label("Closes, or a whole price file").fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
+    page.get_by_label(CLOSES).fill("\n".join(f"{day},{100 + number}" for number, day in enumerate(DATES[-60:])))
     page.get_by_label("Horizon").fill(str(horizon))
     with redrawn(page):
         page.get_by_role("button", name="Forecast", exact=True).click()
@@ -217,7 +217,7 @@ def test_axis_of_closes_without_dates_counts_days(page):
 )
 def test_pasted_dates_are_on_the_axis(page, first, step, expected):
     dates = [date.fromordinal(date.fromisoformat(first).toordinal() + step * day) for day in range(60)]
-    page.get_by_label("Closes, or a whole price file").fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
+    page.get_by_label(CLOSES).fill("\n".join(f"{day}T16:00,{100 + day.day}" for day in dates))
     with redrawn(page):
         page.get_by_role("button", name="Forecast", exact=True).click()
     assert title(page) == "date, then closes ahead"

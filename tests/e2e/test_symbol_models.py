@@ -9,6 +9,7 @@ import pytest
 import requests
 from publishing import publish_symbol
 from serving import Service, wait_until
+from threads import Clients
 
 from closes.snapshot import read_snapshot
 from models.publishing import rollback
@@ -38,33 +39,22 @@ def warned(service: Service) -> bool:
     return all("untrusted_model" in [warning["code"] for warning in ask(service, "KO")["warnings"]] for _ in range(6))
 
 
-class Readers:
+class Readers(Clients):
     """Clients that ask without end for a symbol, a batch and no symbol, and count what is not a forecast."""
 
     def __init__(self, service: Service) -> None:
-        self.answered, self._stop = 0, threading.Event()
-        self.failed: list[str] = []
+        super().__init__()
         bodies = [{"predict": CLOSES}, {"predict": CLOSES, "symbol": "KO"}, {"predict": [CLOSES] * 40, "symbol": "KO"}]
-        self._threads = [threading.Thread(target=self._ask_on, args=(f"{service.url}/predict", body)) for body in bodies]
+        self.threads = [threading.Thread(target=self._ask_on, args=(f"{service.url}/predict", body)) for body in bodies]
 
     def _ask_on(self, url, body):
         with requests.Session() as session:
-            while not self._stop.is_set():
+            while not self.stop.is_set():
                 answer = session.post(url, json=body, timeout=30)
                 if answer.status_code != 200 or ("symbol" not in body and answer.json()["model_symbol"] is not None):
                     self.failed.append(answer.text)
                     return
                 self.answered += 1
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
 
 
 @pytest.mark.parametrize("worker", ["direct", "stock"])

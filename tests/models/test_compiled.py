@@ -280,7 +280,7 @@ def test_a_training_of_many_symbols_unpickles_only_what_it_wrote():
 
 
 def test_only_checked_bytes_are_unpickled_or_loaded():
-    """New places must be looked at: what they load has to come from PublishedModel.read, or from a process of the same training."""
+    """A new place needs a review: it may load only what PublishedModel.read returns, or what a process of the same training wrote."""
     paths = [path for path in map(PROJECT_DIR.joinpath, tracked_files()) if path.suffix == ".py" and "tests" not in path.parts]
     calls = {
         (str(path.relative_to(PROJECT_DIR)), line.strip().rpartition(" = ")[2])

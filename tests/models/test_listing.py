@@ -13,7 +13,7 @@ from models.store import METADATA_FILE, read_published, symbol_folder
 
 @pytest.fixture(autouse=True)
 def described(monkeypatch):
-    """The symbols whose metadata.json was read, one entry per read. The folder is looked at on each call."""
+    """The symbols whose metadata.json was read, one entry per read. Each call checks the folder."""
     monkeypatch.setattr(listing_module, "LOOK_SECONDS", 0)
     read = []
     describe = listing_module._describe

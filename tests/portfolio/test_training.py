@@ -7,6 +7,7 @@ import subprocess
 
 import psutil
 import pytest
+from disks import can_mount_alone
 from training import command, copy_empty_database, how, train_here
 
 from models.loading import load_forecaster
@@ -188,13 +189,8 @@ def test_interrupted_training_continues_and_gives_the_same_result(trained, tmp_p
     assert not list((tmp_path / "modelFiles" / "symbols").glob(".training-*"))
 
 
-def own_mounts():
-    """Whether a process may have mounts of its own here."""
-    return subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False).returncode == 0
-
-
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not shutil.which("unshare") or not own_mounts(), reason="a small disk takes a mount, which is not allowed here")
+@pytest.mark.skipif(not can_mount_alone(), reason="a small disk takes a mount, which is not allowed here")
 def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
     copy_empty_database(tmp_path)
     disk = tmp_path / "modelFiles"

@@ -12,6 +12,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from disks import small_disk
 
 from closes.snapshot import read_snapshot
 from processData import make_windows
@@ -110,12 +111,7 @@ def test_changed_input_starts_again(tmp_path):
 
 
 def test_full_disk_is_one_sentence_and_the_run_continues(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60k", "tmpfs", str(disk)], capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a file system can be mounted by root alone: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", "60k") as disk:
         source, out = make_source(tmp_path / "in.parquet", copies=2), disk / "out.parquet"
         code, said = finish(start(source, out))
         assert code == 1
@@ -126,8 +122,6 @@ def test_full_disk_is_one_sentence_and_the_run_continues(tmp_path):
         code, said = finish(start(source, out))
         assert code == 0
         assert "Continuing after row" in said
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def peak_memory(process):

@@ -19,6 +19,7 @@ from playwright.sync_api import Page, expect
 
 from benchPage import find_chromium
 
+CLOSES = "Closes, or a whole price file"  # label of the field
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
 MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
@@ -117,6 +118,11 @@ def redrawn(page: Page) -> Iterator[None]:
     before = page.evaluate(DRAWN_AT)
     yield
     page.wait_for_function(f"before => ({DRAWN_AT}) > before", arg=before)
+
+
+def fill_and_ask(page: Page, label: str, text: str, button: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_role("button", name=button, exact=True).click()
 
 
 def forecast(page: Page, horizon: int = 5) -> None:

@@ -7,7 +7,7 @@ import gzip
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -333,3 +333,8 @@ def _made() -> dict[str, bytes]:
 
 
 CONTENTS = _made()
+
+
+def table_of(rows: Sequence[str], header: str = "date,close") -> bytes:
+    """A file of rows."""
+    return "\n".join([header, *rows, ""]).encode()

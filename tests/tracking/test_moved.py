@@ -120,14 +120,19 @@ def test_copy_leads_to_its_own_artifacts_and_the_original_is_unchanged(original,
     assert all(Path(url2pathname(urlsplit(path).path)).is_dir() for path in paths(copied))
 
 
+def assert_changes_nothing(checked, folder, caplog):
+    """A check of one name of a folder changes nothing in it, and says nothing."""
+    before = content(folder)
+    repoint_if_moved(settings_of(checked))
+    assert content(folder) == before
+    assert caplog.messages == []
+
+
 def test_second_check_changes_nothing_and_says_nothing(copied, caplog):
     repoint_if_moved(settings_of(copied))
     caplog.clear()
     caplog.set_level(logging.INFO)
-    before = content(copied)
-    repoint_if_moved(settings_of(copied))
-    assert content(copied) == before
-    assert caplog.messages == []
+    assert_changes_nothing(copied, copied, caplog)
 
 
 def test_deleted_runs_follow_too(original):
@@ -194,10 +199,7 @@ def test_other_name_of_the_same_folder_is_not_a_move(original, caplog):
     caplog.set_level(logging.INFO)
     link = original.with_name("link")
     link.symlink_to(original)
-    before = content(original)
-    repoint_if_moved(settings_of(link))
-    assert content(original) == before
-    assert caplog.messages == []
+    assert_changes_nothing(link, original, caplog)
 
 
 def test_failure_changes_nothing(copied):

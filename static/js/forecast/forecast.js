@@ -3,7 +3,7 @@
 import { predictFile } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
 import { byId } from "../shared/dom.js";
-import { showMessages, showProblems } from "../shared/messages.js";
+import { mark, showMessages } from "../shared/messages.js";
 import { ownOrigin } from "./origin.js";
 import { hideOutput, showOutput } from "./output.js";
 import { onFile, source, useFile } from "./priceFile.js";
@@ -28,10 +28,10 @@ let optionsUsed = false; // by an earlier request
 function tell(problems) {
   const [first = ""] = problems;
   const wrong = /column/.test(first) && column.value ? column : /symbol/.test(first) && stock.value ? stock : field;
-  for (const other of [column, stock, field]) {
-    showProblems(other, byId("closes-error"), other === wrong ? problems : []);
-  }
   showMessages(byId("closes-error"), problems);
+  for (const input of [column, stock, field]) {
+    mark(input, problems.length > 0 && input === wrong);
+  }
   if (problems.length) {
     hideOutput();
   }

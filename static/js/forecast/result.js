@@ -2,6 +2,7 @@
 
 import { duration, percent, priceFormat, steps } from "../shared/format.js";
 import { write } from "../shared/prose.js";
+import { tableRow } from "../shared/table.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
 /** @typedef {import("../shared/api.js").Step} Step */
@@ -31,7 +32,7 @@ export function showAnswer(answer) {
   showTrackRecord(answer.track_record ?? null);
   showComparison(answer);
   showWarnings(answer.warnings);
-  find("#table tbody").replaceChildren(...answer.path.map((step) => tableRow(step, format)));
+  find("#table tbody").replaceChildren(...answer.path.map((step) => stepRow(step, format)));
 }
 
 /**
@@ -76,14 +77,11 @@ function showWarnings(warnings) {
  * @param {Step} step
  * @param {(price: number) => string} format
  */
-function tableRow(step, format) {
-  const row = document.createElement("tr");
-  const day = element("th", step.date ? `${step.step}: ${step.date}` : String(step.step));
-  day.setAttribute("scope", "row");
+function stepRow(step, format) {
   const [low80, high80] = step.intervals["80"].map(format);
   const [low95, high95] = step.intervals["95"].map(format);
-  row.append(day, element("td", format(step.price)), element("td", `${low80} to ${high80}`), element("td", `${low95} to ${high95}`));
-  return row;
+  const day = step.date ? `${step.step}: ${step.date}` : String(step.step);
+  return tableRow(day, [format(step.price), `${low80} to ${high80}`, `${low95} to ${high95}`]);
 }
 
 /**

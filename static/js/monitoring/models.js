@@ -4,6 +4,7 @@ import { published } from "../shared/api.js";
 import { keyHeader } from "../shared/apiKey.js";
 import { byId } from "../shared/dom.js";
 import { percent } from "../shared/format.js";
+import { tableRow } from "../shared/table.js";
 
 /** @typedef {import("../shared/api.js").PublishedModel} PublishedModel */
 
@@ -34,25 +35,13 @@ function show({ models, problems }) {
   byId("models").hidden = models.length === 0;
   byId("models-more").textContent = more > 0 ? `${more.toLocaleString("en")} more are in the answer of /models.` : "";
   byId("models-problems").textContent = problems.join("; ");
-  byId("models-table").querySelector("tbody").replaceChildren(...models.slice(0, SHOWN).map(tableRow));
+  byId("models-table").querySelector("tbody").replaceChildren(...models.slice(0, SHOWN).map(modelRow));
 }
 
 /** @param {PublishedModel} model */
-function tableRow({ symbol, default: isDefault, model_version, created_at, last_date, metrics }) {
-  const row = document.createElement("tr");
-  const name = document.createElement("th");
-  name.scope = "row";
-  name.textContent = isDefault ? `Default (${symbol})` : symbol;
+function modelRow({ symbol, default: isDefault, model_version, created_at, last_date, metrics }) {
   const share = (/** @type {number | null | undefined} */ held) => (typeof held === "number" ? percent(held) : NONE);
   const ratio = typeof metrics.rmse_ratio === "number" ? metrics.rmse_ratio.toFixed(4) : NONE;
   const texts = [model_version, created_at.slice(0, 10), last_date, ratio, share(metrics.coverage_80), share(metrics.coverage_95)];
-  row.append(
-    name,
-    ...texts.map((text) => {
-      const cell = document.createElement("td");
-      cell.textContent = text;
-      return cell;
-    }),
-  );
-  return row;
+  return tableRow(isDefault ? `Default (${symbol})` : symbol, texts);
 }

@@ -5,6 +5,7 @@ import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
 import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
 import { latencies } from "./latencies.js";
+import { tableRow } from "../shared/table.js";
 import { followModels } from "./models.js";
 import { byId } from "../shared/dom.js";
 
@@ -150,14 +151,9 @@ function showSymbols(figures) {
   table.hidden = rows.length === 0;
   table.querySelector("tbody").replaceChildren(
     ...rows.map(([symbol, { n, rmse, naive_rmse, coverage_80, coverage_95 }]) => {
-      const made = document.createElement("tr");
-      const name = document.createElement("th");
-      name.scope = "row";
-      name.textContent = symbol;
       const share = (/** @type {number | null} */ held) => (held === null ? NONE : percent(held));
       const ratio = rmse === null || !naive_rmse ? NONE : (rmse / naive_rmse).toFixed(4);
-      made.append(name, ...[n.toLocaleString("en"), share(coverage_80), share(coverage_95), ratio].map(cell));
-      return made;
+      return tableRow(symbol, [n.toLocaleString("en"), share(coverage_80), share(coverage_95), ratio]);
     }),
   );
 }
@@ -174,40 +170,25 @@ function showRequests(rows) {
   if (timed.length) {
     chart.show(latencies(timed));
   }
-  byId("requests-table").querySelector("tbody").replaceChildren(...rows.slice(-SHOWN_ROWS).reverse().map(tableRow));
+  byId("requests-table").querySelector("tbody").replaceChildren(...rows.slice(-SHOWN_ROWS).reverse().map(requestRow));
   byId("requests").hidden = rows.length === 0;
   byId("no-requests").hidden = rows.length > 0;
 }
 
 /** @param {LoggedRequest} row */
-function tableRow(row) {
+function requestRow(row) {
   const { last_close, predicted_price, low_80, high_80 } = row;
   const price = (/** @type {number | null} */ value) => (value === null || last_close === null ? NONE : priceFormat(last_close)(value));
-  const made = document.createElement("tr");
-  const time = document.createElement("th");
-  time.scope = "row";
-  time.textContent = utc(new Date(row.timestamp));
-  made.append(
-    time,
-    ...[
-      row.status ?? NONE,
-      row.response_time === null ? NONE : duration(row.response_time),
-      row.windows ?? NONE,
-      row.symbol ?? NONE,
-      row.model_symbol ?? NONE,
-      price(last_close),
-      price(predicted_price),
-      low_80 === null ? NONE : `${price(low_80)} to ${price(high_80)}`,
-    ].map(cell),
-  );
-  return made;
-}
-
-/** @param {string | number} text */
-function cell(text) {
-  const made = document.createElement("td");
-  made.textContent = String(text);
-  return made;
+  return tableRow(utc(new Date(row.timestamp)), [
+    row.status ?? NONE,
+    row.response_time === null ? NONE : duration(row.response_time),
+    row.windows ?? NONE,
+    row.symbol ?? NONE,
+    row.model_symbol ?? NONE,
+    price(last_close),
+    price(predicted_price),
+    low_80 === null ? NONE : `${price(low_80)} to ${price(high_80)}`,
+  ]);
 }
 
 /** @param {string} name @param {string} text */

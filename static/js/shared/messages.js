@@ -18,7 +18,12 @@ export function showMessages(place, messages) {
  */
 export function showProblems(field, place, messages) {
   showMessages(place, messages);
-  if (messages.length) {
+  mark(field, messages.length > 0);
+}
+
+/** Mark a field as invalid, or no longer. @param {HTMLElement} field @param {boolean} isInvalid */
+export function mark(field, isInvalid) {
+  if (isInvalid) {
     field.setAttribute("aria-invalid", "true");
   } else {
     field.removeAttribute("aria-invalid");
