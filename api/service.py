@@ -16,6 +16,8 @@ from api.batching import Batcher
 from api.body import PredictMany, check_body
 from api.symbol import SymbolRecord, content_of, forecast_symbol, record_of
 from api.threads import every, in_gevent, in_threads, run_in_thread
+from closes.download import download_closes
+from closes.downloader import Downloader
 from closes.newest import NewestCloses
 from closes.series import Closes, Floats
 from errors import ModelUnavailableError
@@ -82,7 +84,8 @@ class ForecastService:
         self.gate = Gatekeeper(settings)
         self.models = ModelHolder(settings.MODEL_DIR)
         every(REFRESH_SECONDS, self.models.refresh)
-        self.newest = NewestCloses(settings, in_threads(1))  # yfinance keeps files open in every thread that it ran in
+        download = Downloader().download if in_gevent() else download_closes  # a worker does not import pandas
+        self.newest = NewestCloses(settings, in_threads(1), download)  # one download at a time
         self.request_log = open_request_log(settings)
         if self.request_log.problem:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)

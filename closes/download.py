@@ -1,4 +1,4 @@
-"""Downloads from Yahoo Finance into the cache. yfinance and pandas are imported on use: a server may not have them."""
+"""Downloads from Yahoo Finance into the cache. yfinance and pandas are imported on use: most commands and workers need neither."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from closes.cache import read_cache, write_cache
 from closes.series import FIRST_DAY, Closes, are_valid, last_final_day
 from closes.snapshot import snapshot_symbols
 from closes.symbols import check_symbol, with_dash
-from errors import DataUnavailableError, ForecastError, UnknownSymbolError
+from errors import ForecastError, UnknownSymbolError
 from settings import Settings
 
 log = logging.getLogger(__name__)
@@ -66,12 +66,8 @@ def _is_at_yahoo(symbol: str, start: str, end: str, settings: Settings, seconds:
 
 def _download(symbol: str, start: str, end: str, settings: Settings, seconds: float | None, newest: int | None) -> Closes:
     """Download and cache the closes of a symbol that is well-formed, see download_closes."""
-    try:
-        from closes.yahoo import fetch_history
-    except ModuleNotFoundError as error:
-        raise DataUnavailableError(
-            f"Yahoo Finance cannot be asked: {error.name} is not installed (pip install -r requirements.txt)."
-        ) from None
+    from closes.yahoo import fetch_history
+
     found = fetch_history(symbol, min(start, FIRST_DAY), max(end, last_final_day()), settings, seconds)
     first_used = np.searchsorted(found.dates, np.datetime64(start)) if newest is None else len(found.dates) - newest
     keep = are_valid(found.prices) | (np.arange(len(found.dates)) >= first_used)

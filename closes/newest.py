@@ -1,12 +1,12 @@
 """The newest closes of any symbol, for GET /forecast: from the worker's memory, from the cache, or downloaded.
 
-    newest = NewestCloses(settings, run_in_thread=lambda work, *arguments: work(*arguments))
+    newest = NewestCloses(settings, lambda work, *arguments: work(*arguments), download_closes)
     newest.of("MSFT").closes.prices[-60:]
 
 A download is used for FORECAST_TTL seconds, by all workers through the cache on disk. A worker makes one download at a time, and all
 workers together make one download of a symbol at a time; the others wait and use its result. If Yahoo Finance fails, the closes fall back
 to an older download or the embedded snapshot, with a warning, and Yahoo Finance is not asked again for a minute. A download takes 5 seconds
-at most and an answer 10, including the wait for other downloads. (The first download in a worker also imports pandas and yfinance.)
+at most and an answer 10, including the wait for other downloads. (The first download also imports pandas and yfinance, see downloader.py.)
 """
 
 import logging
@@ -24,7 +24,6 @@ from filelock import FileLock, Timeout
 
 from closes.age import age_warnings
 from closes.cache import cache_file, read_cache
-from closes.download import download_closes
 from closes.series import FIRST_DAY, Closes, last_final_day, not_daily_warnings
 from closes.snapshot import read_snapshot
 from closes.symbols import check_symbol
@@ -41,6 +40,10 @@ YAHOO_SECONDS = 5.0  # for all calls of a download
 RETRY_SECONDS = 60.0  # before Yahoo Finance is asked again after a failure
 UNKNOWN_SECONDS = 300.0  # for which an unknown symbol is cached
 LOCK_FILES = 64  # shared by all symbols, so that the number of files stays bounded
+
+
+# A download: download_closes(symbol, start, end, settings, seconds, newest), here or in another process.
+Download = Callable[[str, str, str, Settings, float, int], Closes]
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,15 @@ class Lookup:
 class NewestCloses:
     """The newest closes of symbols, cached in one worker."""
 
-    def __init__(self, settings: Settings, run_in_thread: Callable[..., Lookup]) -> None:
-        """Start empty. `run_in_thread(work, *arguments)` runs blocking work without blocking the worker."""
-        self._settings, self._run_in_thread = settings, run_in_thread
+    def __init__(self, settings: Settings, run_in_thread: Callable[..., Lookup], download: Download) -> None:
+        """Start empty.
+
+        Args:
+            settings: of the downloads and their cache.
+            run_in_thread: `run_in_thread(work, *arguments)` runs blocking work without blocking the worker.
+            download: downloads and caches the closes of a symbol.
+        """
+        self._settings, self._run_in_thread, self._download_closes = settings, run_in_thread, download
         self._downloading = threading.Lock()  # created in the worker, so gevent's lock in a gevent worker
         self._lookups: TLRUCache[str, Lookup] = TLRUCache(MAX_SYMBOLS, ttu=lambda _symbol, lookup, _now: lookup.expires)
         self._lookups_lock = threading.Lock()  # TLRUCache is not thread-safe
@@ -139,7 +148,7 @@ class NewestCloses:
         if until > time.monotonic():
             raise NoAnswerError(why)
         try:
-            return _newest(download_closes(symbol, FIRST_DAY, last_final_day(), self._settings, YAHOO_SECONDS, MAX_CLOSES), "yahoo")
+            return _newest(self._download_closes(symbol, FIRST_DAY, last_final_day(), self._settings, YAHOO_SECONDS, MAX_CLOSES), "yahoo")
         except NoAnswerError as error:
             self._failure = (str(error), time.monotonic() + RETRY_SECONDS)
             raise

@@ -14,9 +14,10 @@ from yahoo_stub import ODD_DAY
 
 from closes import newest as newest_module
 from closes.calendar import calendar_of
+from closes.download import download_closes
 from closes.newest import NewestCloses
 from errors import DataUnavailableError, InvalidSymbolError, UnknownSymbolError
-from settings import PROJECT_DIR, Settings
+from settings import Settings
 
 TODAY = datetime.now(UTC).date()
 
@@ -28,7 +29,7 @@ def settings(yahoo, tmp_path):
 
 
 def worker(settings):
-    return NewestCloses(settings, run_in_thread=lambda work, *arguments: work(*arguments))
+    return NewestCloses(settings, lambda work, *arguments: work(*arguments), download_closes)
 
 
 @pytest.fixture
@@ -190,22 +191,6 @@ def test_malformed_symbol_is_rejected_before_any_call(newest, yahoo, settings, s
     assert not settings.DATA_CACHE_DIR.exists()
 
 
-def test_server_without_pandas_uses_cache_and_snapshot(settings):
-    worker(settings).of("MSFT")
-    age_cache(settings)
-    code = (
-        "import sys; sys.modules |= {'pandas': None, 'yfinance': None}\n"
-        "from closes.newest import NewestCloses; from settings import Settings\n"
-        "newest = NewestCloses(Settings.from_environment(), run_in_thread=lambda work, *arguments: work(*arguments))\n"
-        "for symbol in ('MSFT', 'KO'): print(newest.of(symbol).warnings[0].text)"
-    )
-    own = {"DATA_CACHE_DIR": str(settings.DATA_CACHE_DIR)}
-    said = subprocess.run([sys.executable, "-c", code], cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=True)
-    for line, source in zip(said.stdout.splitlines(), ("cache", "snapshot"), strict=True):
-        assert "is not installed (pip install -r requirements.txt)" in line
-        assert f"These closes are from the {source} and end on " in line
-
-
 def test_concurrent_requests_make_one_download(newest, yahoo):
     yahoo.behave("late")
     with ThreadPoolExecutor(20) as pool:
@@ -290,7 +275,7 @@ def test_files_and_downloads_are_read_in_a_thread(settings, yahoo):
             works.append(work.__name__)
             return pool.submit(work, *arguments).result()
 
-    newest = NewestCloses(settings, run_in_thread)
+    newest = NewestCloses(settings, run_in_thread, download_closes)
     assert newest.of("MSFT").closes.source == "yahoo"
     assert works == ["_read_fresh", "_look"]
     newest.of("MSFT")

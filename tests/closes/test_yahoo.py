@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 from urllib.parse import unquote
@@ -291,16 +290,6 @@ def test_damaged_cache_is_rejected(settings, content):
     with pytest.raises(InvalidClosesError, match=r"is damaged\. Delete it") as caught:
         read_cache("MSFT", settings)
     assert str(caught.value).startswith("cache/MSFT.csv ")  # who asks the service learns no more of where that is
-
-
-@pytest.mark.parametrize("library", ["pandas", "yfinance"])
-def test_auto_reads_the_cache_without_the_download_libraries(yahoo, settings, monkeypatch, library):
-    download(settings)
-    monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delitem(sys.modules, "closes.yahoo")
-    with pytest.raises(DataUnavailableError, match=rf"{library} is not installed \(pip install -r requirements.txt\)"):
-        download(settings)
-    assert load_closes("MSFT", source="auto", settings=settings).source == "cache"
 
 
 def test_unwritable_cache_does_not_lose_the_download(yahoo, settings, tmp_path, caplog):

@@ -103,10 +103,20 @@ def test_hanging_download_does_not_delay_shutdown(serve, yahoo):
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_server_without_pandas_uses_the_snapshot_and_says_so(serve, yahoo, tmp_path):
-    (tmp_path / "without").mkdir()
-    (tmp_path / "without" / "pandas.py").write_text("raise ModuleNotFoundError('No module named pandas', name='pandas')")
-    body = ask(serve(PYTHONPATH=str(tmp_path / "without"))).json()
-    assert (body["source"], body["as_of"]) == ("snapshot", "2022-12-28")
-    assert "pandas is not installed (pip install -r requirements.txt)" in body["warnings"][0]["text"]
-    assert yahoo.paths == []
+def test_workers_download_in_a_process_that_ends_with_them(serve, yahoo):
+    """pandas in a worker would take 80 MB each."""
+    service = serve(WEB_CONCURRENCY="1")
+    assert ask(service).json()["source"] == "yahoo"
+    workers = [child for child in psutil.Process(service.process.pid).children() if "pandas" not in mapped(child)]
+    assert len(workers) == 1
+    (downloader,) = workers[0].children()
+    assert "pandas" in mapped(downloader)
+    assert ask(service, "KO").json()["source"] == "yahoo"
+    assert workers[0].children() == [downloader]
+    workers[0].send_signal(signal.SIGTERM)
+    wait_until(lambda: not downloader.is_running(), 60, "the end of the downloader")
+
+
+def mapped(process):
+    """The paths of the libraries that a process has loaded."""
+    return " ".join(file.path for file in process.memory_maps())
