@@ -2,7 +2,7 @@
 
     python benchmarks/bulkScoring.py --windows 1000000
 
-Spark is measured where `make spark` was run. benchScale.py calls `measure`.
+Spark is measured where `make spark` was run.
 """
 
 import argparse
