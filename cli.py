@@ -1,6 +1,6 @@
 """How every command of the project ends: 0 done, 1 failed with one line on stderr, 2 wrong usage, 130 interrupted.
 
-modelTrain.py adds 3, not promoted, and 4, some of several symbols failed.
+modelTrain.py adds 3, not promoted (0 with --nightly), and 4, some of several symbols failed.
 """
 
 import argparse

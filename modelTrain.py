@@ -12,26 +12,29 @@ import dataclasses
 import logging
 import shlex
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import cli
-from closes.series import FIRST_DAY, Closes
+from closes.series import Closes
 from closes.symbols import symbol_of
-from forecast.backtest import backtest, write_backtest
+from forecast.backtest import write_backtest
 from forecast.metadata import Rule
 from forecast.network import FitOptions
-from forecast.scores import score, summary
-from forecast.split import Dataset, split_in_time, walk_forward_splits
-from models.arguments import add_fit_options, fit_arguments, fit_options
+from forecast.scores import summary
+from forecast.split import Dataset, split_in_time
+from models.arguments import add_closes_options, add_fit_options, add_publication_options, check_closes_options, fit_arguments, fit_options
 from models.evaluation import evaluate, plots_of
 from models.gate import NotPromotedError, judge
 from models.publishing import PublishedMeanwhileError, publish, rollback, staging_folder
 from models.store import BACKTEST_FILE, METADATA_FILE, current_version
 from models.training import train
+from models.walkforward import walk_forward
 from portfolio.options import add_many, check_many
 from processData import WINDOW, Source, load_closes
+from retraining.nightly import Check, Job, run_nightly
+from retraining.options import add_nightly, check_nightly
+from retraining.waiting import Keeper, run_again
 from settings import Settings
 from storage import write_json
 from tracking.kept import RunRecord
@@ -56,6 +59,7 @@ class TrainOptions:
         tune: trials of a search for better settings before the training; None: none.
         symbols: train these instead of `symbol`.
         jobs, dask: where to train them, see portfolio/training.py.
+        nightly, keep_running: train only if a newer trading day is final, now or after each of them, see retraining/.
     """
 
     symbol: str
@@ -73,6 +77,8 @@ class TrainOptions:
     symbols: list[str] | None = None
     jobs: int = 1
     dask: str | None = None
+    nightly: bool = False
+    keep_running: bool = False
 
 
 def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings, tuned: Tuned | None = None) -> None:
@@ -135,54 +141,25 @@ def repeat_command(closes: Closes, options: TrainOptions) -> str:
     )
 
 
-def walk_forward(closes: Closes, folds: int, options: FitOptions) -> None:
-    """Train again before each of several successive test blocks and print the results. Publishes nothing."""
-    log.info("%-10s  %-10s  %5s  %10s  %8s  %8s", "from", "to", "days", "RMSE ratio", "held 80%", "held 95%")
-    for split in walk_forward_splits(len(closes), folds):
-        data = Dataset(closes, split)
-        with tempfile.TemporaryDirectory() as folder:
-            forecaster, _ = train(data, options, Path(folder), progress=False)
-        first, last = str(data.tested_from), str(data.tested_to)
-        scores = score(backtest(forecaster, closes, first=first, last=last))
-        log.info("%-10s  %-10s  %5d  %10.4f  %8.1f  %8.1f", first, last, scores["n_days"],
-                 scores["rmse_ratio"], 100 * scores["coverage_80"], 100 * scores["coverage_95"])  # fmt: skip
-
-
 def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOptions:
     """Parse the command's options."""
     parser = argparse.ArgumentParser(
         description="Train on a symbol's closes, evaluate, log to MLflow and publish. "
         f"Exit code {EXIT_NOT_PROMOTED}: the new model is worse than the published one, which stays.",
     )
-    parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
-    parser.add_argument("--start", type=cli.iso_date, help=f"first day (default: {FIRST_DAY}; of a file, its first)")
-    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday; of a file, its last)")
-    parser.add_argument(
-        "--source",
-        choices=["auto", "yahoo", "cache", "snapshot", "csv"],
-        default="auto",
-        help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
-    )
-    cli.add_file(parser, required=False)
+    add_closes_options(parser)
     add_fit_options(parser)
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
-    parser.add_argument(
-        "--promote",
-        choices=["if-better", "always", "never"],
-        default="if-better",
-        help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
-    )
+    add_publication_options(parser)
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
     action.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
     action.add_argument("--tune", type=cli.positive_int, metavar="N", help="first search for better settings: N more trials of their study")
     add_many(parser)
+    add_nightly(parser)
     given = parser.parse_args(arguments)
+    check_closes_options(parser, given)
     check_many(parser, given)
-    if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
-        parser.error("--source csv and --csv PATH go together")
-    if given.column and not given.csv:
-        parser.error("--column needs a file: --csv PATH")
+    check_nightly(parser, given)
     return TrainOptions(
         symbol=given.symbol or (symbol_of(given.csv) if given.csv else "MSFT"),
         start=given.start,
@@ -199,36 +176,61 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         symbols=given.symbols,
         jobs=given.jobs or 1,
         dask=given.dask,
+        nightly=given.nightly,
+        keep_running=given.keep_running,
     )
 
 
-def train_symbols(options: TrainOptions, settings: Settings) -> None:
-    """Train many symbols. Exit with EXIT_SOME_FAILED if some failed."""
+def train_symbols(options: TrainOptions, settings: Settings, check: Check | None = None) -> dict[str, str]:
+    """Train many symbols. Return why symbols failed, by symbol."""
     from portfolio.training import ManyOptions, train_many
 
     many = ManyOptions(
         options.symbols or [], options.start, options.end, options.source, options.fit, options.model_dir, options.promote,
         options.jobs, options.dask,
     )  # fmt: skip
-    if train_many(many, settings):
-        sys.exit(EXIT_SOME_FAILED)
+    return train_many(many, settings, check)
+
+
+def train_nightly(options: TrainOptions, settings: Settings) -> dict[str, str]:
+    """Train from a download if a newer trading day is final. Return why symbols failed, by symbol."""
+
+    def train_until(end: str, check: Check) -> dict[str, str]:
+        tonight = dataclasses.replace(options, end=end, source="yahoo")
+        if options.symbols:
+            return train_symbols(tonight, settings, check)
+        closes = load_closes(options.symbol, options.start, end, "yahoo", settings=settings)
+        check(closes)
+        train_and_publish(closes, tonight, settings)
+        return {}
+
+    return run_nightly(Job.of(options.symbol, options.symbols, options.model_dir), train_until)
+
+
+def roll_back(model_dir: Path, settings: Settings) -> None:
+    """Put the previous version back."""
+    back = rollback(model_dir)
+    log.info("Version %s serves again.", back.version)
+    if model_dir.resolve() == settings.MODEL_DIR.resolve():
+        from tracking.champion import point_champion
+
+        point_champion(model_dir, settings)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Tune, train and publish, walk forward, or roll back."""
+    """Tune, train and publish, walk forward, roll back, or train every night."""
     settings = Settings.from_environment()
     options = parse(settings, arguments)
     if options.rollback:
-        back = rollback(options.model_dir)
-        log.info("Version %s serves again.", back.version)
-        if options.model_dir.resolve() == settings.MODEL_DIR.resolve():
-            from tracking.champion import point_champion
-
-            point_champion(options.model_dir, settings)
+        roll_back(options.model_dir, settings)
         return
-    if options.symbols:
-        train_symbols(options, settings)
+    if options.keep_running:
+        command = run_again(sys.argv[1:] if arguments is None else arguments)
+        Keeper(options.symbols or [options.symbol.upper()], command).keep_running()
         return
+    if options.nightly or options.symbols:
+        failures = train_nightly(options, settings) if options.nightly else train_symbols(options, settings)
+        sys.exit(EXIT_SOME_FAILED if failures else 0)
     closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings, options.column)
     if options.walk_forward:
         walk_forward(closes, options.walk_forward, options.fit)

@@ -81,18 +81,19 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def locked(folder: Path, wait: bool = True) -> Iterator[None]:
+def locked(folder: Path, wait: bool = True, name: str = LOCK_FILE) -> Iterator[None]:
     """Hold a folder's lock: one process at a time. The lock ends with the process, however that ends.
 
     Args:
         folder: created if it does not exist.
         wait: whether to wait for another process that holds the lock.
+        name: of the lock's file; locks with different names are independent.
 
     Raises:
         filelock.Timeout: another process holds the lock and `wait` is false.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK_FILE, timeout=-1 if wait else 0, mode=FILE_MODE):
+    with FileLock(folder / name, timeout=-1 if wait else 0, mode=FILE_MODE):
         yield
 
 

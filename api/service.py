@@ -35,6 +35,7 @@ from monitoring.gauge import Gauge
 from monitoring.metrics import Metrics
 from monitoring.overlap import window_keys
 from monitoring.requestlog import RequestLog
+from monitoring.training import TrainingCollector
 from processData import WINDOW
 from settings import Settings
 from storage import sha256_of
@@ -89,7 +90,7 @@ class ForecastService:
         self.request_log = open_request_log(settings)
         if self.request_log.problem:
             log.error("Requests are not logged to %s: %s.", settings.REQUEST_LOG, self.request_log.problem)
-        self.metrics = Metrics(self.models)
+        self.metrics = Metrics(self.models, TrainingCollector(settings.MODEL_DIR))
         self.symbols = SymbolModels(self.models, settings.MODEL_DIR, settings.MAX_MODELS, run_in_thread, self.metrics.symbol_loads.inc)
         every(REFRESH_SECONDS, self.symbols.refresh)
         self._listing, self._list = Listing(settings.MODEL_DIR), in_threads(1)

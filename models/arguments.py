@@ -1,13 +1,48 @@
-"""The options of a fit on a command line."""
+"""The options of a training on a command line: its closes, its fit, its publication."""
 
 import argparse
 import math
+from pathlib import Path
 
 import cli
+from closes.series import FIRST_DAY
 from forecast.features import FEATURES
 from forecast.network import FitOptions
 
 MAX_SEED = 2**32 - 1
+
+
+def add_closes_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the closes to train on."""
+    parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
+    parser.add_argument("--start", type=cli.iso_date, help=f"first day (default: {FIRST_DAY}; of a file, its first)")
+    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday; of a file, its last)")
+    parser.add_argument(
+        "--source",
+        choices=["auto", "yahoo", "cache", "snapshot", "csv"],
+        default="auto",
+        help="auto, the default: Yahoo Finance, then its cache, then the embedded snapshot",
+    )
+    cli.add_file(parser, required=False)
+
+
+def check_closes_options(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """End with a usage error if the options of the closes do not go together."""
+    if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
+        parser.error("--source csv and --csv PATH go together")
+    if given.column and not given.csv:
+        parser.error("--column needs a file: --csv PATH")
+
+
+def add_publication_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the publication."""
+    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
+    parser.add_argument(
+        "--promote",
+        choices=["if-better", "always", "never"],
+        default="if-better",
+        help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
+    )
 
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:

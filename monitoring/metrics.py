@@ -23,8 +23,8 @@ LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 class Metrics:
     """The metrics of one worker."""
 
-    def __init__(self, models: ModelHolder) -> None:
-        """Start to count; `models` knows which model serves."""
+    def __init__(self, models: ModelHolder, *states: Collector) -> None:
+        """Start to count; `models` knows which model serves, `states` collect what all workers read from the same files."""
         self._folder = os.environ.get(FOLDER_VARIABLE)
         self._own = CollectorRegistry()
         self._requests = Counter("http_requests", "Answered requests.", ("route", "method", "status"), registry=self._own)
@@ -39,7 +39,7 @@ class Metrics:
             "forecast_untrusted_model_answers", "Forecasts by another model, as the symbol's published one cannot be trusted.",
             registry=self._own,
         )  # fmt: skip
-        self._state = StateCollector(models)
+        self._states = (StateCollector(models), *states)
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Metrics:
         if self._folder is not None:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry, self._folder)
-        return b"".join(generate_latest(collector) for collector in (registry, self._state, *further))
+        return b"".join(generate_latest(collector) for collector in (registry, *self._states, *further))
 
 
 class StateCollector(Collector):

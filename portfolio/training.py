@@ -7,12 +7,13 @@ Each finished step is in the journal, so that the same command continues after a
 
 import logging
 import pickle
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cli import interruption
+from closes.series import Closes
 from errors import ForecastError
 from forecast.metadata import Rule
 from forecast.network import FitOptions, check_variables
@@ -71,8 +72,13 @@ class FullDiskError(ForecastError):
     """There is no room for the journal, a model or MLflow."""
 
 
-def train_many(options: ManyOptions, settings: Settings) -> dict[str, str]:
+def train_many(options: ManyOptions, settings: Settings, check: Callable[[Closes], None] | None = None) -> dict[str, str]:
     """Train all symbols. Return why symbols failed, by symbol.
+
+    Args:
+        options: the command's options.
+        settings: MLflow, the sources of closes and their cache.
+        check: raises a ForecastError for closes that must not be trained on; that symbol fails.
 
     Raises:
         BusyError: another such training writes to the same folder.
@@ -84,7 +90,7 @@ def train_many(options: ManyOptions, settings: Settings) -> dict[str, str]:
     root = options.model_dir / SYMBOLS
     with one_training(root):
         journal = Journal(root, options.identity())
-        training = Training(options, settings, journal)
+        training = Training(options, settings, journal, check)
         try:
             return training.run()
         except KeyboardInterrupt:
@@ -99,8 +105,10 @@ def train_many(options: ManyOptions, settings: Settings) -> dict[str, str]:
 class Training:
     """One run of the command."""
 
-    def __init__(self, options: ManyOptions, settings: Settings, journal: Journal) -> None:
-        self.options, self.settings, self.journal = options, settings, journal
+    def __init__(
+        self, options: ManyOptions, settings: Settings, journal: Journal, check: Callable[[Closes], None] | None = None
+    ) -> None:  # fmt: skip
+        self.options, self.settings, self.journal, self.check = options, settings, journal, check
         self.rows = journal.rows()
         self.failures: dict[str, str] = {}
         self.peaks: dict[str, int] = {}
@@ -144,6 +152,8 @@ class Training:
                 if closes is None:
                     closes = load_closes(symbol, self.options.start, self.options.end, self.options.source, settings=self.settings)
                     self.journal.write(self.journal.closes_file(symbol), pickle.dumps(closes))
+                if self.check:
+                    self.check(closes)
                 data = Dataset(closes, split_in_time(len(closes)))
                 data.check_movement()
                 datasets[symbol] = data

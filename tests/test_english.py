@@ -99,7 +99,7 @@ RULES = [
 ]
 BETWEEN_WORDS = r"(?:_|\s+(?:(?:#|//|\*|>|<!--)\s+)?)"  # in a pattern, a space
 EDGE_OF_WORD = r"(?:(?<![a-z])(?=[a-z])|(?<=[a-z])(?![a-z]))"  # underscores do not belong to words
-FILES = re.compile(r"\.(?:py|md|js|css|html|ya?ml|toml|ipynb|service|in|lua)$|(?:^|/)(?:Makefile|Dockerfile|run)$|\.Dockerfile$")
+FILES = re.compile(r"\.(?:py|md|js|css|html|ya?ml|toml|ipynb|service|timer|in|lua)$|(?:^|/)(?:Makefile|Dockerfile|run)$|\.Dockerfile$")
 NOT_OURS = re.compile(r"^static/vendor/|^modelFiles/|^tests/test_english\.py$|\.pt-BR\.md$|^README\.pt|LICENSE")
 
 

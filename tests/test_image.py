@@ -8,7 +8,7 @@ import sys
 from settings import PROJECT_DIR
 
 DOCKERFILE = (PROJECT_DIR / "Dockerfile").read_text()
-TRAINING_ONLY = {"tests", "portfolio", "scoring", "tuning"}  # packages that serving does not import
+TRAINING_ONLY = {"tests", "portfolio", "retraining", "scoring", "tuning"}  # packages that serving does not import
 IGNORED = [line for line in (PROJECT_DIR / ".dockerignore").read_text().splitlines() if re.fullmatch(r"[\w/]+\.py", line)]
 
 

@@ -206,6 +206,14 @@ def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
         ["--tune", "0"],
         ["--tune", "2", "--rollback"],
         ["--tune", "2", "--walk-forward", "2"],
+        ["--keep-running"],
+        ["--nightly", "--rollback"],
+        ["--nightly", "--walk-forward", "2"],
+        ["--nightly", "--tune", "2"],
+        ["--nightly", "--csv", "x"],
+        ["--nightly", "--source", "snapshot"],
+        ["--nightly", "--source", "cache"],
+        ["--nightly", "--end", "2026-01-02"],
     ],
 )
 def test_wrong_usage_exits_with_code_2(options, capsys):

@@ -26,10 +26,10 @@ from types import FrameType
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULES = (
-    "modelTrain", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "matplotlib.figure",
-    "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas", "forecast.plots",
-    "models.compiled", "tracking.runs", "tracking.champion",
+MODULES = (  # closes.yahoo before tensorflow: loaded after it, curl_cffi cannot make its connections
+    "modelTrain", "closes.yahoo", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+    "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas",
+    "forecast.plots", "models.compiled", "tracking.runs", "tracking.champion",
 )  # fmt: skip
 START_SECONDS = 120.0
 MESSAGE_BYTES = 256 * 1024  # of a request: arguments and environment

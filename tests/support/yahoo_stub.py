@@ -87,6 +87,10 @@ class YahooStub:
         """Let the closes end on this day, whatever day of the week it is."""
         self.dates = [last - (N_DAYS - 1 - i) * timedelta(days=1) for i in range(N_DAYS)]
 
+    def serve(self, prices: list[float], days: list[date]) -> None:
+        """Answer with these closes, and keep them for all symbols."""
+        self.dates, self.closes, self.adjusted = days, prices, prices
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
