@@ -70,7 +70,7 @@ def model_dir(tmp_path):
 
 def finished(process):
     """The output and the exit code."""
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=250)[1]
     assert "Traceback" not in said, said
     return said.splitlines(), process.returncode
 

@@ -84,7 +84,7 @@ def test_sigterm_stops_the_run_in_progress(tmp_path):
     before = signal.getsignal(signal.SIGTERM)
 
     def stop():
-        wait_until((tmp_path / "begun").exists, 30, "a run")
+        wait_until(lambda: (tmp_path / "begun").exists() and keeper._child is not None, 30, "a run")
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=stop)
