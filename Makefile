@@ -7,12 +7,18 @@ FORECAST_PEERS := .venv-forecast-peers
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
+# A Python that does not fit is named before anything is created. Both ways of installing show their progress, without a terminal as lines.
+no_python = echo "error: $(PYTHON) is not installed; install Python 3.11 to 3.13 and run, for example, make run PYTHON=python3.12" >&2; exit 1
+check_python = { command -v $(PYTHON) >/dev/null || { $(no_python); }; } && $(PYTHON) -c 'import preflight; preflight.check_version()'
 ifdef UV
   make_venv = $(UV) venv --quiet --allow-existing --python $(PYTHON) $(1)
-  install = VIRTUAL_ENV=$(1) $(UV) pip install --quiet --require-hashes $(3) -r $(2)
+  uv_install = VIRTUAL_ENV=$(1) $(UV) pip install --require-hashes $(3) -r $(2)
+  install = set -o pipefail && if test -t 2; then $(uv_install); else $(uv_install) 2>&1 | awk '!/^ [+~-] / {print; fflush()}'; fi
 else
-  make_venv = $(PYTHON) -m venv $(1)
-  install = $(1)/bin/pip install --quiet --require-hashes -r $(2)
+  make_venv = { $(PYTHON) -m venv $(1) || { rm -rf $(1); exit 1; }; }
+  count = awk -v total="$$(grep -c '^[a-z].*==' $(1))" \
+	'/^Collecting/ {printf "  %d of at most %d: %s\n", ++n, total, $$2} /^Installing/ {print "  Installing them ..."} {fflush()}'
+  install = set -o pipefail && $(1)/bin/pip install --require-hashes -r $(2) | $(call count,$(2))
 endif
 # uv compiles bytecode only on request. Serving needs it for a fast first start; tests and benchmarks start many processes.
 BYTECODE := --compile-bytecode
@@ -31,11 +37,11 @@ help:  ## show this list
 
 # requirements-dev.txt contains all of requirements.txt at the same versions, so `make run` needs nothing more after it.
 $(VENV)/requirements: requirements.txt requirements-serve.txt
-	@echo "Installing the dependencies of serving and training into $(VENV) (2.4 GB; once) ..."
+	@$(check_python) && echo "Installing the dependencies of serving and training into $(VENV) (2.4 GB; once) ..."
 	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements-serve.txt,$(BYTECODE)) && $(call install,$(VENV),requirements.txt) && touch $@
 
 $(VENV)/requirements-dev: requirements-dev.txt
-	@echo "Installing the development dependencies into $(VENV) (2.7 GB; once) ..."
+	@$(check_python) && echo "Installing the development dependencies into $(VENV) (2.7 GB; once) ..."
 	@$(call make_venv,$(VENV)) && $(call install,$(VENV),requirements-dev.txt,$(BYTECODE)) && touch $@ $(VENV)/requirements
 
 # The servers that the benchmark compares with have their own environment.

@@ -5,6 +5,11 @@
 Every answer to a program is JSON, and every error has the form {"error": "<one sentence>", "details": [...]}.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import re
 import sys

@@ -4,6 +4,7 @@ modelTrain.py adds 3, not promoted (0 with --nightly), and 4, some of several sy
 """
 
 import argparse
+import errno
 import logging
 import signal
 import sys
@@ -13,8 +14,11 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+import preflight
 from errors import ForecastError
 from settings import SettingError
+
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class Interruption:
@@ -25,7 +29,7 @@ class Interruption:
 
     def install(self) -> None:
         """Handle SIGINT, unless the parent process ignores it."""
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        if signal.getsignal(signal.SIGINT) in (signal.default_int_handler, preflight.interrupt):
             signal.signal(signal.SIGINT, self.on_signal)
 
     def on_signal(self, number: int, frame: FrameType | None) -> NoReturn:
@@ -53,12 +57,20 @@ def run(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}" + (f" ({details})" if details else ""), file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)  # a full disk, a folder that cannot be written
+        print(f"error: {describe(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(preflight.EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def describe(error: OSError) -> str:
+    """Return one sentence about a file that cannot be read or written, and what to do for a folder that cannot be written."""
+    if error.filename is None or not error.strerror:
+        return str(error)
+    advice = " Choose a folder that can be written." if error.errno in NOT_WRITABLE else ""
+    return f"{error.filename}: {error.strerror}.{advice}"
 
 
 def add_file(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool) -> None:

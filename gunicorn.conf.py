@@ -109,7 +109,11 @@ def when_ready(server: Any) -> None:
     gc.freeze()  # the collector would copy shared memory by walking through it
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     server.mlflow_ui = ui.start(settings)  # kept on the master: this file is read again at a reload
-    server.log.info("Stock forecasts on http://%s, documentation at /apidocs.", bind)
+    server.log.info("Stock forecasts on %s, documentation at /apidocs.", server.LISTENERS[0])
+    if (port := server.LISTENERS[0].getsockname()[1]) != settings.PORT:
+        server.log.warning(
+            "PORT=%s has no effect: systemd passed a socket on port %s. Change ListenStream= of flask_app.socket.", settings.PORT, port
+        )
 
 
 def on_exit(server: Any) -> None:

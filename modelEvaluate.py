@@ -6,6 +6,11 @@ It writes one row per day (date,actual,predicted,low_80,high_80,low_95,high_95).
 prints the scores as one JSON object; those of persistence, which repeats the last close, begin with `naive_`.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import json
 from pathlib import Path

@@ -6,6 +6,11 @@
 Neither TensorFlow nor scikit-learn is imported.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import json
 import logging

@@ -7,6 +7,11 @@ them. The reference is persistence, the naive forecast that repeats the last clo
 but not published.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import dataclasses
 import logging
@@ -209,9 +214,11 @@ def train_nightly(options: TrainOptions, settings: Settings) -> dict[str, str]:
 
 def roll_back(model_dir: Path, settings: Settings) -> None:
     """Put the previous version back."""
+    log.info("Restoring the previous version in %s ...", model_dir)
     back = rollback(model_dir)
     log.info("Version %s serves again.", back.version)
     if model_dir.resolve() == settings.MODEL_DIR.resolve():
+        log.info("Pointing the alias of MLflow at %s at it ...", settings.mlflow_shown)
         from tracking.champion import point_champion
 
         point_champion(model_dir, settings)

@@ -3,6 +3,8 @@
 import socket
 import sys
 
+from gunicorn.systemd import listen_fds
+
 from api.access import Gatekeeper
 from api.service import open_request_log
 from monitoring.counters import SharedCounters
@@ -27,11 +29,12 @@ master = Master()
 
 def check_start(settings: Settings) -> None:
     """Exit with one line that names the setting if the service could not start."""
-    try:
-        with listen(settings.HOST, settings.PORT):
-            pass
-    except OSError as error:
-        sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}. Choose another address or stop what uses it.")
+    if not has_socket():
+        try:
+            with listen(settings.HOST, settings.PORT):
+                pass
+        except OSError as error:
+            sys.exit(f"error: HOST={settings.HOST} PORT={settings.PORT}: {error.strerror}. Choose another address or stop what uses it.")
     request_log = open_request_log(settings)
     request_log.close()
     if request_log.problem:
@@ -40,6 +43,11 @@ def check_start(settings: Settings) -> None:
         Gatekeeper(settings)
     except SettingError as error:
         sys.exit(f"error: {error}")
+
+
+def has_socket() -> bool:
+    """Return whether systemd passed a socket to this process, which gunicorn then uses instead of HOST and PORT."""
+    return bool(listen_fds(unset_environment=False))
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -30,6 +30,8 @@ def check_closes_options(parser: argparse.ArgumentParser, given: argparse.Namesp
     """End with a usage error if the options of the closes do not go together."""
     if (given.source == "csv") != (given.csv is not None) and given.source != "auto":
         parser.error("--source csv and --csv PATH go together")
+    if given.start and given.end and given.start > given.end:
+        parser.error("--start lies after --end")
     if given.column and not given.csv:
         parser.error("--column needs a file: --csv PATH")
 

@@ -7,6 +7,11 @@ are known (LSTM, Dropout, Dense, Rescaling, and Conv1D and PReLU for features), 
 before it is saved. Its metadata names the SHA-256 of the two files that it was made from.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import io
 import logging

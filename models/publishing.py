@@ -14,10 +14,10 @@ from errors import ForecastError, ModelUnavailableError
 from models.store import (
     KERAS_FILE,
     METADATA_FILE,
-    MISSING,
     SCALER_FILE,
     PublishedModel,
     current_version,
+    none_published,
     problems_of,
     read_json,
     read_published,
@@ -86,7 +86,7 @@ def rollback(model_dir: Path) -> PublishedModel:
         ModelUnavailableError: there is none, or its files have changed; nothing changes.
     """
     if not (model_dir / METADATA_FILE).is_file():
-        raise ModelUnavailableError("No model is published yet, so there is no previous version.", [MISSING])
+        raise none_published(model_dir)
     with locked(model_dir):
         previous = read_json(model_dir / METADATA_FILE).get("previous_version")
         if not previous:

@@ -69,7 +69,7 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
         folder = version_folder(model_dir, metadata["model_version"])
         sums = dict(metadata["files"])
     except FileNotFoundError:
-        raise ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [MISSING]) from None
+        raise none_published(model_dir) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailableError(
             f"The published model's {METADATA_FILE} cannot be read. Train again: python modelTrain.py",
@@ -79,6 +79,16 @@ def read_published(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:
     if problems:
         raise _changed(metadata["model_version"], problems)
     return PublishedModel(metadata, folder)
+
+
+def none_published(model_dir: Path) -> ModelUnavailableError:
+    """Return the error about a folder without a published model. It names a folder that does not exist."""
+    if model_dir.is_dir():
+        return ModelUnavailableError("No model is published yet. Train one: python modelTrain.py", [MISSING])
+    return ModelUnavailableError(
+        f"No model is published yet: the folder {model_dir} does not exist. Correct MODEL_DIR, or train a model: python modelTrain.py",
+        [MISSING],
+    )
 
 
 def read_previous(model_dir: Path, only: Sequence[str] = ()) -> PublishedModel:

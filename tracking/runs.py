@@ -11,6 +11,11 @@ The registered model is a pyfunc that takes closes (n, 60) and returns the next 
 A run is saved to a folder before it is logged, and the folder is removed once MLflow has the run. So no failure of MLflow loses a run.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import logging
 import os

@@ -5,6 +5,11 @@
 gunicorn's master starts this module. It watches its parent and stops the UI when the parent is gone.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import http.client
 import importlib.util

@@ -46,12 +46,28 @@ def answers(url: str) -> bool:
         return False
 
 
+# Becomes the command of its arguments, with the socket of the first argument as file descriptor 3.
+PASS_SOCKET = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
 class Service:
     """`python app.py` in a process group of its own."""
 
     def __init__(
-        self, folder: Path, command: Sequence[str] = (sys.executable, "app.py"), stderr: int | None = None, **environment: str
+        self,
+        folder: Path,
+        command: Sequence[str] = (sys.executable, "app.py"),
+        stderr: int | None = None,
+        listener: socket.socket | None = None,
+        **environment: str,
     ) -> None:
+        if listener:  # passed on as systemd does
+            command = [sys.executable, "-c", PASS_SOCKET, str(listener.fileno()), *command]
         self.port = int(environment.get("PORT", free_port()))
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "log.csv"
@@ -62,6 +78,7 @@ class Service:
             cwd=PROJECT_DIR,
             env=os.environ | own | environment,
             stderr=self.stderr if stderr is None else stderr,
+            pass_fds=[listener.fileno()] if listener else [],
             start_new_session=True,
         )
 
