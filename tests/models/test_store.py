@@ -127,7 +127,7 @@ def test_rollback_restores_the_previous_version(tmp_path):
 
 
 def test_rollback_does_not_create_a_missing_folder(tmp_path):
-    with pytest.raises(ModelUnavailableError, match="there is no previous version"):
+    with pytest.raises(ModelUnavailableError, match="mistyped does not exist"):
         rollback(tmp_path / "mistyped")
     assert not (tmp_path / "mistyped").exists()
 
