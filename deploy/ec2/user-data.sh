@@ -14,15 +14,15 @@
 #   TRAINING    yes installs training, the MLflow UI and nightly retraining; needs MODE=systemd and 4 GB of memory (no)
 set -euo pipefail
 
-readonly HOME_DIR=/opt/stock-forecast-service
-readonly ENV_FILE=/etc/stock-forecast-service.env      # settings of the service
-readonly SETUP_FILE=/etc/stock-forecast-service.setup  # settings of this script
-readonly CADDYFILE=/etc/caddy/Caddyfile
-readonly CA_FILE=/etc/stock-forecast-service-ca.crt
-readonly IMAGE=tech_challenge_f4
-readonly CONTAINER=tc_fase_4
-readonly LOG_LIMITS=(--log-opt max-size=10m --log-opt max-file=5)
-readonly SETTINGS=(REPOSITORY REF MODE DOMAIN ADDRESS TRAINING)
+HOME_DIR=/opt/stock-forecast-service
+ENV_FILE=/etc/stock-forecast-service.env      # settings of the service
+SETUP_FILE=/etc/stock-forecast-service.setup  # settings of this script
+CADDYFILE=/etc/caddy/Caddyfile
+CA_FILE=/etc/stock-forecast-service-ca.crt
+IMAGE=tech_challenge_f4
+CONTAINER=tc_fase_4
+LOG_LIMITS=(--log-opt max-size=10m --log-opt max-file=5)
+SETTINGS=(REPOSITORY REF MODE DOMAIN ADDRESS TRAINING)
 
 say() { printf 'user-data: %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -54,10 +54,16 @@ is_installed() { command -v "$1" >/dev/null; }
 install_packages() {
   if is_installed apt-get; then
     local packages=(git curl ca-certificates openssl caddy)
-    if [ "$MODE" = systemd ]; then packages+=(python3-venv); elif ! is_installed docker; then packages+=(docker.io); fi
     export DEBIAN_FRONTEND=noninteractive
     local options=(-q -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold)
     apt-get "${options[@]}" update
+    if [ "$MODE" = systemd ]; then
+      packages+=(python3-venv)
+    elif ! is_installed docker; then
+      packages+=(docker.io)
+      # Ubuntu has BuildKit's client in a package of its own, Debian 12 has none.
+      if apt-cache show docker-buildx >/dev/null 2>&1; then packages+=(docker-buildx); fi
+    fi
     apt-get "${options[@]}" install -y --no-install-recommends "${packages[@]}"
     PYTHON=python3
   elif is_installed dnf; then
@@ -142,27 +148,25 @@ find_address() {
   curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" "$base/meta-data/public-ipv4" || hostname -I | cut -d' ' -f1
 }
 
-# /metrics has no login, so it is not served to the outside.
-write_caddyfile() {
-  local site address=${ADDRESS:-}
-  mkdir -p /etc/caddy
+# /metrics has no login, so it is not served to the outside. A client that opens an IP address names no host in its TLS handshake.
+print_caddyfile() {
+  printf '# Written by deploy/ec2/user-data.sh; its next run overwrites changes.\n'
   if [ -n "$DOMAIN" ]; then
-    site=$DOMAIN
-    printf '# Written by deploy/ec2/user-data.sh; its next run overwrites changes.\n' >"$CADDYFILE.new"
+    printf '\n%s {\n' "$DOMAIN"
   else
-    address=${address:-$(find_address)}
-    site="https://$address, https://localhost"
-    # A client that opens an IP address names no host in its TLS handshake.
-    printf '# Written by deploy/ec2/user-data.sh; its next run overwrites changes.\n{\n\tdefault_sni %s\n\tskip_install_trust\n}\n' "$address" >"$CADDYFILE.new"
+    printf '{\n\tdefault_sni %s\n\tskip_install_trust\n}\n' "$ADDRESS"
+    printf '\nhttps://%s, https://localhost {\n\ttls internal\n' "$ADDRESS"
   fi
-  {
-    printf '\n%s {\n' "$site"
-    [ -n "$DOMAIN" ] || printf '\ttls internal\n'
-    printf '\t@metrics path /metrics /metrics/*\n\trespond @metrics 404\n\treverse_proxy 127.0.0.1:8010\n}\n'
-  } >>"$CADDYFILE.new"
+  printf '\t@metrics path /metrics /metrics/*\n\trespond @metrics 404\n\treverse_proxy 127.0.0.1:8010\n}\n'
+}
+
+write_caddyfile() {
+  [ -n "$DOMAIN$ADDRESS" ] || ADDRESS=$(find_address)
+  PUBLIC_HOST=${DOMAIN:-$ADDRESS}
+  PUBLIC=https://$PUBLIC_HOST
+  mkdir -p "${CADDYFILE%/*}"
+  print_caddyfile >"$CADDYFILE.new"
   mv "$CADDYFILE.new" "$CADDYFILE"
-  PUBLIC=https://${DOMAIN:-$address}
-  PUBLIC_HOST=${DOMAIN:-$address}
 }
 
 start_caddy() {
@@ -216,10 +220,10 @@ check() {
 }
 
 main() {
+  read_settings
   [ "$(id -u)" = 0 ] || die "run this as root: sudo bash $0"
   cd /
   umask 022
-  read_settings
   install_packages
   create_user
   fetch_code
@@ -231,4 +235,5 @@ main() {
   check
 }
 
-main "$@"
+# Tests load the functions without running them.
+if [ "${BASH_SOURCE[0]:-$0}" = "$0" ]; then main; fi
