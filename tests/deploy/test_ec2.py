@@ -149,7 +149,7 @@ def test_template_is_short_and_gives_the_script_settings_that_it_knows():
     template = yaml.load(TEMPLATE.read_text(), Loader)  # a SafeLoader
     script = template["Resources"]["Server"]["Properties"]["UserData"]["Fn::Base64"]
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
-    known = set(re.search(r"^SETTINGS=\((.*)\)$", SCRIPT.read_text(), re.M)[1].split())
+    known = set(re.findall(r"^SETTINGS=\((.*)\)$", SCRIPT.read_text(), re.M)[0].split())
     assert set(re.findall(r"([A-Z]+)='\$\{", script)) == known
     assert set(re.findall(r"\$\{(\w+)\}", script)) <= {*template["Parameters"], "Ip"}
 
