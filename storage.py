@@ -67,7 +67,16 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         ValueError: the content has NaN or infinity, which JSON does not know.
         OSError: as for `write_atomic`.
     """
-    write_atomic(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    write_atomic(path, json_of(content))
+
+
+def json_of(content: dict[str, Any]) -> bytes:
+    """Return indented JSON, as `write_json` writes it.
+
+    Raises:
+        ValueError: the content has NaN or infinity.
+    """
+    return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
 
 
 def sha256_of(content: bytes) -> str:

@@ -5,8 +5,8 @@ from forecast.metadata import Metadata
 from models.store import read_published
 from processData import WINDOW
 from settings import Settings
-from tracking.champion import CHAMPION, REGISTERED_MODEL
 from tracking.kept import RunRecord
+from tracking.names import CHAMPION, REGISTERED_MODEL
 from tracking.runs import log_run
 
 LATER = ("mlflow_run_id", "files", "previous_version")  # of the metadata: written after a run is logged

@@ -21,6 +21,6 @@ def test_code_of_the_image_can_be_imported(tmp_path):
     for name in IGNORED:
         (tmp_path / name).unlink()
     assert {file.parent.name for file in PROJECT_DIR.glob("*/__init__.py")} - TRAINING_ONLY <= set(folders)
-    code = "import app, modelPredict, api.startup, server.worker, monitoring.counters, tracking.ui; print(app.__file__)"
+    code = "import app, modelPredict, api.startup, server.worker, monitoring.counters, tracking.fetch, tracking.ui; print(app.__file__)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(tmp_path / "app.py")

@@ -6,9 +6,7 @@ from pathlib import Path
 from models.store import current_version, read_published
 from settings import Settings
 from tracking.connection import TrackingError, connect, one_sentence
-
-REGISTERED_MODEL = "stock-forecast"
-CHAMPION = "champion"
+from tracking.names import CHAMPION, REGISTERED_MODEL
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,10 @@ from pydantic import ValidationError
 from closes.series import Floats
 from errors import ForecastError
 from forecast.metadata import Metadata, describe_problems
-from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, VERSION, problems_of
+from models.store import METADATA_FILE, VERSION, problems_of
 from storage import flush_folder, remove_stale, sha256
+from tracking.names import MODEL_FILES
 
-MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)
 PLOTS, RUN_FILE = "plots", "run.json"
 PREFIX = ".keeping-"  # of a folder that is not whole yet
 

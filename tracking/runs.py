@@ -35,11 +35,12 @@ from forecast.metadata import Metadata
 from models.publishing import record_run
 from models.store import METADATA_FILE, ONNX_FILE, symbol_folder
 from settings import PROJECT_DIR, Settings
-from storage import locked
-from tracking.champion import CHAMPION, REGISTERED_MODEL, set_champion
+from storage import json_of, locked, sha256
+from tracking.champion import set_champion
 from tracking.client import log_files, log_metrics, log_params, start_run
 from tracking.connection import HTTP_SECONDS, RETRIES_VARIABLE, TrackingError, connect, one_sentence, tracking_folder, wait_for_database
-from tracking.kept import MODEL_FILES, PLOTS, RunRecord, keep, read_kept
+from tracking.kept import PLOTS, RunRecord, keep, read_kept
+from tracking.names import CHAMPION, MODEL_FILES, MODEL_FOLDER, REGISTERED_MODEL
 
 UNLOGGED = "unlogged"  # folder of the runs that MLflow has not accepted yet
 PYFUNC_CODE = ["errors.py", "settings.py", "storage.py", "processData.py", "closes", "forecast"]  # what pyfunc.py imports
@@ -175,8 +176,16 @@ def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
     client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
     log_metrics(client, run_id, metrics, time.time_ns() // 1_000_000)
     for name in MODEL_FILES:
-        client.log_artifact(run_id, str(record.folder / name), "modelFiles")
+        if name != METADATA_FILE:
+            client.log_artifact(run_id, str(record.folder / name), MODEL_FOLDER)
+    log_files(client, run_id, {METADATA_FILE: _published_form(run_id, record)}, MODEL_FOLDER)
     log_files(client, run_id, record.plots, PLOTS)
+
+
+def _published_form(run_id: str, record: RunRecord) -> bytes:
+    """Return the metadata.json of a run with what its publication adds: the run and the checksums, so that tracking/fetch.py can verify."""
+    sums = {name: sha256(record.folder / name) for name in sorted(MODEL_FILES) if name != METADATA_FILE}
+    return json_of(record.metadata.changed(mlflow_run_id=run_id, files=sums).as_dict())
 
 
 def _figures(metadata: Metadata) -> dict[str, float]:

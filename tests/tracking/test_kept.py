@@ -13,7 +13,8 @@ import pytest
 
 from forecast.metadata import Metadata
 from models.store import read_published
-from tracking.kept import MODEL_FILES, PLOTS, RUN_FILE, RunRecord, UnfitRecordError, keep, read_kept
+from tracking.kept import PLOTS, RUN_FILE, RunRecord, UnfitRecordError, keep, read_kept
+from tracking.names import MODEL_FILES
 
 
 @pytest.fixture

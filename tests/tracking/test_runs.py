@@ -27,7 +27,8 @@ from tracking import champion, connection
 from tracking import runs as runs_module
 from tracking.champion import point_champion, set_champion
 from tracking.connection import TrackingError, check_tracking
-from tracking.kept import MODEL_FILES, RunRecord, keep
+from tracking.kept import RunRecord, keep
+from tracking.names import MODEL_FILES
 from tracking.runs import log_or_keep, log_run, main
 
 pytestmark = [
