@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PEERS := .venv-bench
 FORECAST_PEERS := .venv-forecast-peers
+CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -30,7 +31,7 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies java spark wrk screenshot notebook
+.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,11 @@ $(PEERS)/requirements: benchmarks/requirements-peers.txt
 $(FORECAST_PEERS)/requirements: benchmarks/requirements-forecast-peers.txt
 	@echo "Installing statsforecast, darts and MAPIE into $(FORECAST_PEERS) (0.9 GB; once) ..."
 	@$(call make_venv,$(FORECAST_PEERS)) && $(call install,$(FORECAST_PEERS),$<,$(BYTECODE)) && touch $@
+
+# MLflow with PostgreSQL and S3 has its own environment: boto3 needs an older python-dateutil.
+$(CLUSTER)/requirements: deploy/requirements-cluster.txt
+	@echo "Installing MLflow with PostgreSQL and S3 into $(CLUSTER) (1.2 GB; once) ..."
+	@$(call make_venv,$(CLUSTER)) && $(call install,$(CLUSTER),$<,$(BYTECODE)) && touch $@
 
 run: $(VENV)/requirements  ## install the dependencies, then serve http://127.0.0.1:8010 (MLflow UI on 8020)
 	@exec $(BIN)/python app.py
@@ -128,6 +134,9 @@ proxies:  ## install Debian's nginx and Caddy, for the tests of deploy/proxy (ne
 	@$(call apt,nginx,nginx-light)
 	@$(call apt,caddy,caddy)
 
+cluster: $(CLUSTER)/requirements  ## install PostgreSQL, an S3 store and the schemas of Kubernetes, for the tests of deploy/kubernetes (needs root)
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(call apt,initdb,postgresql)
+
 java:  ## install Debian's Java 17, for Spark (needs root)
 	@$(call apt,java,openjdk-17-jre-headless)
 
@@ -148,8 +157,10 @@ lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the
 	$$compile -c requirements.txt -o requirements-serve.txt && \
 	$${compile/pyproject.toml/benchmarks/requirements-peers.in} -c requirements-serve.txt -o benchmarks/requirements-peers.txt && \
 	$${compile/pyproject.toml/benchmarks/requirements-forecast-peers.in} -o benchmarks/requirements-forecast-peers.txt && \
-	$${compile/pyproject.toml/benchmarks/requirements-spark.in} -c requirements-dev.txt -o benchmarks/requirements-spark.txt
+	$${compile/pyproject.toml/benchmarks/requirements-spark.in} -c requirements-dev.txt -o benchmarks/requirements-spark.txt && \
+	$${compile/pyproject.toml/deploy/requirements-mlflow.in} -o deploy/requirements-mlflow.txt && \
+	$${compile/pyproject.toml/deploy/requirements-cluster.in} -c deploy/requirements-mlflow.txt -o deploy/requirements-cluster.txt
 
 clean:  ## remove the environments, caches, logs and MLflow runs
-	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
+	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) $(CLUSTER) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

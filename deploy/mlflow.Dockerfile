@@ -2,8 +2,8 @@
 #
 #   docker build -f deploy/mlflow.Dockerfile -t stock-forecast-mlflow .
 #
-# All of requirements.txt is 2.4 GB, mostly TensorFlow, which the UI does not need. This image installs only MLflow and its dependencies, at
-# the versions of requirements.txt. It does not use the hashes, because pip 24 accepts them only for a complete list.
+# It has MLflow, and the drivers of PostgreSQL and S3 for docs/kubernetes.md. All of requirements.txt is 2.4 GB, mostly TensorFlow, which the UI
+# does not need.
 
 FROM python:3.11-slim-bookworm
 
@@ -13,11 +13,9 @@ RUN groupadd --gid 10001 app \
 
 WORKDIR /mlruns
 
-COPY requirements.txt /tmp/requirements.txt
-RUN sed -n 's/^\([a-z0-9].*==.*[^ ]\) *\\$/\1/p' /tmp/requirements.txt > /tmp/versions.txt \
-    && pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
-        -c /tmp/versions.txt "$(grep '^mlflow==' /tmp/versions.txt)" \
-    && rm /tmp/requirements.txt /tmp/versions.txt
+COPY deploy/requirements-mlflow.txt /tmp/requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore --require-hashes -r /tmp/requirements.txt \
+    && rm /tmp/requirements.txt
 
 # No job runners and one worker: 2 processes instead of 15. Browsers can use the UI at localhost. For another host, set
 # MLFLOW_SERVER_ALLOWED_HOSTS=stocks.example:8020 and MLFLOW_SERVER_CORS_ALLOWED_ORIGINS=http://stocks.example:8020.
