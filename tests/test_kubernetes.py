@@ -1,6 +1,7 @@
 """The manifests in deploy/kubernetes fit the schemas of Kubernetes, each other, and the service."""
 
 import re
+import shutil
 import subprocess
 
 import cluster
@@ -53,7 +54,16 @@ def environment(container):
 def test_manifests_fit_the_schemas(version):
     done = subprocess.run([VALIDATE, "--strict", "-k", version, *FILES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert (done.stdout + done.stderr).count(f"passed for resource {'deployment/api'} against version {version}") == 1
+    assert (done.stdout + done.stderr).count(f"passed for resource deployment/api against version {version}") == 1
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def test_kustomize_puts_everything_into_the_namespace_with_images_of_the_registry():
+    built = subprocess.run(["kubectl", "kustomize", FOLDER], capture_output=True, text=True, check=True).stdout
+    objects = list(yaml.safe_load_all(built))
+    assert len(objects) == len(OBJECTS)
+    assert {found["metadata"].get("namespace") for found in objects if found["kind"] != "Namespace"} == {KUSTOMIZATION["namespace"]}
+    assert set(re.findall(r"image: (\S+)", built)) == {f"{image['newName']}:{image['newTag']}" for image in KUSTOMIZATION["images"]}
 
 
 def test_all_files_are_applied():
