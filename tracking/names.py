@@ -4,5 +4,5 @@ from models.store import BACKTEST_FILE, KERAS_FILE, METADATA_FILE, ONNX_FILE, SC
 
 REGISTERED_MODEL = "stock-forecast"
 CHAMPION = "champion"  # alias of the version that serves
-MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)  # of a run, all that a published version has
+MODEL_FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE, METADATA_FILE, BACKTEST_FILE)  # of a run: the files of a published version
 MODEL_FOLDER = "modelFiles"  # of these files, in the artifacts of a run

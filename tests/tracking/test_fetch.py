@@ -131,7 +131,7 @@ def test_missing_file_is_named_without_a_traceback(settings, champion, replica, 
 
 
 @pytest.mark.parametrize("damage", [{}, {"files": {}}, {"model_version": "../../elsewhere"}], ids=["empty", "no sums", "path"])
-def test_metadata_that_names_no_sound_version_is_refused(settings, champion, replica, tracking, damage):
+def test_metadata_without_a_valid_version_is_refused(settings, champion, replica, tracking, damage):
     stored = artifact(tracking, champion, "metadata.json")
     stored.write_text(json.dumps(json.loads(stored.read_bytes()) | damage if damage else {}))
     with pytest.raises(FetchError):
