@@ -47,6 +47,18 @@ def test_alerts_and_dashboard_use_only_existing_metrics(start):
     assert {name.removesuffix("_bucket") for name in asked} <= told
 
 
+def test_right_answers_with_503_have_the_routes_that_the_alert_on_errors_leaves_out(start, tmp_path):
+    service = start(YAHOO_URL=f"http://127.0.0.1:{free_port()}", YAHOO_RETRIES="0", DATA_CACHE_DIR=str(tmp_path / "cache"), MLFLOW_UI="off")
+    for path in ("/forecast/MISTYPED", "/backtest/MISTYPED", "/mlflow"):
+        assert requests.get(f"{service.url}{path}", timeout=30).status_code == 503
+    counted = requests.get(f"{service.url}/metrics", timeout=10).text
+    routes = set(re.findall(r'^http_requests_total\{.*route="([^"]+)",status="503"', counted, flags=re.M))
+    left_out = re.findall(r'route!~"([^"]+)"', (FOLDER / "alerts.yml").read_text())
+    assert len(left_out) == 1
+    assert len(routes) == 3
+    assert all(re.fullmatch(left_out[0], route) for route in routes)
+
+
 @prometheus
 def test_prometheus_collects_from_the_service(start, tmp_path):
     service, port = start(), free_port()
