@@ -31,7 +31,13 @@ apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noni
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster java spark wrk screenshot notebook
+# What `make up` starts; .env has its settings, see deploy/compose.env. The images are labelled with the version and the commit.
+COMPOSE ?= docker compose
+PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
+up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+.PHONY: up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +68,16 @@ $(CLUSTER)/requirements: deploy/requirements-cluster.txt
 
 run: $(VENV)/requirements  ## install the dependencies, then serve http://127.0.0.1:8010 (MLflow UI on 8020)
 	@exec $(BIN)/python app.py
+
+up:  ## build the images and start the API and the MLflow UI in containers, and the COMPOSE_PROFILES of .env
+	@$(COMPOSE) version >/dev/null 2>&1 || { echo "error: '$(COMPOSE)' does not work; deploy/README.md says how to install Docker and Compose" >&2; exit 1; }
+	@$(COMPOSE) up -d --build && echo "API: http://127.0.0.1:8010 (or API_PORTS of .env); MLflow UI: http://127.0.0.1:8020; output: make logs"
+
+down:  ## stop and remove the containers; models, logs and runs stay in their volumes
+	@$(COMPOSE) $(PROFILES) down
+
+logs:  ## follow the output of the containers
+	@$(COMPOSE) $(PROFILES) logs -f --tail 100
 
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py

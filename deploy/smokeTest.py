@@ -4,8 +4,8 @@
     sudo python3 deploy/smokeTest.py --env-file /etc/stock-forecast-service.env http://127.0.0.1:8010
 
 Waits up to a minute for /ready. Exits with code 1 and one line on stderr at the first wrong answer. Adds three lines to the request log of
-the service. If the service needs an API key, the test sends the first key of API_KEY or API_KEY_FILE. It reads them from the environment, or
-from the file with the service's settings.
+the service. If the service needs an API key, the test sends the first key of API_KEY or API_KEY_FILE. It reads them from the
+environment, or from the file with the service's settings.
 """
 
 import argparse
