@@ -1,5 +1,6 @@
 """The start of `python app.py`: checks that name the setting that is wrong, then gunicorn."""
 
+import os
 import socket
 import sys
 
@@ -63,6 +64,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run_gunicorn() -> None:
     """Become gunicorn's master process. The workers share what this process has imported, so they start fast."""
+    if not os.environ.get("WEB_CONCURRENCY"):
+        os.environ.pop("WEB_CONCURRENCY", None)  # gunicorn reads it when it is imported, and fails if it is empty
     import gunicorn.__main__
     from gunicorn.app.wsgiapp import WSGIApplication
 

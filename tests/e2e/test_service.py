@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import requests
+import yaml
 from serving import answers, free_port, wait_until
 
 from closes.snapshot import read_snapshot
@@ -122,6 +123,14 @@ def test_command_lists_its_settings_and_accepts_no_arguments():
         "WEB_CONCURRENCY"
         in subprocess.run([sys.executable, "app.py", "-h"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True, timeout=60).stdout
     )
+
+
+def test_empty_settings_of_compose_count_as_not_set(start):
+    compose = yaml.safe_load((PROJECT_DIR / "compose.yaml").read_text())
+    given = compose["services"]["api"]["environment"]
+    unset = {name: "" for name, value in given.items() if value == f"${{{name}:-}}"}
+    assert "WEB_CONCURRENCY" in unset
+    assert requests.get(f"{start(**unset).url}/ready", timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "x"), ("PORT", "0"), ("MLFLOW_UI", "maybe"), ("WEB_CONCURRENCY", "0")])
