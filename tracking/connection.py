@@ -1,5 +1,7 @@
 """The connection to MLflow's database or tracking server, and its failures as one sentence.
 
+    python -m tracking.connection      connects, and creates the database if it is new
+
 The default is a SQLite file under mlruns/; MLFLOW_TRACKING_URI can name another file or a server. A locked SQLite file is waited for
 LOCK_SECONDS, a silent server HTTP_SECONDS a call.
 """
@@ -80,6 +82,12 @@ def repoint_if_moved(settings: Settings) -> None:
             repoint(database, EXPERIMENT, LOCK_SECONDS)
 
 
+def is_new(settings: Settings) -> bool:
+    """Return whether MLflow's SQLite file does not exist yet."""
+    database = _database(settings)
+    return database is not None and not database.is_file()
+
+
 def wait_for_database(settings: Settings, seconds: float) -> None:
     """Wait until a SQLite file can be written. MLflow would wait longer, in every call.
 
@@ -127,3 +135,7 @@ def _origin(error: BaseException) -> BaseException:
             origin = inner
         inner = inner.__cause__ or inner.__context__
     return origin
+
+
+if __name__ == "__main__":
+    connect(Settings.from_environment())

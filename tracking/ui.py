@@ -167,8 +167,12 @@ def _allowed(settings: Settings) -> list[str]:
 
 
 def _own_addresses() -> list[str]:
-    """Return the addresses of this machine, as in an URL."""
-    addresses = [(own.family, own.address) for interface in psutil.net_if_addrs().values() for own in interface]
+    """Return the addresses of this machine, as in an URL; none if the system does not tell."""
+    try:
+        interfaces = psutil.net_if_addrs()
+    except OSError:  # a sandbox without AF_NETLINK
+        return []
+    addresses = [(own.family, own.address) for interface in interfaces.values() for own in interface]
     fours = [address for family, address in addresses if family == socket.AF_INET]
     sixes = [f"[{address}]" for family, address in addresses if family == socket.AF_INET6 and "%" not in address]
     return [*fours, *sixes]
@@ -215,7 +219,7 @@ def _end_group(server: "subprocess.Popen[bytes]") -> None:
 
 def main() -> None:
     """Run the UI until interrupted."""
-    from tracking.connection import repoint_if_moved  # not in the image, which has no UI
+    from tracking.connection import is_new, repoint_if_moved  # not in the image, which has no UI
 
     parser = argparse.ArgumentParser(description="Run the MLflow UI until it is interrupted. Its settings are environment variables.")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the UI stops when this process is gone
@@ -227,8 +231,10 @@ def main() -> None:
     os.nice(LOW_PRIORITY)
     try:
         repoint_if_moved(settings)
+        if is_new(settings):  # a training that starts at the same time would break the file, see connect()
+            subprocess.run([sys.executable, "-m", "tracking.connection"], cwd=PROJECT_DIR, stdin=subprocess.DEVNULL, check=False)
     except (OSError, sqlite3.Error) as error:
-        log.warning("The paths in MLflow's database cannot be checked: %s.", error)
+        log.warning("MLflow's database cannot be checked: %s.", error)
     log.info("The MLflow UI starts on http://%s:%d. It needs half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
     supervise(settings, parent)
 

@@ -2,12 +2,17 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
+import psutil
 import pytest
+from serving import wait_until
 
 from settings import PROJECT_DIR, Settings
+from storage import locked
 from tracking import ui
 
 
@@ -41,6 +46,32 @@ def test_standalone_ui_exits_with_one_line_if_its_port_is_in_use(taken_port):
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: MLFLOW_UI_HOST=127.0.0.1 MLFLOW_UI_PORT={taken_port}: Address already in use.")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_new_database_is_created_with_the_lock_that_trainings_take(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free = server.getsockname()[1]
+    database = tmp_path / "mlflow.db"
+    own = os.environ | {"MLFLOW_UI_PORT": str(free), "MLFLOW_TRACKING_URI": f"sqlite:///{database}"}
+    with locked(tmp_path), subprocess.Popen([sys.executable, "-m", "tracking.ui"], cwd=PROJECT_DIR, env=own) as process:
+        try:
+            wait_until(database.is_file, 60, "the database that waits for the lock")
+            assert ["tracking.connection" in child.cmdline() for child in psutil.Process(process.pid).children()] == [True]
+            with closing(sqlite3.connect(database)) as connection:
+                assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+        finally:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+            process.kill()
+
+
+def test_machine_that_does_not_tell_its_addresses_has_a_ui(monkeypatch):
+    def refused():
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr(psutil, "net_if_addrs", refused)
+    assert "http://localhost:8021" in options(Settings(MLFLOW_UI_PORT=8021))["--cors-allowed-origins"]
 
 
 def options(settings):
