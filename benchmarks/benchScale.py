@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 from closes.snapshot import snapshot_symbols
 
 WORKERS = 2
-CLOSING = re.compile(r"Peak memory: (\d+) worker processes? of at most (\d+) MB, this process (\d+) MB\. CPU: (\d+) s and (\d+) s\.")
+CLOSING = re.compile(r"Peak memory: (\d+) worker process(?:es)? of at most (\d+) MB, this process (\d+) MB\. CPU: (\d+) s and (\d+) s\.")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ LONG = 60.0  # seconds, for a machine under load
 
 @pytest.fixture(scope="module")
 def downloader():
+    """A downloader for all tests, because a process takes seconds to start. A test may end its process: the next one starts another."""
     downloader = Downloader()
     yield downloader
     downloader.close()
@@ -30,7 +31,7 @@ def downloader():
 
 @pytest.fixture
 def own():
-    """A downloader whose process a test may kill."""
+    """A downloader without a process."""
     downloader = Downloader()
     yield downloader
     downloader.close()
@@ -79,20 +80,22 @@ def test_errors_are_those_of_a_download_in_this_process(downloader, settings, ya
     assert said[0] == said[1]
 
 
-def test_next_download_uses_the_same_process(own, settings):
-    own.download(*arguments(settings, "MSFT"))
-    process = process_of(own)
-    own.download(*arguments(settings, "KO"))
-    assert process_of(own) == process
+def test_next_download_uses_the_same_process(downloader, settings):
+    downloader.download(*arguments(settings, "MSFT"))
+    process = process_of(downloader)
+    downloader.download(*arguments(settings, "KO"))
+    assert process_of(downloader) == process
 
 
-def test_killed_process_is_replaced_and_leaves_no_zombie(own, settings):
-    own.download(*arguments(settings))
-    killed = process_of(own)
+def test_killed_process_is_replaced_and_leaves_no_zombie_and_no_open_files(downloader, settings):
+    downloader.download(*arguments(settings))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    killed = process_of(downloader)
     killed.kill()
-    assert len(own.download(*arguments(settings))) > 0
-    assert process_of(own) != killed
+    assert len(downloader.download(*arguments(settings))) > 0
+    assert process_of(downloader) != killed
     assert not killed.is_running()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_process_ends_when_it_is_idle(own, settings, monkeypatch, tmp_path):
@@ -115,14 +118,14 @@ def test_process_ends_with_its_owner(settings):
     wait_until(lambda: not process.is_running(), 60, "the end of the process")
 
 
-def test_process_that_hangs_is_an_error_and_is_replaced(own, settings, monkeypatch):
-    own.download(*arguments(settings))
-    process_of(own).send_signal(signal.SIGSTOP)
+def test_process_that_hangs_is_an_error_and_is_replaced(downloader, settings, monkeypatch):
+    downloader.download(*arguments(settings))
+    process_of(downloader).send_signal(signal.SIGSTOP)
     monkeypatch.setattr(downloader_module, "START_SECONDS", 0.0)
     with pytest.raises(DataUnavailableError, match="the downloader process does not answer"):
-        own.download(*arguments(settings, seconds=0.1))
+        downloader.download(*arguments(settings, seconds=0.1))
     monkeypatch.undo()
-    assert len(own.download(*arguments(settings))) > 0
+    assert len(downloader.download(*arguments(settings))) > 0
 
 
 def test_process_that_cannot_start_is_an_error(own, settings, monkeypatch):
@@ -142,12 +145,3 @@ def test_cache_folder_that_cannot_be_written_loses_no_closes(downloader, setting
     unwritable = settings.model_copy(update={"DATA_CACHE_DIR": tmp_path / "file" / "cache"})
     assert len(downloader.download(*arguments(unwritable))) > 0
     assert not cache_file("MSFT", unwritable).exists()
-
-
-def test_files_of_the_process_do_not_leak(own, settings):
-    own.download(*arguments(settings))
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for _ in range(3):
-        process_of(own).kill()
-        own.download(*arguments(settings))
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
