@@ -37,7 +37,7 @@ PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
 up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster java spark wrk screenshot notebook
+.PHONY: up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -150,7 +150,9 @@ proxies:  ## install Debian's nginx and Caddy, for the tests of deploy/proxy (ne
 	@$(call apt,nginx,nginx-light)
 	@$(call apt,caddy,caddy)
 
-cluster: $(CLUSTER)/requirements  ## install PostgreSQL, an S3 store and the schemas of Kubernetes, for the tests of deploy/kubernetes (needs root)
+cluster: postgresql $(CLUSTER)/requirements  ## install PostgreSQL, an S3 store and the schemas of Kubernetes, for the tests of deploy/kubernetes
+
+postgresql:  ## install Debian's PostgreSQL, for the test of MLflow on it (needs root)
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(call apt,initdb,postgresql)
 
 java:  ## install Debian's Java 17, for Spark (needs root)
