@@ -10,14 +10,13 @@ import os
 import pickle
 import sys
 import threading
-from typing import BinaryIO
 
 
-def end_with(lifeline: BinaryIO) -> None:
-    """End this process as soon as the other end of a pipe is closed."""
+def end_with_stdin() -> None:
+    """End this process as soon as the other end of stdin is closed."""
 
     def watch() -> None:
-        lifeline.read()
+        os.read(0, 1)  # sys.stdin's own lock would abort this process where it ends with an error
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
@@ -27,7 +26,7 @@ def main() -> None:
     """Do one step."""
     length = int.from_bytes(sys.stdin.buffer.read(8), "big")
     step, options, inputs = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301 - of the Dask worker that started this
-    end_with(sys.stdin.buffer)
+    end_with_stdin()
     outcome = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # libraries that print do not print into the outcome
     from portfolio.task import work
