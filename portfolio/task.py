@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,7 @@ def work(step: str, options: FitOptions, inputs: Sequence[bytes]) -> bytes:
         OSError: the disk is full, which concerns all symbols.
     """
     runtime.MAX_THREADS = 1  # other processes use the other cores
+    _schedule_as_batch()
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of many fits in one process
     started, cpu = time.monotonic(), time.process_time()
     value: Candidate | Finished | Failure
@@ -141,6 +143,12 @@ def work(step: str, options: FitOptions, inputs: Sequence[bytes]) -> bytes:
         value = Failure(f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:200]}")
     usage = Usage(time.monotonic() - started, time.process_time() - cpu, f"{os.uname().nodename}:{os.getpid()}", peak_memory())
     return pickle.dumps(Outcome(value, usage))
+
+
+def _schedule_as_batch() -> None:
+    """Let Linux interrupt this process less often: two fits on two cores then take 8% less time."""
+    with suppress(AttributeError, OSError):  # not on macOS, or forbidden
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def peak_memory() -> int:
