@@ -17,6 +17,7 @@ set -euo pipefail
 HOME_DIR=/opt/stock-forecast-service
 ENV_FILE=/etc/stock-forecast-service.env      # settings of the service
 SETUP_FILE=/etc/stock-forecast-service.setup  # settings of this script
+UNITS=/etc/systemd/system
 CADDYFILE=/etc/caddy/Caddyfile
 CA_FILE=/etc/stock-forecast-service-ca.crt
 IMAGE=tech_challenge_f4
@@ -113,8 +114,17 @@ write_env() {
   done
 }
 
+# Clients come through Caddy, so the socket listens on 127.0.0.1 alone.
+install_units() {
+  local unit units=(flask_app.service flask_app.socket)
+  if [ "$TRAINING" = yes ]; then units+=(retrain.service retrain.timer); fi
+  for unit in "${units[@]}"; do install -m 644 "$HOME_DIR/deploy/$unit" "$UNITS/"; done
+  mkdir -p "$UNITS/flask_app.socket.d"
+  printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:8010\n' >"$UNITS/flask_app.socket.d/local.conf"
+}
+
 start_with_systemd() {
-  local requirements=requirements-serve.txt unit
+  local requirements=requirements-serve.txt
   if [ "$TRAINING" = yes ]; then
     requirements=requirements.txt
     as_user mkdir -p mlruns
@@ -122,20 +132,21 @@ start_with_systemd() {
   [ -x "$HOME_DIR/.venv/bin/pip" ] || as_user "$PYTHON" -m venv .venv
   as_user .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r "$requirements"
   if is_installed docker; then docker rm -f "$CONTAINER" >/dev/null 2>&1 || true; fi
-  install -m 644 "$HOME_DIR/deploy/flask_app.service" /etc/systemd/system/
-  for unit in retrain.service retrain.timer; do
-    if [ "$TRAINING" = yes ] && [ -e "$HOME_DIR/deploy/$unit" ]; then install -m 644 "$HOME_DIR/deploy/$unit" /etc/systemd/system/; fi
-  done
+  install_units
   systemctl daemon-reload
+  # The socket takes the port, which a service that was started without it still holds.
+  systemctl is-active -q flask_app.socket || systemctl stop flask_app
+  systemctl enable -q --now flask_app.socket
   systemctl enable -q flask_app
   systemctl restart flask_app
-  if [ "$TRAINING" = yes ] && [ -e /etc/systemd/system/retrain.timer ]; then systemctl enable -q --now retrain.timer; fi
+  if [ "$TRAINING" = yes ]; then systemctl enable -q --now retrain.timer; fi
 }
 
 start_with_docker() {
+  local unit
   if docker image inspect "$IMAGE" >/dev/null 2>&1; then docker tag "$IMAGE" "$IMAGE:previous"; fi
   docker build -q -t "$IMAGE" "$HOME_DIR"
-  systemctl disable -q --now flask_app 2>/dev/null || true
+  for unit in flask_app.socket flask_app retrain.timer; do systemctl disable -q --now "$unit" 2>/dev/null || true; done
   docker rm -f "$CONTAINER" >/dev/null 2>&1 || true
   docker run -d --name "$CONTAINER" --restart unless-stopped -p 127.0.0.1:8010:8010 --env-file "$ENV_FILE" -e HOST=0.0.0.0 \
     --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges "${LOG_LIMITS[@]}" -v forecast-log:/data "$IMAGE" >/dev/null

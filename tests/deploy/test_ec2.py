@@ -27,7 +27,7 @@ def shell(tmp_path):
     """Runs commands after the functions of the script were loaded; its files are in tmp_path, its user is the present one."""
 
     def run(commands, **environment):
-        files = "".join(f"{name}={tmp_path / name.lower()}\n" for name in ("HOME_DIR", "ENV_FILE", "SETUP_FILE", "CADDYFILE"))
+        files = "".join(f"{name}={tmp_path / name.lower()}\n" for name in ("HOME_DIR", "ENV_FILE", "SETUP_FILE", "CADDYFILE", "UNITS"))
         own = 'as_user() { (cd "$HOME_DIR" && "$@"); }\n'
         return subprocess.run(
             ["bash", "-c", f". {SCRIPT}\n{files}{own}{commands}"],
@@ -127,6 +127,18 @@ def test_branch_that_does_not_exist_changes_nothing(shell, tmp_path, origin):
     shell("read_settings; fetch_code", REPOSITORY=str(origin), REF="v1")
     assert shell("read_settings; fetch_code", REPOSITORY=str(origin), REF="v9").returncode != 0
     assert state(tmp_path) == ["1", "of git 1"]
+
+
+@pytest.mark.parametrize("training", ["no", "yes"])
+def test_units_are_installed_and_the_port_is_open_to_this_machine_alone(shell, tmp_path, training):
+    (tmp_path / "home_dir").symlink_to(PROJECT_DIR)
+    (tmp_path / "units").mkdir()
+    done = shell("read_settings; install_units", REPOSITORY=REPOSITORY, TRAINING=training)
+    assert done.returncode == 0, done.stderr
+    installed = {file.name for file in (tmp_path / "units").iterdir() if file.is_file()}
+    assert installed == {"flask_app.service", "flask_app.socket"} | ({"retrain.service", "retrain.timer"} if training == "yes" else set())
+    lines = (tmp_path / "units" / "flask_app.socket.d" / "local.conf").read_text().splitlines()
+    assert lines == ["[Socket]", "ListenStream=", "ListenStream=127.0.0.1:8010"]  # the empty line removes the address of the unit
 
 
 @pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy not installed: make proxies (as root)")
