@@ -142,6 +142,7 @@ class Downloader:
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to one request."""
+    os.environ.setdefault("XDG_CACHE_HOME", request["settings"]["DATA_CACHE_DIR"])  # of yfinance: a server may have no home folder
     try:
         from closes.download import download_closes
 
