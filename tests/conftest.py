@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from settings import PROJECT_DIR, Settings
 # Files whose slow tests share no fixture: each test may run in any worker. A file that is not listed runs in one worker, which builds
 # its servers, browsers and trainings once.
 SPREAD = {
+    "tests/e2e/test_dask.py",
     "tests/e2e/test_crowd.py",
     "tests/e2e/test_disk.py",
     "tests/e2e/test_kill.py",
@@ -30,6 +32,11 @@ SPREAD = {
 }
 
 LONGEST = {"test_generated.py", "test_modelTrain.py"}  # run first: each takes minutes in one worker
+
+
+# A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: the tests of Ctrl-C need the usual handler.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class FileScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types

@@ -112,6 +112,11 @@ def test_import_of_a_command_leaves_ctrl_c_alone():
     assert run(sys.executable, "-c", code).stdout == "True\n"
 
 
+def own_make():
+    """The environment without what `make test` passes to a make that it starts."""
+    return {name: value for name, value in os.environ.items() if name not in ("MAKELEVEL", "MAKEFLAGS", "MFLAGS")}
+
+
 @pytest.fixture
 def project(tmp_path):
     """The files that `make run` needs to install, with limits that no Python fits."""
@@ -125,7 +130,8 @@ def project(tmp_path):
 @pytest.mark.parametrize("tool", [[], ["UV="]], ids=["uv", "pip"])
 @pytest.mark.parametrize("python", [sys.executable, "python3.99"])
 def test_make_run_names_a_python_that_does_not_fit_and_leaves_no_environment(project, tool, python):
-    done = subprocess.run(["make", "-s", "run", f"PYTHON={python}", *tool], cwd=project, capture_output=True, text=True, check=False)
+    command = ["make", "-s", "run", f"PYTHON={python}", *tool]
+    done = subprocess.run(command, cwd=project, env=own_make(), capture_output=True, text=True, check=False)
     assert done.stdout == ""
     line, of_make = done.stderr.splitlines()
     assert line.startswith("error: ")
@@ -157,7 +163,7 @@ def test_make_run_shows_the_progress_of_pip(project, fails):
     for name, text in (("pip", PIP), ("python", PYTHON)):
         (project / name).write_text(text)
         (project / name).chmod(0o755)
-    environment = os.environ | {"FAILS": str(int(fails))}
+    environment = own_make() | {"FAILS": str(int(fails))}
     command = ["make", "run", f"PYTHON={project / 'python'}", "UV="]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     total = sum("==" in line and line[0].isalpha() for line in (project / "requirements-serve.txt").read_text().splitlines() if line)
@@ -171,7 +177,7 @@ def test_make_run_shows_the_progress_of_uv(project, fails):
     for name, text in (("pip", PIP), ("python", PYTHON), ("uv", UV)):
         (project / name).write_text(text)
         (project / name).chmod(0o755)
-    environment = os.environ | {"FAILS": str(int(fails))}
+    environment = own_make() | {"FAILS": str(int(fails))}
     command = ["make", "run", f"PYTHON={project / 'python'}", f"UV={project / 'uv'}"]
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert "Downloading tensorflow (600MiB)\n" in done.stdout
