@@ -80,7 +80,7 @@ def test_errors_are_those_of_a_download_in_this_process(downloader, settings, ya
     assert said[0] == said[1]
 
 
-def test_yfinance_keeps_its_own_cache_beside_the_downloads(own, settings, monkeypatch):
+def test_yfinance_keeps_its_own_cache_next_to_the_downloads(own, settings, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     own.download(*arguments(settings))
     assert (settings.DATA_CACHE_DIR / "py-yfinance").is_dir()
