@@ -8,7 +8,6 @@
 #
 #   docker build --target full -t stock-forecast-full .        the service, training and the MLflow UI
 #   docker build --target mlflow -t stock-forecast-mlflow .    the MLflow server and UI alone
-#   docker build --target dask -t stock-forecast-dask .        scheduler and workers for modelTrain.py --dask
 #
 # BuildKit builds only the stages that the target needs. Docker's old builder also builds the others: install docker-buildx.
 # The stages with packages come before the code, so a change of the code installs nothing again.
@@ -68,45 +67,37 @@ LABEL org.opencontainers.image.title="MLflow for the stock forecast service" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$COMMIT"
 
-# All packages of the project (2.4 GB, mostly TensorFlow).
-FROM base AS training-packages
+# What both images of the service have: settings, the user's volume, the health check and the command.
+FROM base AS service
+WORKDIR /app
+ENV HOST=0.0.0.0 \
+    PORT=8010 \
+    REQUEST_LOG=/data/log_predictions.csv \
+    DATA_CACHE_DIR=/data/cache
+# A volume stays writable with --read-only.
+VOLUME ["/data"]
+EXPOSE 8010
+# /ready is 200 if a valid model is loaded. The check ignores proxies, which the engine may set in the environment.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-I", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + (os.environ.get('PORT') or '8010') + '/ready', timeout=4)"]
+# Without a shell, app.py becomes gunicorn as process 1, which stops its workers on SIGTERM.
+CMD ["python", "app.py"]
+
+# The service, the training commands and the MLflow UI (ports 8010 and 8020), with all packages of the project (2.4 GB, mostly TensorFlow).
+# compose.yaml also runs Dask's scheduler and workers with it.
+FROM service AS full
 COPY requirements.txt /opt/requirements.txt
 RUN pip install --require-hashes -r /opt/requirements.txt
-
-# Scheduler and workers of the Dask cluster in compose.yaml. The project's code travels with the tasks.
-FROM training-packages AS dask
-WORKDIR /tmp
-USER 10001:10001
-EXPOSE 8786
-CMD ["dask", "scheduler", "--port", "8786", "--no-dashboard"]
-ARG VERSION=dev
-ARG COMMIT=unknown
-LABEL org.opencontainers.image.title="Dask for the stock forecast service" \
-      org.opencontainers.image.description="Scheduler and workers for modelTrain.py --dask." \
-      org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$COMMIT"
-
-# The service, the training commands and the MLflow UI. Ports 8010 and 8020.
-FROM training-packages AS full
-WORKDIR /app
 COPY --from=code /app ./
 # Training replaces the model of the image, so the folder belongs to the user.
 COPY --from=code --chown=10001:10001 /models ./
-ENV HOST=0.0.0.0 \
-    PORT=8010 \
-    MLFLOW_UI_HOST=0.0.0.0 \
+ENV MLFLOW_UI_HOST=0.0.0.0 \
     MLFLOW_TRACKING_URI=sqlite:////data/mlruns/mlflow.db \
-    REQUEST_LOG=/data/log_predictions.csv \
-    DATA_CACHE_DIR=/data/cache \
     MPLCONFIGDIR=/tmp/matplotlib
 RUN python -c "import app"
 USER 10001:10001
-VOLUME ["/data", "/app/modelFiles"]
-EXPOSE 8010 8020
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-I", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + (os.environ.get('PORT') or '8010') + '/ready', timeout=4)"]
-CMD ["python", "app.py"]
+VOLUME ["/app/modelFiles"]
+EXPOSE 8020
 ARG VERSION=dev
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="Stock forecast service with training" \
@@ -116,8 +107,7 @@ LABEL org.opencontainers.image.title="Stock forecast service with training" \
       org.opencontainers.image.revision="$COMMIT"
 
 # The service: the last stage, so the one that is built without --target.
-FROM base AS serve
-WORKDIR /app
+FROM service AS serve
 COPY requirements-serve.txt /opt/requirements-serve.txt
 # Removes what serving does not use: the packages' tests, ONNX Runtime's C library and conversion tools, and source maps (118 MB).
 RUN pip install --require-hashes -r /opt/requirements-serve.txt \
@@ -129,22 +119,10 @@ COPY --from=serving-code /app ./
 # A volume that covers modelFiles inherits its owner; the container of training, with the same user, then writes into it.
 COPY --from=code --chown=10001:10001 /models ./
 # The image has no MLflow UI. GET /mlflow redirects to MLFLOW_UI_URL, or explains how to get one.
-ENV HOST=0.0.0.0 \
-    PORT=8010 \
-    MLFLOW_UI=off \
-    REQUEST_LOG=/data/log_predictions.csv \
-    DATA_CACHE_DIR=/data/cache
+ENV MLFLOW_UI=off
 # A missing module fails the build and not the start.
 RUN python -c "import app"
 USER 10001:10001
-# A volume stays writable with --read-only.
-VOLUME ["/data"]
-EXPOSE 8010
-# /ready is 200 if a valid model is loaded. The check ignores proxies, which the engine may set in the environment.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-I", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:' + (os.environ.get('PORT') or '8010') + '/ready', timeout=4)"]
-# Without a shell, app.py becomes gunicorn as process 1, which stops its workers on SIGTERM.
-CMD ["python", "app.py"]
 ARG VERSION=dev
 ARG COMMIT=unknown
 LABEL org.opencontainers.image.title="Stock forecast service" \

@@ -7,6 +7,7 @@ ForecastError
 |   +- UnknownSymbolError      Yahoo Finance does not have the symbol: HTTP 404
 |   +- NoAnswerError           Yahoo Finance refuses, is too slow or cannot be reached, for any symbol
 +- ModelUnavailableError       there is no published model that can be trusted: HTTP 503
++- BusyError                   another process does the same work: commands only
 """
 
 from collections.abc import Sequence
@@ -42,3 +43,7 @@ class NoAnswerError(DataUnavailableError):
 
 class ModelUnavailableError(ForecastError):
     """There is no published model that can be trusted."""
+
+
+class BusyError(ForecastError):
+    """Another process holds the lock of this work."""

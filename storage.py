@@ -23,6 +23,7 @@ from filelock import FileLock
 LOCK_FILE = ".lock"
 STALE_SECONDS = 86_400  # age after which a temporary folder belongs to a process that was killed
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # OSError.errno
+Identity = tuple[int, int, int]  # of a file: inode, modification time in ns, size in bytes
 FILE_MODE = 0o644  # whatever the umask: another user may serve what this one trained
 
 
@@ -77,6 +78,15 @@ def json_of(content: dict[str, Any]) -> bytes:
         ValueError: the content has NaN or infinity.
     """
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
+
+
+def identity_of(path: Path) -> Identity | None:
+    """Return what changes when a file is replaced; None if there is no such file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def sha256_of(content: bytes) -> str:

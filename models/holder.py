@@ -5,17 +5,15 @@ trusted, the worker keeps the model it has. A worker that starts in this state s
 """
 
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 
 from errors import ModelUnavailableError
 from models.loading import PublishedForecaster, load_forecaster
 from models.store import METADATA_FILE
+from storage import Identity, identity_of
 
 log = logging.getLogger(__name__)
-
-Identity = tuple[int, int, int]  # of a file: inode, modification time in ns, size in bytes
 
 
 class ModelHolder:
@@ -73,8 +71,4 @@ class ModelHolder:
 
 def publication_of(model_dir: Path) -> Identity | None:
     """Return what changes when a folder's metadata.json is replaced; None if there is no such file."""
-    try:
-        status = os.stat(model_dir / METADATA_FILE)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return identity_of(model_dir / METADATA_FILE)

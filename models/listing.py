@@ -17,9 +17,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_json
 
 from closes.symbols import is_symbol
-from models.holder import Identity, publication_of
+from models.holder import publication_of
 from models.store import METADATA_FILE, SYMBOLS
-from storage import sha256_of
+from storage import Identity, sha256_of
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
 MAX_PROBLEMS = 20  # that are named

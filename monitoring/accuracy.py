@@ -32,7 +32,7 @@ from monitoring.logreader import BLOCK_BYTES, Part, open_parts
 from monitoring.overlap import KeyIndex, is_key
 from monitoring.requestlog import RequestLog
 from monitoring.sums import LogReturns, Sums
-from storage import write_atomic
+from storage import Identity, identity_of, write_atomic
 
 KEPT_FORECASTS = 10_000  # the newest; older ones are forgotten
 KEPT_RETURNS = 500  # the newest
@@ -85,7 +85,7 @@ class LiveAccuracy:
         """Start without reading."""
         self._path, self._parts = request_log.path, request_log.parts
         self._checkpoint = self._path.with_name(self._path.name + ".state")
-        self._seen_checkpoint: tuple[int, int] | None = None
+        self._seen_checkpoint: Identity | None = None
         self._saved_at = -math.inf
         self._saved_positions: dict[str, int] = {}
         self._take_over(State())
@@ -210,13 +210,13 @@ class LiveAccuracy:
 
     def _look_at_checkpoint(self, parts: list[Part]) -> None:
         """Continue from the checkpoint if it belongs to this log and has read more of it than this worker."""
+        seen = identity_of(self._checkpoint)
+        if seen is None or seen == self._seen_checkpoint:
+            return
+        self._seen_checkpoint = seen
         try:
-            status = os.stat(self._checkpoint)
-            if (seen := (status.st_ino, status.st_mtime_ns)) == self._seen_checkpoint:
-                return
-            self._seen_checkpoint = seen
             state = State.model_validate_json(self._checkpoint.read_bytes(), strict=True)
-        except (OSError, ValueError):  # none, or damaged
+        except (OSError, ValueError):  # removed meanwhile, or damaged
             return
         fits = all(state.positions.get(part.identity, 0) <= part.size for part in parts)
         if fits and self._unread(parts, state) < self._unread(parts, self._state):  # another log's has read nothing
@@ -228,7 +228,6 @@ class LiveAccuracy:
         self._saved_at, self._saved_positions = time.monotonic(), dict(self._state.positions)
         try:
             write_atomic(self._checkpoint, self._state.model_dump_json().encode(), durable=False, unlocked=True)
-            status = os.stat(self._checkpoint)
-            self._seen_checkpoint = status.st_ino, status.st_mtime_ns
+            self._seen_checkpoint = identity_of(self._checkpoint)
         except OSError as error:  # a new worker reads the whole log then
             log.debug("No checkpoint at %s: %s", self._checkpoint, error)

@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -19,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from closes.calendar import calendar_of
 from closes.series import last_final_day
-from storage import write_json
+from storage import Identity, identity_of, write_json
 
 TRAINING_FILE = "training.json"
 DEFAULT, SYMBOLS = "default", "symbols"  # which models a run trains
@@ -77,7 +76,7 @@ class TrainingCollector(Collector):
 
     def __init__(self, model_dir: Path) -> None:
         self._model_dir = model_dir
-        self._seen: tuple[int, int] | None = None
+        self._seen: Identity | None = None
         self._known: dict[str, Training] = {}
 
     def collect(self) -> Iterator[Metric]:
@@ -110,10 +109,8 @@ class TrainingCollector(Collector):
 
     def _read(self) -> dict[str, Training]:
         """Return the last runs, from memory if the file is unchanged."""
-        try:
-            found = os.stat(self._model_dir / TRAINING_FILE)
-            seen = (found.st_ino, found.st_mtime_ns)
-        except OSError:
+        seen = identity_of(self._model_dir / TRAINING_FILE)
+        if seen is None:
             return {}
         if seen != self._seen:
             self._seen, self._known = seen, read_trainings(self._model_dir)

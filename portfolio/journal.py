@@ -26,7 +26,7 @@ from typing import Any
 from filelock import Timeout
 
 from closes.series import Closes
-from errors import ForecastError
+from errors import BusyError
 from portfolio.leaderboard import Row
 from portfolio.pooled import PoolPlan
 from portfolio.task import Candidate, Outcome
@@ -35,10 +35,6 @@ from storage import locked, remove_stale, write_atomic, write_json
 PREFIX = ".training-"
 RUN_FILE = "run.json"
 GLOBAL = "global"  # in place of a symbol; symbols are in capitals
-
-
-class BusyError(ForecastError):
-    """Another training of many symbols uses the same folder."""
 
 
 @contextmanager

@@ -9,15 +9,11 @@ from pathlib import Path
 
 from filelock import Timeout
 
-from errors import ForecastError
+from errors import BusyError
 from retraining.schedule import now_utc
 from storage import locked, write_json
 
 LOCK, HOLDER = ".training.lock", ".training.holder"  # in MODEL_DIR
-
-
-class BusyError(ForecastError):
-    """Another nightly training runs for the same model folder."""
 
 
 @contextmanager

@@ -156,12 +156,8 @@ class Run:
 
     def _end(self, result: str, message: str, failures: dict[str, str] | None = None) -> None:
         """Write the result of a successful run. A symbol that failed is due again on the next trading day, not before."""
-        days = {symbol: self._used.get(symbol, "") for symbol in self._job.symbols}
-        days |= {
-            symbol: newest_trading_day(symbol, self._final)
-            for symbol in self._job.symbols
-            if symbol in (failures or {}) or not days[symbol]
-        }
+        done = {symbol: day for symbol, day in self._used.items() if symbol not in (failures or {})}
+        days = {symbol: done.get(symbol) or newest_trading_day(symbol, self._final) for symbol in self._job.symbols}
         ended = self._ended(result, message, failures)
         self._write(replace(ended, trained_at=ended.ended_at, trained_until=days))
 

@@ -3,7 +3,6 @@
 import csv
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,26 +10,13 @@ from contextlib import ExitStack
 
 import psutil
 import pytest
+from serving import free_port, listens, wait_until
 from training import command, copy_empty_database, how, train_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MANY = ["--symbols", "MSFT,AAPL", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
 START_SECONDS = 120.0
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
-
-
-def until(condition, what):
-    """Wait until a condition is true, and return its value."""
-    deadline = time.monotonic() + START_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-    return value
 
 
 class Cluster:
@@ -57,7 +43,7 @@ class Cluster:
     def wait_for_workers(self):
         from distributed import Client
 
-        until(lambda: answers(self.port), "the scheduler does not listen")
+        wait_until(lambda: listens(self.port), START_SECONDS, "the scheduler")
         with Client(self.address, timeout=START_SECONDS, set_as_default=False) as client:
             client.wait_for_workers(len(self.workers), timeout=START_SECONDS)
 
@@ -68,11 +54,6 @@ class Cluster:
         for process in [*self.workers, self.scheduler]:
             process.kill()
             process.wait()
-
-
-def answers(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def leaderboard(folder):
@@ -94,7 +75,7 @@ def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(tm
         cluster.wait_for_workers()
         training = subprocess.Popen(command(there, *MANY, "--dask", cluster.address), **how(there))
         cleanup.callback(training.kill)
-        victim = until(lambda: next(filter(is_training, cluster.workers), None), "no worker trains")
+        victim = wait_until(lambda: next(filter(is_training, cluster.workers), None), START_SECONDS, "a worker that trains")
         children = psutil.Process(victim.pid).children()
         victim.send_signal(signal.SIGKILL)
         _, alive = psutil.wait_procs(children, timeout=60)
@@ -139,7 +120,7 @@ def test_unreachable_scheduler_is_an_error_within_ten_seconds(tmp_path):
 
 def test_scheduler_without_workers_is_an_error(tmp_path):
     with Cluster(tmp_path, 0) as cluster:
-        until(lambda: answers(cluster.port), "the scheduler does not listen")
+        wait_until(lambda: listens(cluster.port), START_SECONDS, "the scheduler")
         done = train_here(tmp_path, *MANY, "--dask", cluster.address, check=False)
     assert done.returncode == 1
     assert "has no workers. Start some: dask worker" in done.stderr.splitlines()[-1]

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from closes.snapshot import read_snapshot
-from portfolio.journal import BusyError, Journal, one_training
+from errors import BusyError
+from portfolio.journal import Journal, one_training
 from portfolio.leaderboard import Row, as_csv, means, table
 from settings import PROJECT_DIR
 

@@ -10,11 +10,11 @@ import pytest
 
 from cli import interruption
 from closes.series import Closes
-from errors import DataUnavailableError
+from errors import BusyError, DataUnavailableError
 from models.gate import NotPromotedError
 from monitoring.training import read_trainings
 from retraining import nightly
-from retraining.lock import BusyError, one_at_a_time
+from retraining.lock import one_at_a_time
 from retraining.nightly import Job, run_nightly
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -16,17 +16,20 @@ import requests
 
 from settings import PROJECT_DIR
 
+T = TypeVar("T")
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], T | None], seconds: float, what: str) -> T:
+    """Wait until a condition is true, and return its value."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if condition():
-            return
+        if value := condition():
+            return value
         time.sleep(0.1)
     pytest.fail(f"{what} not within {seconds} s")
 
