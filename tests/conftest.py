@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import os
 import shutil
 import signal
 import socket
@@ -59,13 +60,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path not in slow, item.path.name not in LONGEST))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_shell() -> Iterator[None]:
-    """Tests see the defaults, whatever the shell, or MLflow in an earlier test, has set."""
+    """Tests see the defaults, whatever the shell has set."""
     with pytest.MonkeyPatch.context() as patch:
         for name in Settings.model_fields:
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_test_before() -> Iterator[None]:
+    """Remove the settings that a test leaves in the environment: MLflow exports its tracking URI, which later servers would read."""
+    yield
+    for name in Settings.model_fields:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
