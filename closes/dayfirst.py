@@ -26,16 +26,22 @@ def find_format(samples: Iterable[str], name: str) -> tuple[DayFormat, list[str]
         The format, and a sentence for each guess.
 
     Raises:
-        InvalidClosesError: the dates fit both forms and are irregular in both.
+        InvalidClosesError: the dates fit both forms and are irregular in both, or they have different separators.
     """
     texts = list(samples)
     found = [match for text in texts if (match := NUMERIC.fullmatch(tidied(text)[:MAX_LENGTH]))]
     if not found:
         return DayFormat(), []
+    separator = found[0]["s"]
+    if other := next((match for match in found if match["s"] != separator), None):
+        raise InvalidClosesError(
+            f"{name} has dates in two forms, such as {found[0][0]} and {other[0]}. One may have the day first and the other the month. "
+            "Write all dates with the year first, for example 2024-05-31."
+        )
     firsts, seconds = [int(match["a"]) for match in found], [int(match["b"]) for match in found]
     fit_both = max(firsts) <= 12 and max(seconds) <= 12
     day_first = _fits_day_first(texts, found[0], name) if fit_both else max(firsts) > 12
-    example, form = found[0][0], DayFormat(day_first)
+    example, form = found[0][0], DayFormat(day_first, separator)
     try:
         shown = f" ({example} is {date.fromordinal(form.parse(example) // DAY_SECONDS + EPOCH)})"
     except ValueError:

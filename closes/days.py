@@ -56,10 +56,11 @@ class DayFormat:
 
     Attributes:
         day_first: whether 1/2/2024 is 1 February.
+        separator: of such dates; with another separator they are not dates of the file. Empty: any.
     """
 
-    def __init__(self, day_first: bool = False) -> None:
-        self.day_first = day_first
+    def __init__(self, day_first: bool = False, separator: str = "") -> None:
+        self.day_first, self.separator = day_first, separator
         self._clock: dict[str, int] = {}  # times of day that were read, in seconds; most files have few
 
     def parse(self, text: str) -> int:
@@ -86,6 +87,8 @@ class DayFormat:
         if found := _ISO.fullmatch(text) or _COMPACT.fullmatch(text):
             return _seconds(int(found["y"]), int(found["m"]), int(found["d"]), found)
         if found := NUMERIC.fullmatch(text):
+            if self.separator not in ("", found["s"]):
+                raise ValueError("another separator")
             first, second = int(found["a"]), int(found["b"])
             day, month = (first, second) if self.day_first else (second, first)
             return _seconds(_year(found["y"]), month, day, found)

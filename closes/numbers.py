@@ -3,6 +3,7 @@
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 
 from closes.columns import simplified
@@ -25,6 +26,7 @@ _CURRENCY = re.compile(rf"(?:[A-Z]{{0,3}}[{_SIGNS}]|(?:USD|EUR|BRL|GBP|JPY|CHF|I
 _SEPARATORS = re.compile(r"[\s'\u2019]")
 _MAX_LENGTH = 60  # characters of a price
 _WHOLE, _AFTER_COMMA = re.compile(r"[0-9]+"), re.compile(r"[0-9]{2,4}(?:\.[0-9]*)?")
+_RARE = 50  # numbers that fit both forms, for each with a decimal sign, are too many to believe it
 _MIN_ROWS = 10  # fewer say nothing about a comma within the closes
 _SAME_PRICE = (0.5, 2.0)  # another price of a day divided by the close
 
@@ -120,8 +122,12 @@ def find_format(
 
 
 def _seen(samples: Iterable[str]) -> dict[str, str]:
-    """Return an example of each kind of number: `.` and `,` are decimal signs, `either` fits both, `whole` is less than a thousand."""
+    """Return an example of each kind of number: `.` and `,` are decimal signs, `either` fits both, `whole` is less than a thousand.
+
+    A decimal sign in very few of many numbers that fit both forms is a damaged number, not an example.
+    """
     seen: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for sample in samples:
         text = _SEPARATORS.sub("", without_currency(sample.strip()[:_MAX_LENGTH])).lstrip("+-")
         if not any(sign in text for sign in ".,"):
@@ -135,7 +141,8 @@ def _seen(samples: Iterable[str]) -> dict[str, str]:
         else:
             kind = "," if _ONLY_COMMA.fullmatch(text) else "." if _ONLY_POINT.fullmatch(text) else ""
         seen.setdefault(kind, text)
-    return seen
+        counts[kind] += 1
+    return {kind: text for kind, text in seen.items() if kind not in (".", ",") or counts["either"] < _RARE * counts[kind]}
 
 
 def _decide(seen: dict[str, str], others: Iterable[str], delimiter: str, close: str) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from price_files import table_of
 
-from closes.files import read_prices
+from closes.files import SAMPLE_ROWS, read_prices
 from errors import InvalidClosesError
 
 
@@ -77,6 +77,25 @@ def test_months_after_dates_in_another_form_are_read_alike():
     months = [date(1990 + index // 4, index % 4 * 3 + 1, 1) for index in range(70)]
     file = read_prices(table_of([f"{day if day.year < 2006 else day.strftime('%d/%m/%Y')},1.5" for day in months]))
     assert file.closes.dates.astype(object).tolist() == months
+
+
+@pytest.mark.parametrize("other", ["%d-%m-%Y", "%d.%m.%y"])
+def test_dates_with_two_separators_are_refused(other):
+    days = [date(2024, 1, 1) + timedelta(days=index) for index in range(70)]
+    rows = [
+        f"{day.strftime('%m/%d/%Y' if day.day <= 12 else other)},1.5" for day in days
+    ]  # a spreadsheet leaves what it does not understand
+    with pytest.raises(
+        InvalidClosesError, match=r"has dates in two forms, such as 01/01/2024 and 13[-.]01[-.].*Write all dates with the year first"
+    ):
+        read_prices(table_of(rows))
+
+
+def test_date_with_another_separator_after_the_first_rows_is_wrong():
+    days = [date(2000, 1, 1) + timedelta(days=index) for index in range(SAMPLE_ROWS + 10)]
+    rows = [f"{day.strftime('%m/%d/%Y' if index < SAMPLE_ROWS + 9 else '%d-%m-%Y')},1.5" for index, day in enumerate(days)]
+    with pytest.raises(InvalidClosesError, match="1 row with wrong values"):
+        read_prices(table_of(rows))
 
 
 def test_midnight_at_the_end_of_a_day_belongs_to_the_day():

@@ -1,6 +1,7 @@
 """Prices as text: decimal signs, thousands, currencies."""
 
 import re
+from datetime import date, timedelta
 
 import pytest
 from price_files import table_of
@@ -96,3 +97,14 @@ def test_sign_before_three_digits_that_nothing_explains_is_refused(header, price
 def test_prices_of_both_forms_that_fit_both_are_refused():
     with pytest.raises(InvalidClosesError, match=r"such as 1\.234, in which the point may be"):
         read_prices(table_of(["2026-01-01;1.234", "2026-01-02;1,234"], "date;close"))
+
+
+@pytest.mark.parametrize(("others", "is_believed"), [(45, True), (55, False)])
+def test_damaged_number_does_not_tell_the_decimal_sign(others, is_believed):
+    days = [date(2020, 1, 1) + timedelta(days=index) for index in range(others + 1)]
+    rows = [f"{day};154,246" for day in days[:-1]] + [f"{days[-1]};154,2"]
+    if is_believed:
+        assert read_prices(table_of(rows, "Date;Close")).closes.prices[0] == 154.246
+    else:
+        with pytest.raises(InvalidClosesError, match="may be the decimal sign or separate thousands"):
+            read_prices(table_of(rows, "Date;Close"))
