@@ -76,7 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.from_environment()
     service = ForecastService(settings)
     app.extensions[STATE] = State(service, BodyBudget(COMPUTING_THREADS), OpeningForecast())
-    app.extensions["direct"] = DirectPath(service)  # for server/worker.py
+    app.extensions["direct"] = DirectPath(service, settings.TRUSTED_PROXIES)  # for server/worker.py
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_give_back)

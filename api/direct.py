@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from api.answers import raw_answer
 from api.errors import SENTENCES, describe
+from api.proxies import client_address
 from api.service import PREDICT_ROUTE, ForecastService, RequestContext
 from monitoring.accesslog import RequestInfo
 from server.head import Head
@@ -19,8 +20,8 @@ from server.head import Head
 class DirectPath:
     """The direct path of one worker."""
 
-    def __init__(self, service: ForecastService) -> None:
-        self._service = service
+    def __init__(self, service: ForecastService, trusted_proxies: int) -> None:
+        self._service, self._trusted_proxies = service, trusted_proxies
 
     def answer(self, head: Head, body: bytes, client: str, is_last: bool, started: float) -> bytes:
         """Return the complete answer to a request.
@@ -28,11 +29,12 @@ class DirectPath:
         Args:
             head: of the request.
             body: of the request, complete.
-            client: its address.
+            client: address of the connection, which may be a proxy's.
             is_last: whether the connection is closed after this answer.
             started: time.perf_counter() when the request began.
         """
         service = self._service
+        client = client_address(client, head.forwarded_for, self._trusted_proxies)
         context = RequestContext(RequestInfo(service.access_log.id_for(), client, "POST", PREDICT_ROUTE), started)
         headers: list[tuple[str, str]] = []
         try:

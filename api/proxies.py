@@ -8,6 +8,7 @@ it, and health checks do not go through the proxy.
 from typing import TYPE_CHECKING
 
 from flask import Flask, request
+from werkzeug.http import parse_list_header
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import Map
 
@@ -31,6 +32,20 @@ def add_proxies(app: Flask, settings: Settings) -> None:
 def is_through_unknown_proxy(settings: Settings) -> bool:
     """Return whether a proxy forwarded the current request although TRUSTED_PROXIES is 0: client and host may be the proxy's."""
     return not settings.TRUSTED_PROXIES and any(name in request.headers for name in FORWARDING_HEADERS)
+
+
+def client_address(peer: str, forwarded_for: str, n_trusted: int) -> str:
+    """Return the client's address as ProxyFix finds it, for requests that do not go through Flask.
+
+    Args:
+        peer: the address of the connection.
+        forwarded_for: X-Forwarded-For, empty for none.
+        n_trusted: TRUSTED_PROXIES.
+    """
+    if not n_trusted or not forwarded_for:
+        return peer
+    addresses = parse_list_header(forwarded_for)
+    return addresses[-n_trusted] if len(addresses) >= n_trusted else peer
 
 
 class PathPrefix:

@@ -13,6 +13,8 @@ HEADER = re.compile(rb"([A-Za-z-]+):[ \t]*([\x21-\x7e]+(?:[ \t]+[\x21-\x7e]+)*)[
 KNOWN = frozenset({
     b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
     b"content-type", b"content-length", b"x-api-key",
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-prefix", b"x-forwarded-server",
+    b"x-real-ip", b"x-amzn-trace-id", b"forwarded", b"via",
 })  # fmt: skip
 SMALL_BODY_BYTES = 10_000  # enough for one window
 MAX_LINE_BYTES = 8190  # of a header, as in gunicorn
@@ -26,11 +28,13 @@ class Head(NamedTuple):
         length: of the body, in bytes.
         key: the API key, empty for none.
         is_last: whether the client asks to close the connection after the answer.
+        forwarded_for: X-Forwarded-For, empty for none.
     """
 
     length: int
     key: str
     is_last: bool
+    forwarded_for: str = ""
 
 
 @lru_cache(maxsize=CACHED_HEADS)
@@ -52,4 +56,7 @@ def read_head(head: bytes) -> Head | None:
         and int(length) <= SMALL_BODY_BYTES
         and connection in (b"keep-alive", b"close")
     )
-    return Head(int(length), headers.get(b"x-api-key", b"").decode(), connection == b"close") if is_usual else None
+    if not is_usual:
+        return None
+    key, forwarded_for = (headers.get(name, b"").decode() for name in (b"x-api-key", b"x-forwarded-for"))
+    return Head(int(length), key, connection == b"close", forwarded_for)

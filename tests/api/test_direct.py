@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from app import create_app
 from closes.snapshot import read_snapshot
+from monitoring.accesslog import AccessLog
 from server.head import Head
 from settings import Settings
 
@@ -27,10 +28,12 @@ def app(settings):
     return create_app(settings)
 
 
-def ask(app, body=BODY, key="", is_last=False):
+def ask(app, body=BODY, key="", is_last=False, forwarded_for=""):
     """Status line, headers and content of the direct path's answer."""
     content = body.encode()
-    answer = app.extensions["direct"].answer(Head(len(content), key, is_last), content, "127.0.0.1", is_last, time.perf_counter())
+    answer = app.extensions["direct"].answer(
+        Head(len(content), key, is_last, forwarded_for), content, "127.0.0.1", is_last, time.perf_counter()
+    )
     line, *headers = answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     return line, dict(header.split(": ", 1) for header in headers), json.loads(answer.partition(b"\r\n\r\n")[2])
 
@@ -78,6 +81,23 @@ def test_direct_path_answers_and_logs_as_flask_does(app, settings, body, status)
     first, second = rows(settings)
     assert first == second
     assert first["status"] == str(status)
+
+
+@pytest.mark.parametrize("proxies", [0, 1, 2])
+@pytest.mark.parametrize("forwarded", ["", "1.2.3.4", "6.6.6.6, 1.2.3.4", "6.6.6.6, 1.2.3.4, ::1", '"1.2.3.4"', ",", "1.2.3.4,", "a b"])
+def test_client_behind_proxies_is_the_one_that_flask_sees(tmp_path, monkeypatch, proxies, forwarded):
+    clients = []
+    monkeypatch.setattr(AccessLog, "write", lambda _self, info, *_: clients.append(info.client))
+    app = create_app(Settings(REQUEST_LOG=tmp_path / "log.csv", TRUSTED_PROXIES=proxies))
+    ask(app, forwarded_for=forwarded)
+    app.test_client().post("/predict", data=BODY, content_type="application/json", headers={"X-Forwarded-For": forwarded})
+    assert clients == [clients[0]] * 2
+
+
+def test_rate_limit_of_the_direct_path_counts_clients_behind_a_proxy(tmp_path):
+    app = create_app(Settings(REQUEST_LOG=tmp_path / "log.csv", TRUSTED_PROXIES=1, RATE_LIMIT="1/minute"))
+    statuses = [ask(app, forwarded_for=client)[0].split()[1] for client in ("1.2.3.4", "6.6.6.6, 5.6.7.8", "9.9.9.9, 1.2.3.4")]
+    assert statuses == ["200", "200", "429"]
 
 
 def test_direct_path_counts_its_requests(app):

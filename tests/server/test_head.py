@@ -48,7 +48,10 @@ def head(line=LINE, **changes):
         ({"Accept": "a\x00b"}, None),
         ({"Accept": "é"}, None),
         ({"Accept": ""}, None),
-        ({"X_Forwarded_For": "1.2.3.4"}, None),
+        ({"X_Forwarded_For": "6.6.6.6, 1.2.3.4"}, USUAL._replace(forwarded_for="6.6.6.6, 1.2.3.4")),
+        ({"X_Forwarded_Host": "a.example", "X_Forwarded_Proto": "https", "X_Real_IP": "1.2.3.4", "Via": "1.1 Caddy"}, USUAL),
+        ({"X_Forwarded_For": "1.2.3.4", "x_forwarded_for": "5.6.7.8"}, None),
+        ({"X_Request_ID": "1"}, None),
     ],
 )
 def test_only_plain_heads_are_parsed_directly(changes, expected):
