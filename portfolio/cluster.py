@@ -28,7 +28,7 @@ from settings import PROJECT_DIR
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 8.0  # for the scheduler and one worker to answer
+CONNECT_SECONDS = 5.0  # for the scheduler and one worker to answer
 RECONNECT_SECONDS = 60.0  # for a scheduler that was there to come back
 RESULT_SECONDS = 60.0  # for an outcome, about a megabyte, to arrive
 WATCH_SECONDS = 10.0  # between two looks at the number of workers

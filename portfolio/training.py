@@ -122,9 +122,9 @@ class Training:
         """Do all steps that are left."""
         if self.journal.resumed:
             log.info("Continuing the training of %s in %s. %s", self.journal.run["started"], self.journal.folder, self.state())
-        check_tracking(self.settings)
         runner = self._runner()
         try:
+            check_tracking(self.settings)
             datasets = self._load()
             plan = self._plan(datasets)
             parent = self._parent(plan)
