@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError, from_json
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.errors import MAX_BODY_BYTES, RequestError
+from api.problems import first, in_words
 from closes.series import RANGE_COLUMNS
 from closes.symbols import check_symbol
 from errors import InvalidSymbolError
@@ -25,7 +26,6 @@ OTHER_KEYS = ("instances", "inputs", "data", "dataframe_split", "dataframe_recor
 SHAPES = f'{{"predict": [{WINDOW} closes]}} for one window, or {{"predict": [[{WINDOW} closes], ...]}} for several'  # in messages
 MAX_WINDOWS = 1024  # in a batch
 MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
-MAX_DETAILS = 5  # problems that an error names
 MAX_HELD_BYTES = 16 * 1024 * 1024  # of all bodies that a worker holds
 LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn
 READ_BYTES = 64 * 1024
@@ -172,7 +172,7 @@ def check_numbers(name: str, text: str) -> tuple[float, ...]:
     try:
         return _QUERIES[name].validate_python(text.split(","))
     except ValidationError as error:
-        problems = [f"{name}{problem}" for problem in _problems(error)]
+        problems = [f"{name}{problem}" for problem in in_words(error)]
         raise RequestError(422, f"{name} must be {_NUMBERS[name]}.", problems) from None
 
 
@@ -208,7 +208,7 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         shape = f'{{"predict": [{WINDOW} closes], "horizon": 1 to {MAX_HORIZON}}}'
         if kind is PredictMany:
             shape = f'{{"predict": [[{WINDOW} closes], ...]}}, with up to {MAX_WINDOWS} windows and no horizon'
-        raise RequestError(422, f"The body must have the form {shape}.", _problems(error)) from None
+        raise RequestError(422, f"The body must have the form {shape}.", in_words(error)) from None
 
 
 def _refuse_other_shapes(content: dict[str, Any]) -> None:
@@ -240,28 +240,4 @@ def check_ranges(asked: PredictOne) -> None:
     pairs = enumerate(zip(asked.high, asked.low, strict=True))
     wrong = [f"high[{day}]: is below low[{day}]" for day, (high, low) in pairs if 0 < high < low]
     if wrong:
-        raise RequestError(422, "A high must not be below the low of its day.", _first(wrong))
-
-
-def _problems(error: ValidationError | OverflowError) -> list[str]:
-    """Return the first problems of a body, each with its place; indices count from 0, as in JSON."""
-    if isinstance(error, OverflowError):
-        return ["a number is too large"]
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
-    with_items = {problem["loc"][:-1] for problem in problems}  # a tuple without its wrong items is also too short
-    problems = [problem for problem in problems if problem["type"] != "too_short" or problem["loc"] not in with_items]
-    found = []
-    for problem in problems:
-        place = "".join(f"[{part}]" if isinstance(part, int) else str(part)[:40] for part in problem["loc"])
-        found.append(f"{place}: {_in_words(problem['msg'])}")
-    return _first(found)
-
-
-def _first(details: list[str]) -> list[str]:
-    """Return the first details, and how many more there are."""
-    return details[:MAX_DETAILS] + ([f"and {len(details) - MAX_DETAILS} more"] if len(details) > MAX_DETAILS else [])
-
-
-def _in_words(message: str) -> str:
-    """Return a message of pydantic without the words of Python."""
-    return message.replace("Tuple", "List").replace("tuple", "list").replace(" after validation", "")
+        raise RequestError(422, "A high must not be below the low of its day.", first(wrong))

@@ -96,19 +96,19 @@ def test_price_beyond_the_calibration_has_a_warning(client):
 @pytest.mark.parametrize(
     ("question", "named"),
     [
-        ({"levels": [49.9]}, "levels[0]: Input should be greater than or equal to 50"),
-        ({"levels": [80, 99.1]}, "levels[1]: Input should be less than or equal to 99"),
+        ({"levels": [49.9]}, "levels[0]: must be at least 50"),
+        ({"levels": [80, 99.1]}, "levels[1]: must be at most 99"),
         ({"levels": [80, 95, 80]}, "levels: no value may appear twice"),
-        ({"levels": []}, "levels: "),
-        ({"levels": list(range(60, 70))}, "levels: "),
-        ({"levels": 80}, "levels: "),
-        ({"levels": ["80"]}, "levels[0]: "),
-        ({"above": [100, 0]}, "above[1]: Input should be greater than 0"),
+        ({"levels": []}, "levels: must not be empty"),
+        ({"levels": list(range(60, 70))}, "levels: at most 9 are accepted; got 10"),
+        ({"levels": 80}, "levels: must be a list"),
+        ({"levels": ["80"]}, "levels[0]: must be a number"),
+        ({"above": [100, 0]}, "above[1]: must be greater than 0"),
         ({"above": [-5]}, "above[0]: "),
         ({"above": [True]}, "above[0]: "),
         ({"above": [1, 1]}, "above: no value may appear twice"),
         ({"above": []}, "above: "),
-        ({"above": list(range(1, 22))}, "above: "),
+        ({"above": list(range(1, 22))}, "above: at most 20 are accepted; got 21"),
     ],
 )
 def test_invalid_levels_and_prices_are_rejected_naming_their_place(client, question, named):
@@ -144,8 +144,8 @@ def with_close(close):
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        ({"predict": CLOSES[:59]}, "at least 60"),
-        ({"predict": [*CLOSES, 1.0]}, "at most 60"),
+        ({"predict": CLOSES[:59]}, "60 closes are needed; got"),
+        ({"predict": [*CLOSES, 1.0]}, "60 closes are needed; got"),
         ({"predict": []}, "predict"),
         ({"predict": with_close("12")}, "predict[30]"),
         ({"predict": with_close(True)}, "predict[30]"),
@@ -307,8 +307,8 @@ def test_unusable_ranges_leave_the_intervals_of_the_closes_with_a_warning(client
         ({"low": None}, "open, high and low must be given together.", ["low: is missing"]),
         ({"high": None, "open": None}, "open, high and low must be given together.", ["open: is missing", "high: is missing"]),
         ({"high": [1.0] * 60}, "A high must not be below the low of its day.", [f"high[{day}]: is below low[{day}]" for day in range(5)]),
-        ({"open": [1.0] * 59}, "The body must have the form", ["open: List should have at least 60 items"]),
-        ({"low": [-1.0] * 60}, "The body must have the form", ["low[0]: Input should be greater than or equal to 0"]),
+        ({"open": [1.0] * 59}, "The body must have the form", ["open: 60 values are needed; got 59"]),
+        ({"low": [-1.0] * 60}, "The body must have the form", ["low[0]: must be at least 0"]),
     ],
 )
 def test_invalid_ranges_are_rejected_naming_the_place(client, changed, error, details):
@@ -323,11 +323,32 @@ def test_invalid_ranges_are_rejected_naming_the_place(client, changed, error, de
 def test_batch_takes_no_ranges(client):
     answer = client.post("/predict", json={"predict": [CLOSES], "high": CLOSES})
     assert answer.status_code == 422
-    assert answer.json["details"] == ["high: Extra inputs are not permitted"]
+    assert answer.json["details"] == ["high: is not a known field here"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"predict": CLOSES[:2]}, "predict: 60 closes are needed; got 2"),
+        ({"predict": [CLOSES, CLOSES[:59]]}, "predict[1]: 60 closes are needed; got 59"),
+        ({"predict": [CLOSES] * 1025}, "predict: at most 1024 are accepted; got 1025"),
+        ({"predict": []}, "predict: 60 closes are needed; got 0"),
+        ({"predict": 5}, "predict: must be a list"),
+        ({"predict": [True, *CLOSES[1:]]}, "predict[0]: must be a number"),
+        ({"predict": CLOSES, "horizon": "5"}, "horizon: must be a whole number"),
+        ({"predict": CLOSES, "horizon": 21}, "horizon: must be at most 20"),
+        ({"predict": CLOSES, "symbol": 5}, "symbol: must be a text"),
+        ({}, "predict: is missing"),
+        ({"predict": CLOSES, "days": 1}, "days: is not a known field here"),
+    ],
+)
+def test_details_are_in_the_services_own_words(client, body, detail):
+    answer = client.post("/predict", json=body)
+    assert (answer.status_code, answer.json["details"]) == (422, [detail])
 
 
 def test_wrong_items_are_not_also_counted_as_missing(client):
     answer = client.post("/predict", json={"predict": CLOSES, "levels": [101], "above": [-1]})
-    assert answer.json["details"] == ["levels[0]: Input should be less than or equal to 99", "above[0]: Input should be greater than 0"]
+    assert answer.json["details"] == ["levels[0]: must be at most 99", "above[0]: must be greater than 0"]
     answer = client.post("/predict", json={"predict": CLOSES, "levels": []})
-    assert answer.json["details"] == ["levels: List should have at least 1 item, not 0"]
+    assert answer.json["details"] == ["levels: must not be empty"]
