@@ -15,6 +15,7 @@ import dataclasses
 import datetime as dt
 import functools
 import json
+import math
 import os
 import random
 import re
@@ -773,12 +774,20 @@ def _json_call(method: str, path: str, kind: type[T], **options: Any) -> _Call[T
     return _Call(method, path, lambda answer: cast("T", _read(kind, answer.json())), **options)
 
 
+def _items(values: Any, name: str) -> list[Any]:
+    """Return the items of a list, array or Series."""
+    try:
+        return list(values.tolist() if hasattr(values, "tolist") else values)
+    except TypeError:
+        raise InvalidInputError(f"{name} must be a list, not {values!r}.") from None
+
+
 def _numbers(prices: Any, name: str) -> list[float]:
     """Return the newest 60 prices as numbers; a Series with dates is sorted by them."""
     if hasattr(prices, "sort_index") and hasattr(prices.index, "tz"):  # a Series with a DatetimeIndex
         prices = prices.sort_index()
-    given = prices.tolist() if hasattr(prices, "tolist") else list(prices)
-    if not isinstance(given, list) or any(isinstance(price, list | tuple) for price in given):
+    given = _items(prices, name)
+    if any(isinstance(price, list | tuple) for price in given):
         raise InvalidInputError(f"{name} must be a list of numbers. For several windows use predict_batch.")
     first = max(0, len(given) - WINDOW)
     return [_number(price, name, first + place) for place, price in enumerate(given[first:])]
@@ -788,15 +797,15 @@ def _number(price: Any, name: str, place: int) -> float:
     """Return a price as a number that JSON can hold."""
     try:
         number = float(price)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidInputError(f"{name}[{place}] is not a number: {price!r}.") from None
-    if number - number != 0:
+    if not math.isfinite(number):
         raise InvalidInputError(f"{name}[{place}] is {number}. Remove or fill missing prices.")
     return number
 
 
 def _is_frame(value: Any) -> bool:
-    """Return whether a value is a DataFrame, of pandas or of a library that behaves like it."""
+    """Return whether a value is a DataFrame. pandas is not imported for this."""
     return hasattr(value, "columns") and hasattr(value, "tail")
 
 
@@ -834,7 +843,7 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _floats(values: Iterable[float] | None, name: str) -> list[float] | None:
     """Return numbers as a list that JSON can hold."""
-    return None if values is None else [_number(value, name, place) for place, value in enumerate(values)]
+    return None if values is None else [_number(value, name, place) for place, value in enumerate(_items(values, name))]
 
 
 def _body(**fields: Any) -> dict[str, Any]:
@@ -862,7 +871,7 @@ def _batch_windows(windows: Any) -> tuple[list[list[float]], tuple[Any, ...]]:
     if _is_frame(windows):
         rows, labels = [windows[name] for name in windows.columns], tuple(windows.columns)
     else:
-        rows = list(windows)
+        rows = _items(windows, "windows")
         labels = tuple(range(len(rows)))
     if not rows:
         raise InvalidInputError("There are no windows.")
@@ -898,18 +907,28 @@ def _joined(parts: Sequence[_Part], labels: tuple[Any, ...]) -> Batch:
     )
 
 
-def _file_call(file: "CsvFile | pd.DataFrame", **options: Any) -> _Call[FileForecast]:
-    """Return the call for a price file."""
+def _file_content(file: Any) -> bytes:
+    """Return the content of a price file in any of its forms."""
     if _is_frame(file):
-        content = cast("Any", file).to_csv().encode()
-    elif isinstance(file, str | os.PathLike):
+        return bytes(file.to_csv().encode())
+    if isinstance(file, bytes):
+        return file
+    if isinstance(file, str) and "\n" in file:
+        raise InvalidInputError("file is the content of a file, not its path. Pass it as bytes: file.encode().")
+    if isinstance(file, str | os.PathLike):
         try:
-            content = Path(file).read_bytes()
+            return Path(file).read_bytes()
         except OSError as error:
             raise InvalidInputError(f"{os.fspath(file)} cannot be read: {error.strerror}.") from error
-    else:
-        content = file if isinstance(file, bytes) else cast("typing.BinaryIO", file).read()
-        content = content.encode() if isinstance(content, str) else content  # a file that is open in text mode
+    if not hasattr(file, "read"):
+        raise InvalidInputError(f"file must be a path, bytes, an open file or a DataFrame, not {type(file).__name__}.")
+    content = file.read()
+    return content.encode() if isinstance(content, str) else bytes(content)  # text, if it is open in text mode
+
+
+def _file_call(file: "CsvFile | pd.DataFrame", **options: Any) -> _Call[FileForecast]:
+    """Return the call for a price file."""
+    content = _file_content(file)
     if len(content) > MAX_BODY:
         raise InvalidInputError(f"The price file has {len(content):,} bytes; the service takes {MAX_BODY:,}. Send its newest rows.")
     params = {name: str(value) for name, value in _given(**options).items()}
@@ -918,7 +937,7 @@ def _file_call(file: "CsvFile | pd.DataFrame", **options: Any) -> _Call[FileFore
 
 def _symbol_path(prefix: str, symbol: str) -> str:
     """Return the path of a symbol, which may contain characters such as & and ^."""
-    if not re.fullmatch(r"[A-Za-z0-9^=&_-][A-Za-z0-9.^=&_-]{0,31}", symbol):
+    if not isinstance(symbol, str) or not re.fullmatch(r"[A-Za-z0-9^=&_-][A-Za-z0-9.^=&_-]{0,31}", symbol):
         raise InvalidInputError(f"{symbol!r} is not a symbol: 1 to 32 letters, digits and . ^ = - & _, without a dot at the start.")
     return f"{prefix}/{quote(symbol, safe='')}"
 
@@ -1256,7 +1275,7 @@ class Client(_Settings):
 
 
 class AsyncClient(_Settings):
-    """Calls the service with the methods of `Client`, as coroutines. Use it with `async with`, or await `aclose()`.
+    """Calls the service with the methods of `Client`, as coroutines of asyncio. Use it with `async with`, or await `aclose()`.
 
     Arguments and errors are those of `Client`.
     """

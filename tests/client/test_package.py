@@ -174,14 +174,15 @@ def wheel(tmp_path_factory):
 def python(wheel, tmp_path_factory):
     """Python of an empty environment in which the wheel and its dependencies are installed."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-index", "--no-deps", wheel], capture_output=True, check=True)
+    uv = [sys.executable, "-m", "uv", "pip"]
+    subprocess.run([*uv, "install", "--python", python, "--no-index", "--no-deps", wheel], capture_output=True, check=True)
     (site_packages,) = folder.glob("lib/python*/site-packages")
     needed = tomllib.loads((CLIENT / "pyproject.toml").read_text())["project"]["dependencies"]
     for text in needed:
         copy_package(Requirement(text).name, site_packages)
-    subprocess.run([python, "-m", "pip", "check"], capture_output=True, check=True)
+    subprocess.run([*uv, "check", "--python", python], capture_output=True, check=True)
     return python
 
 
