@@ -8,7 +8,7 @@ from settings import PROJECT_DIR
 
 DOCUMENTS = sorted(
     path.relative_to(PROJECT_DIR).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "deploy/**/*.md", "data/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "client/*.md", "deploy/**/*.md", "data/*.md")
     for path in PROJECT_DIR.glob(pattern)
     if path.name != "CHANGELOG.md"  # describes modules of the past
 )
