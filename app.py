@@ -102,6 +102,7 @@ def _add_routes(app: Flask) -> None:
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/notebook", view_func=notebook)
+    app.add_url_rule("/favicon.ico", view_func=favicon)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     for route in swagger.ROUTES:
@@ -153,12 +154,14 @@ def forecast(symbol: str) -> Response:
 def page() -> str:
     """The web page, with the forecast that it opens with."""
     service, opening = _service(), _state().opening
+    symbol = request.args.get("symbol", "").strip().upper()
+    asked = symbol if is_symbol(symbol) else ""
     try:
         forecaster = service.models.current()
     except ModelUnavailableError as error:
-        return render_template("index.html", model=None, problem=str(error), opening=None, **embedded())
+        return render_template("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
-    return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
+    return render_template("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
 
 
 def backtest() -> Response:
@@ -243,6 +246,11 @@ def notebook() -> Response:
     content = (PROJECT_DIR / "jupyter" / "forecast.ipynb").read_bytes()
     headers = {"Content-Disposition": "attachment; filename=forecast.ipynb"}
     return Response(content, headers=headers, content_type="application/x-ipynb+json")
+
+
+def favicon() -> Response:
+    """The page's icon, for browsers that do not read the page's own link to it."""
+    return current_app.send_static_file("favicon.ico")
 
 
 def health() -> Response:
