@@ -40,6 +40,7 @@ from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
 from monitoring.logreader import SUMMARY_ROWS, summarise
+from monitoring.timeline import timeline
 from processData import WINDOW
 from server import slots
 from settings import PROJECT_DIR, SettingError, Settings
@@ -223,7 +224,8 @@ def monitor() -> Response:
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
-    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": slots.workers.count(), "live_accuracy": accuracy, "drift": drifted}
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"timeline": timeline(rows[-SUMMARY_ROWS:]), "workers": slots.workers.count()}
+    summary |= {"live_accuracy": accuracy, "drift": drifted}
     return json_answer({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
