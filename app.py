@@ -40,6 +40,7 @@ from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
 from monitoring.logreader import SUMMARY_ROWS, summarise
+from monitoring.timeline import timeline
 from processData import WINDOW
 from server import slots
 from settings import PROJECT_DIR, SettingError, Settings
@@ -102,6 +103,7 @@ def _add_routes(app: Flask) -> None:
     app.add_url_rule("/metrics", endpoint="metrics", view_func=prometheus)
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/notebook", view_func=notebook)
+    app.add_url_rule("/favicon.ico", view_func=favicon)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     for route in swagger.ROUTES:
@@ -153,12 +155,14 @@ def forecast(symbol: str) -> Response:
 def page() -> str:
     """The web page, with the forecast that it opens with."""
     service, opening = _service(), _state().opening
+    symbol = request.args.get("symbol", "").strip().upper()
+    asked = symbol if is_symbol(symbol) else ""
     try:
         forecaster = service.models.current()
     except ModelUnavailableError as error:
-        return render_template("index.html", model=None, problem=str(error), opening=None, **embedded())
+        return render_template("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
-    return render_template("index.html", model=forecaster.metadata, opening=shown, **embedded())
+    return render_template("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
 
 
 def backtest() -> Response:
@@ -220,7 +224,8 @@ def monitor() -> Response:
     rows = service.request_log.tail(max(limit, SUMMARY_ROWS))
     newest = rows[-limit:] if limit else []
     accuracy, drifted = service.live()
-    summary = summarise(rows[-SUMMARY_ROWS:]) | {"workers": slots.workers.count(), "live_accuracy": accuracy, "drift": drifted}
+    summary = summarise(rows[-SUMMARY_ROWS:]) | {"timeline": timeline(rows[-SUMMARY_ROWS:]), "workers": slots.workers.count()}
+    summary |= {"live_accuracy": accuracy, "drift": drifted}
     return json_answer({"CURRENT CPU": cpu, "MEMORY %": memory, "RESPONSES": newest, "SUMMARY": summary})
 
 
@@ -243,6 +248,11 @@ def notebook() -> Response:
     content = (PROJECT_DIR / "jupyter" / "forecast.ipynb").read_bytes()
     headers = {"Content-Disposition": "attachment; filename=forecast.ipynb"}
     return Response(content, headers=headers, content_type="application/x-ipynb+json")
+
+
+def favicon() -> Response:
+    """The page's icon, for browsers that do not read the page's own link to it."""
+    return current_app.send_static_file("favicon.ico")
 
 
 def health() -> Response:

@@ -8,7 +8,7 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g, render_template, request
 from flask.typing import ResponseReturnValue
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
@@ -46,7 +46,25 @@ def error_answer(error: Exception) -> ResponseReturnValue:
     answer = describe(error, g.info.id, request.script_root)
     response = json_answer(answer.content, answer.status)
     response.headers.extend(answer.headers)
+    if request.url_rule is None:
+        show_as_page(response, "Not found" if answer.status == HTTPStatus.NOT_FOUND else "Error", answer.sentence, answer.details)
     return response
+
+
+def show_as_page(response: Response, title: str, sentence: str, details: list[str], again: str = "") -> None:
+    """Turn an error's answer into a page if the client prefers HTML, as browsers do.
+
+    Args:
+        response: the answer as JSON.
+        title: of the page.
+        sentence: what is wrong.
+        details: one sentence each.
+        again: the address to try again; empty for no link.
+    """
+    response.vary.add("Accept")
+    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+        response.set_data(render_template("error.html", title=title, error=sentence, details=details, again=again))
+        response.mimetype = "text/html"
 
 
 def raw_answer(status: int, content: bytes, request_id: str, headers: list[tuple[str, str]], *, is_last: bool) -> bytes:

@@ -2,10 +2,10 @@
 
 import ipaddress
 
-from flask import current_app, redirect, render_template, request
+from flask import current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from api.answers import error_answer
+from api.answers import error_answer, show_as_page
 from api.errors import RequestError
 from api.proxies import is_through_unknown_proxy
 from settings import HOST, Settings
@@ -63,10 +63,7 @@ def _refused(settings: Settings, host: str, target: str) -> RequestError | None:
 def _explain(error: RequestError) -> ResponseReturnValue:
     """Return an error as JSON, or as a page if the client prefers HTML."""
     response = current_app.make_response(error_answer(error))
-    if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        response.set_data(render_template("noMlflow.html", error=error, details=error.details))
-        response.mimetype = "text/html"
-    response.vary.add("Accept")
+    show_as_page(response, "Experiments (MLflow)", str(error), error.details, again=url_for("mlflow"))
     return response
 
 

@@ -1,4 +1,4 @@
-"""What the page opens with: the snapshot's symbols, an example, and the example's forecast by the model that serves.
+"""What the page opens with: symbols to try, an example, and the example's forecast by the model that serves.
 
     embedded()["example"]["closes"]                    60 closes to try the form with
     OpeningForecast().by(service.models.current())     what the page draws before the first request
@@ -14,7 +14,7 @@ from api.threads import run_in_thread
 from closes.age import age_warnings
 from closes.newest import MAX_CLOSES
 from closes.series import Closes
-from closes.snapshot import read_snapshot, snapshot_symbols
+from closes.snapshot import read_snapshot
 from forecast.backtest import Backtest
 from forecast.forecaster import Forecaster, Question
 from forecast.intervals import MAX_HORIZON
@@ -23,17 +23,28 @@ from processData import WINDOW
 from settings import PROJECT_DIR
 
 EXAMPLE_SYMBOL = "MSFT"
+OFFERED = {  # symbols of the snapshot, so that they work without a network; with the names of their companies
+    "MSFT": "Microsoft",
+    "AAPL": "Apple",
+    "KO": "Coca-Cola",
+    "JNJ": "Johnson & Johnson",
+    "JPM": "JPMorgan Chase",
+    "PG": "Procter & Gamble",
+    "WMT": "Walmart",
+    "XOM": "Exxon Mobil",
+}
+LEVELS = (50, 80, 95)  # that the page shows
 SHOWN_CLOSES = 250  # about a year, as many as the page requests for a symbol
 
 
 @lru_cache(maxsize=1)
 def embedded() -> dict[str, Any]:
-    """Return what does not depend on the model: the page's JavaScript modules, the snapshot's symbols, and 60 closes as an example."""
+    """Return what does not depend on the model: the page's JavaScript modules, symbols to try, and 60 closes as an example."""
     closes = _example()
     example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
     folder = PROJECT_DIR / "static" / "js"
     modules = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.js"))
-    return {"modules": modules, "symbols": snapshot_symbols(), "example": example}
+    return {"modules": modules, "symbols": OFFERED, "example": example}
 
 
 class OpeningForecast:
@@ -43,7 +54,7 @@ class OpeningForecast:
         self._made: tuple[str, dict[str, Any]] = ("", {})
 
     def by(self, forecaster: Forecaster) -> dict[str, Any]:
-        """Return the example's closes and forecast in the form of GET /forecast/MSFT?horizon=20&closes=250, and its past as CSV."""
+        """Return the closes and forecast of GET /forecast/MSFT?horizon=20&closes=250&levels=50,80,95, and the past as CSV."""
         version, made = self._made
         if version != forecaster.version:
             made = run_in_thread(_forecast, forecaster)
@@ -58,7 +69,7 @@ def _forecast(forecaster: Forecaster) -> dict[str, Any]:
     past = track(forecaster, closes, TRACK_DAYS)
     record = record_of(forecaster, closes, past)
     forecast = forecast_symbol(forecaster, record, closes, MAX_HORIZON)
-    content = content_of(forecast, record, closes, Question(with_path=True), SHOWN_CLOSES)
+    content = content_of(forecast, record, closes, Question(LEVELS, with_path=True), SHOWN_CLOSES)
     return content | {"model_version": forecaster.version, "model_symbol": None, "past": _past(past)}
 
 

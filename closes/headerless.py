@@ -75,14 +75,18 @@ def _is_price(line: str) -> bool:
 def find_fault(lines: list[str]) -> str:
     """Return what keeps a file without a header from being read as a list of closes, and what to do; empty if it is not a list."""
     items = [item for item in re.split(r"[,;\s]+", " ".join(lines)) if item]
-    wrong = next((index for index, item in enumerate(items) if not NUMBER.fullmatch(item)), None)
+    wrong = [index for index, item in enumerate(items) if not NUMBER.fullmatch(item)]
     if all(DECIMAL_COMMA.fullmatch(line) for line in lines):
         number = lines[0].replace(",", ".")
         advice = f"If each line is one number with a decimal comma, write a decimal point: {number}."
         return f"{advice} If it has two columns, name them in a first line."
-    if wrong is not None:
-        is_list = 2 * sum(bool(NUMBER.fullmatch(item)) for item in items) > len(items) and not any(map(is_written_date, items))
-        return f"If it is a list of closes, item {wrong + 1} is {shorten(items[wrong])!r}, which is not a number." if is_list else ""
+    if wrong:
+        if all(without_currency(items[index]) == "" for index in wrong):
+            return "If it is a list of closes, write them without a currency, with decimal points, and with spaces between them."
+        is_list = 2 * len(wrong) < len(items) and not any(map(is_written_date, items))
+        first = f"item {wrong[0] + 1} is {shorten(items[wrong[0]])!r}, which is not a number"
+        count = f"; {len(wrong)} of {len(items)} items are not" if len(wrong) > 1 else ""
+        return f"If it is a list of closes, {first}{count}." if is_list else ""
     if any(re.search(r"\d,\d", line) for line in lines) and any(re.search(r"[,;]\s|[,;]$", line) for line in lines):
         return "If it is a list of closes, write them with decimal points, without separators of thousands, and with spaces between them."
     return ""

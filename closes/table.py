@@ -204,7 +204,8 @@ def _no_header(head: list[str], whole: bool, name: str, chosen: str | None) -> I
     filled = [line for line in head if line.strip()]
     delimiter = max(DELIMITERS, key=lambda sign: len(_fields(filled[0], sign)))
     first = _fields(filled[0], delimiter)
-    if any(re.search(r"[^\W\d_]{2}", text) for text in first) and not headerless.is_row(first):
+    starts_with_number = headerless.is_row(filled[0].split()[:1])
+    if not starts_with_number and any(re.search(r"[^\W\d_]{2}", text) for text in first) and not headerless.is_row(first):
         if chosen:
             return InvalidClosesError(f"{name} has no column {chosen[:40]!r}. It has {listed(first)}.")
         advice = "Another column of closes can be chosen: --column NAME (over HTTP: column=NAME)."

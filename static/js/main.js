@@ -1,9 +1,8 @@
 /** Starts the page: its tabs and what each of them shows. */
 
 import { loadBacktest } from "./backtest/backtest.js";
-import "./forecast/forecast.js";
-import { followMonitoring } from "./monitoring/monitoring.js";
 import { open } from "./forecast/opening.js";
+import { followMonitoring } from "./monitoring/monitoring.js";
 import { startTabs } from "./shared/tabs.js";
 
 startTabs(/** @type {HTMLElement} */ (document.querySelector(".tabs")), { "#backtest": loadBacktest, "#monitoring": followMonitoring });

@@ -41,7 +41,7 @@ def test_opening_equals_the_forecast_of_the_snapshot(client):
         day, *bounds = row.split(",")
         assert day == exact.split(",")[0]
         assert list(map(float, bounds)) == pytest.approx(list(map(float, exact.split(",")[3:])), rel=1e-4)
-    answer = client.get("/forecast/MSFT?horizon=20&closes=250").json
+    answer = client.get("/forecast/MSFT?horizon=20&closes=250&levels=50,80,95").json
     assert answer["source"] == "snapshot"  # nothing else is at hand here
     for name in ("response_time_sec", "memory_usage_percent"):
         answer.pop(name)
@@ -113,6 +113,42 @@ def test_comparison_is_omitted_without_its_metrics(client):
     answer = client.get("/")
     assert answer.status_code == 200
     assert 'id="comparison"' not in answer.text
+
+
+def test_unknown_address_has_json_for_programs_and_a_page_for_browsers(client):
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    for headers, kind in (({}, "application/json"), ({"Accept": "*/*"}, "application/json"), (browser, "text/html")):
+        answer = client.get("/nothing", headers=headers)
+        assert (answer.status_code, answer.mimetype) == (404, kind)
+        assert "There is nothing at this address." in answer.text
+        assert answer.vary.find("Accept") >= 0
+    for address in ("/forecast/..", "/forecast/MSFT?horizon=99", "/backtest/NOSUCH"):  # calls of the API answer JSON to browsers too
+        assert client.get(address, headers=browser).is_json
+
+
+def test_favicon_is_an_icon(client):
+    with client.get("/favicon.ico") as answer:
+        assert answer.status_code == 200
+        assert answer.data.startswith(b"\0\0\1\0")
+        assert answer.mimetype in {"image/vnd.microsoft.icon", "image/x-icon"}
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("", "Stock forecasts"),
+        ("?symbol=ko", "KO: forecast of the next closes"),
+        ('?symbol="><b>', "Stock forecasts"),
+        ("?symbol=..", "Stock forecasts"),
+    ],
+)
+def test_shared_link_is_described_with_its_symbol(client, query, title):
+    page = client.get(f"/{query}").text
+    described = dict(re.findall(r'<meta property="og:(\w+)" content="(.*?)">', page))
+    assert described["title"] == title
+    assert described["image"] == "http://localhost/static/screenshot.png"
+    with client.get("/static/screenshot.png") as picture:
+        assert picture.status_code == 200
 
 
 def test_every_module_of_the_page_is_preloaded(client):

@@ -106,6 +106,16 @@ def test_json_says_what_it_ignores_and_counts_missing_closes():
             "60 lines of 2 fields, the first is '150,43'. If each line is one number with a decimal comma, write a decimal point: 150.43.",
         ),
         ("1 2 3 x 4 5", "If it is a list of closes, item 4 is 'x', which is not a number."),
+        ("1 2 3 x y 5", "If it is a list of closes, item 4 is 'x', which is not a number; 2 of 6 items are not."),
+        ("1.5 1.25 1.5 abc n/a", "If it is a list of closes, item 4 is 'abc', which is not a number; 2 of 5 items are not."),
+        (
+            "R$ 30.12 R$ 30.15",
+            "If it is a list of closes, write them without a currency, with decimal points, and with spaces between them.",
+        ),
+        (
+            "R$ 30,12, R$ 30,15",
+            "If it is a list of closes, write them without a currency, with decimal points, and with spaces between them.",
+        ),
         ("1.5\n1.25\nabc\n1.5", "If it is a list of closes, item 3 is 'abc', which is not a number."),
         ("1,234.50, 1,235.60", "If it is a list of closes, write them with decimal points, without separators of thousands"),
         ("185.00;250\n" * 30, "Add a first line that names the columns, such as `date,close`."),

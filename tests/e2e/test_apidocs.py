@@ -30,3 +30,28 @@ def test_try_it_out_answers_a_forecast(start):
     assert [step["step"] for step in answer["path"]] == [1, 2, 3, 4, 5]
     assert problems == []
     assert all(url.startswith((service.url, "data:")) for url in asked)
+
+
+def test_documentation_fits_a_phone_and_the_dark_and_leads_back(start):
+    service = start()
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
+        page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        page.goto(f"{service.url}/apidocs")
+        page.locator("#operations-forecast-predict").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        heights = page.locator(".opblock-summary-path").evaluate_all("paths => paths.map((path) => path.getBoundingClientRect().height)")
+        assert max(heights) < 32, "a path is broken into lines"
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 20, 20)"
+        assert "invert" in page.evaluate("getComputedStyle(document.getElementById('swagger-ui')).filter")
+        groups = page.locator(".opblock-tag").evaluate_all("tags => tags.map(({ dataset }) => dataset.tag)")
+        assert groups == ["forecast", "operation", "pages"]
+        mlflow = page.locator("#operations-pages-mlflow")
+        mlflow.locator(".opblock-summary").click()
+        link = mlflow.get_by_role("link", name="open it instead")
+        link.wait_for()
+        assert link.evaluate("link => link.href") == f"{service.url}/mlflow"
+        assert mlflow.get_by_role("button", name="Try it out").count() == 0
+        page.get_by_role("link", name="Stock forecasts").click()
+        assert page.url == f"{service.url}/"
+        browser.close()

@@ -1,12 +1,13 @@
 """The web page in a real Chromium, served by a real gunicorn: content, requests, layout and accessibility."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from browsing import (
-    CLOSES,
+    FIELD,
     MARKS,
     PROJECT,
     Watch,
@@ -44,6 +45,7 @@ pytestmark = MARKS
 
 def test_model_description_follows_its_metadata(page):
     model = metadata()
+    page.get_by_text("About the model").click()
     text = page.locator("#model").inner_text()
     for fact in ("model_version", "symbol", "first_date", "last_date"):
         assert model[fact] in text
@@ -92,15 +94,14 @@ def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):
         expect(page.locator("#result")).to_be_hidden()
         expect(page.locator("canvas")).to_have_count(0)
         assert watch.complaints == []
-        page.get_by_role("button", name="Load an example").click()
-        page.get_by_role("button", name="Forecast", exact=True).click()
+        page.get_by_role("button", name="60 closes").click()
         error = requests.post(f"{url}/predict", json={"predict": [1.0] * 60}, timeout=30).json()["error"]
-        expect(page.locator("#request-error")).to_contain_text(error)
+        expect(page.locator("#question-error")).to_contain_text(error)
         page.close()
 
 
 def test_page_asks_no_other_host_and_logs_no_errors(page, watch, server):
-    forecast(page, horizon=20)
+    forecast(page)
     open_backtest(page)
     open_monitoring(page)
     assert len(watch.predictions) == 1
@@ -118,7 +119,7 @@ def test_page_works_under_a_strict_content_security_policy(page, server):
     response = page.reload()
     assert response is not None
     assert response.headers["content-security-policy"] == POLICY
-    forecast(page, horizon=20)
+    forecast(page)
     expect(page.get_by_role("img", name="20 trading days ahead")).to_be_visible()
     open_backtest(page)
     open_monitoring(page)
@@ -129,11 +130,12 @@ def test_page_works_under_a_strict_content_security_policy(page, server):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_has_no_accessibility_violations(page, scheme):
     page.emulate_media(color_scheme=scheme)
+    page.get_by_text("About the model").click()
     assert violations(page) == []
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#closes-error")).to_be_visible()
+    expect(page.locator("#question-error")).to_be_visible()
     assert violations(page) == []
-    page.get_by_label(CLOSES).fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_label(FIELD, exact=True).fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.get_by_role("list", name="Warnings")).to_be_visible()
     page.get_by_text("Forecast as a table").click()
@@ -154,7 +156,7 @@ def test_chart_follows_the_colour_scheme(page):
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
 def test_page_does_not_scroll_sideways(page, width):
     page.set_viewport_size({"width": width, "height": 844})
-    forecast(page, horizon=20)
+    forecast(page)
     page.get_by_text("Forecast as a table").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     chart, panel = (page.locator(selector).bounding_box() for selector in ("#chart canvas", "#result"))
@@ -174,14 +176,14 @@ def test_controls_are_large_enough_for_a_finger(page, name, width):
     for control in page.locator("button, summary, input, textarea, nav a, [role=tab], figure a").all():
         if control.is_visible():
             box = control.bounding_box()
-            assert min(box["width"], box["height"]) >= 32, control.evaluate("element => element.outerHTML")
+            assert min(box["width"], box["height"]) >= 44, control.evaluate("element => element.outerHTML")
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
 def test_dates_do_not_break_at_hyphens(page, width):
     page.set_viewport_size({"width": width, "height": 844})
     forecast_symbol(page, "JNJ")
-    page.get_by_role("button", name="Load an example").click()
+    page.get_by_text("About the model").click()
     for name in ("Forecast", "Backtest"):
         open_tab(page, name)
         broken = page.evaluate(BROKEN_DATES)
@@ -191,21 +193,19 @@ def test_dates_do_not_break_at_hyphens(page, width):
 
 def test_page_is_usable_by_keyboard_alone(page):
     names = []
-    for _ in range(30):
+    for _ in range(50):
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
-        if names[-1] == "load-example":
-            page.keyboard.press("Enter")
-        elif names[-1] == "horizon":
-            page.keyboard.press("End")
-        elif names[-1] == "submit":
-            page.keyboard.press("Enter")
+        if names[-1] == "About the model":
             break
-    answer = ["All", "120 days", "60 days", "20 days", "save-csv", "save-png", "above", "Show the probability"]
-    answer += ["Forecast as a table", "as-curl", "python", "copy", "call"]
-    fields = ["symbol", "symbol-submit", *answer, "load-example", "file", "closes", "Options for a file", "horizon", "submit"]
+    chips = page.locator(".chips [data-symbol]").all_inner_texts()
+    answer = ["50%", "80%", "95%", "chart", "price-line", "All", "120 days", "60 days", "20 days", "above", "Show the probability"]
+    answer += ["Forecast as a table", "as-curl", "python", "copy", "call", "save-csv", "save-png", "About the model"]
+    fields = ["question", "file", "submit", *chips, "load-example", *answer]
     assert names[-len(fields) - 3 :] == ["Notebook (download)", "tab-forecast", "panel-forecast", *fields]
-    expect(page.locator("#result-title")).to_have_text("Forecast")
+    page.locator("#load-example").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#result-title")).to_have_text("Your closes")
     expect(page.locator("#table tbody tr")).to_have_count(20)
 
 
@@ -257,6 +257,27 @@ def test_mlflow_page_says_how_to_start_a_missing_ui(page, server, scheme):
     assert violations(page) == []
     page.get_by_role("link", name="Forecasts", exact=True).click()
     assert page.url == f"{server}/"
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_unknown_address_has_a_page_for_browsers(page, server, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    reply = page.goto(f"{server}/nothing")
+    assert reply.status == 404
+    expect(page).to_have_title(re.compile("^Not found .* Stock forecasts$"))
+    expect(page.get_by_role("main")).to_contain_text("There is nothing at this address.")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    page.get_by_role("link", name="Forecasts", exact=True).click()
+    assert page.url == f"{server}/"
+
+
+def test_paper_has_the_answer_without_forms_and_buttons(page):
+    page.emulate_media(media="print")
+    for selector in ("#result-title", ".range", "#chart canvas", "#track-record", "footer"):
+        expect(page.locator(selector)).to_be_visible()
+    for selector in ("#question", "button", "nav", "[role=tablist]", "#above", "#call"):
+        assert not any(one.is_visible() for one in page.locator(selector).all()), selector
 
 
 def test_links_of_the_service_work_with_an_api_key_set(browser, tmp_path):
@@ -317,9 +338,8 @@ def test_api_key_is_requested_kept_and_never_shown(browser, tmp_path):
         page.goto(url)
         key = page.get_by_label("API key")
         expect(key).to_be_hidden()
-        page.get_by_role("button", name="Load an example").click()
+        page.get_by_role("button", name="60 closes").click()
         submit = page.get_by_role("button", name="Forecast", exact=True)
-        submit.click()
         expect(key).to_be_focused()
         expect(key).to_have_attribute("type", "password")
         expect(page.locator("#api-key-error")).to_have_text("This server asks for an API key.")
@@ -343,8 +363,7 @@ def test_api_key_is_requested_kept_and_never_shown(browser, tmp_path):
         assert secret not in page.content() + page.url + page.evaluate("JSON.stringify(localStorage)")
         page.evaluate("sessionStorage.setItem('X-API-Key', 'of yesterday')")
         page.reload()
-        page.get_by_role("button", name="Load an example").click()
-        submit.click()
+        page.get_by_role("button", name="60 closes").click()
         expect(page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
         context.close()
 

@@ -2,12 +2,12 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import requests
 from browsing import (
-    CLOSES,
+    FIELD,
     MARKS,
     ask,
     fill_and_ask,
@@ -28,7 +28,7 @@ def test_pasted_list_is_sent_unchanged_and_gets_the_forecast_of_its_closes(page,
     assert sent.headers["content-type"] == "text/csv"
     assert sent.post_data == text.replace("\r\n", "\n")  # as a text field keeps it
     expect(page.locator("#closes-origin")).to_contain_text("60 closes are used.")
-    assert shown_price(page) == ask(server, closes, horizon=5)["predicted_price"]
+    assert shown_price(page) == ask(server, closes)["predicted_price"]
 
 
 def dated(closes: list[float]) -> list[tuple[str, float]]:
@@ -38,8 +38,8 @@ def dated(closes: list[float]) -> list[tuple[str, float]]:
 def paste(page: Page, text: str) -> Request:
     """Forecast from a pasted text; the request."""
     with page.expect_request("**/predict?*") as sent:
-        fill_and_ask(page, CLOSES, text, "Forecast")
-    expect(page.locator("#result-title")).to_have_text("Forecast")
+        fill_and_ask(page, text)
+    expect(page.locator("#result-title")).to_have_text("Your closes")
     return sent.value
 
 
@@ -65,11 +65,8 @@ def test_file_is_forecast_when_it_is_chosen_and_the_page_says_how_it_was_read(pa
         "day first",
     ):
         expect(reading).to_contain_text(words)
-    expect(page.locator("#origin")).to_contain_text("Your data ends on 2022-04-16")
-    assert shown_price(page) == ask(server, HUNDRED[-60:], horizon=5)["predicted_price"]
-    with page.expect_request("**/predict?*horizon=7*"):
-        page.get_by_label("Horizon").fill("7")
-        page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#origin")).to_contain_text("Last close 199.50 on 2022-04-16")
+    assert shown_price(page) == ask(server, HUNDRED[-60:])["predicted_price"]
 
 
 def test_chosen_file_is_named_and_can_be_removed(page):
@@ -79,7 +76,7 @@ def test_chosen_file_is_named_and_can_be_removed(page):
     expect(page.locator("#chosen-name")).to_be_hidden()
     expect(page.locator("#closes-origin")).to_be_hidden()
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#closes-error")).to_have_text("Paste closes, choose a file, or load the example.")
+    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
 
 
 DROP = """([place, text]) => {
@@ -101,22 +98,23 @@ def test_column_and_stock_of_a_file_can_be_chosen(page):
     page.get_by_label("Choose a price file").set_input_files(
         {"name": "x.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close,mean,Name", *rows]).encode()}
     )
-    expect(page.locator("#closes-error")).to_contain_text("has several stocks: AAA, BBB")
+    expect(page.locator("#question-error")).to_contain_text("has several stocks: AAA, BBB")
     page.get_by_label("Stock, if the file has several").fill("bbb")
     page.get_by_label("Column of closes").fill("mean")
     page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator('[data-out="last"]')).to_have_text(shown(2 * HUNDRED[-1]))
-    expect(page.locator("#closes-error")).to_be_hidden()
+    expect(page.locator("#origin")).to_contain_text(f"Last close {shown(2 * HUNDRED[-1])} on")
+    expect(page.locator("#question-error")).to_be_hidden()
 
 
 def test_options_of_one_file_are_not_used_for_the_next(page):
     chooser, column = page.get_by_label("Choose a price file"), page.get_by_label("Column of closes")
+    chooser.set_input_files(csv_file(HUNDRED))
     page.get_by_text("Options for a file").click()
     column.fill("Nope")
-    chooser.set_input_files(csv_file(HUNDRED))
-    expect(page.locator("#closes-error")).to_contain_text("has no column 'Nope'")
+    page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#question-error")).to_contain_text("has no column 'Nope'")
     expect(column).to_have_attribute("aria-invalid", "true")
-    expect(page.get_by_label(CLOSES)).not_to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label(FIELD, exact=True)).not_to_have_attribute("aria-invalid", "true")
     chooser.set_input_files(csv_file(HUNDRED))
     expect(page.locator("#closes-origin")).to_contain_text("From prices.csv")
     expect(column).to_have_value("")
@@ -127,19 +125,20 @@ def test_two_dropped_files_are_reported(page):
         'data.items.add(new File([text], "dropped.csv"));', 'for (const name of "ab") data.items.add(new File([text], name));'
     )
     page.evaluate(two, ["header", "1"])
-    expect(page.locator("#closes-error")).to_have_text("Choose one file at a time.")
+    expect(page.locator("#question-error")).to_have_text("Choose one file at a time.")
 
 
 def test_closes_that_are_not_daily_have_no_days_ahead(page):
     months = [f"{2010 + month // 12}-{1 + month % 12:02}-01,{100 + month}" for month in range(80)]
     paste(page, "\n".join(months))
-    expect(page.locator("#final-close")).to_contain_text("The close 5 closes ahead is expected")
-    expect(page.get_by_role("img", name="the forecast 5 closes ahead")).to_be_visible()
+    expect(page.locator("#final-close")).to_contain_text("The close 20 closes ahead is expected")
+    expect(page.get_by_role("img", name="the forecast 20 closes ahead")).to_be_visible()
 
 
 def test_chart_of_a_file_has_its_last_250_closes(page):
     days = [datetime(2022, 1, 3, tzinfo=UTC).date() + timedelta(days=day) for day in range(300)]
     paste(page, "\n".join(f"{day},{100 + number}" for number, day in enumerate(days)))
+    page.get_by_role("button", name="All", exact=True).click()
     point_at(page, 0)
     expect(page.locator("#readout")).to_contain_text(str(days[50]))
 
@@ -148,16 +147,14 @@ def test_chart_of_a_file_has_its_last_250_closes(page):
 def test_own_dated_closes_show_their_last_date_and_age(page, age, told):
     last = datetime.now(UTC).date() - timedelta(days=age)
     paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
-    expect(page.locator("#origin")).to_have_text(f"Your data ends on {last}{told}.")
-    forecast(page)
-    expect(page.locator("#origin")).to_be_empty()
+    expect(page.locator("#origin")).to_have_text(f"Last close 100.00 on {last}{told}.")
 
 
 @pytest.mark.parametrize("text", ["{}", " {}\n", '{{"horizon": 3, "predict": {}}}'])
 def test_closes_are_read_from_json(page, server, text):
     closes = [100.5 + day for day in range(60)]
     paste(page, text.format(json.dumps(closes, indent=1)))
-    assert shown_price(page) == ask(server, closes, horizon=5)["predicted_price"]
+    assert shown_price(page) == ask(server, closes)["predicted_price"]
 
 
 REFUSED_PASTES = {
@@ -171,8 +168,8 @@ REFUSED_PASTES = {
 
 @pytest.mark.parametrize(("text", "message"), REFUSED_PASTES.values(), ids=REFUSED_PASTES)
 def test_error_of_the_reader_appears_at_the_field(page, text, message):
-    fill_and_ask(page, CLOSES, text, "Forecast")
-    error, field = page.locator("#closes-error"), page.get_by_label(CLOSES)
+    fill_and_ask(page, text)
+    error, field = page.locator("#question-error"), page.get_by_label(FIELD, exact=True)
     expect(error).to_contain_text(message)
     expect(error).to_have_role("alert")
     assert error.get_attribute("id") in (field.get_attribute("aria-describedby") or "").split()
@@ -181,51 +178,52 @@ def test_error_of_the_reader_appears_at_the_field(page, text, message):
 
 
 def test_empty_field_is_reported_and_not_sent(page, watch):
-    fill_and_ask(page, CLOSES, "  \n", "Forecast")
-    expect(page.locator("#closes-error")).to_have_text("Paste closes, choose a file, or load the example.")
-    expect(page.get_by_label(CLOSES)).to_be_focused()
+    fill_and_ask(page, "  \n")
+    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+    expect(page.get_by_label(FIELD, exact=True)).to_be_focused()
     assert watch.predictions == []
 
 
 def test_message_disappears_when_the_input_is_fixed(page):
-    page.get_by_label(CLOSES).fill("7")
+    page.get_by_label(FIELD, exact=True).fill("7")
     page.get_by_role("button", name="Forecast", exact=True).click()
-    page.get_by_label(CLOSES).press_sequentially(" 7")
-    expect(page.locator("#closes-error")).to_be_hidden()
-    expect(page.get_by_label(CLOSES)).not_to_have_attribute("aria-invalid", "true")
+    page.get_by_label(FIELD, exact=True).press_sequentially(" 7")
+    expect(page.locator("#question-error")).to_be_hidden()
+    expect(page.get_by_label(FIELD, exact=True)).not_to_have_attribute("aria-invalid", "true")
 
 
 def csv_file(closes: list[float]) -> FilePayload:
-    rows = [f"{date},{close}" for date, close in dated(closes)]
+    rows = [f"{day},{close}" for day, close in dated(closes)]
     return {"name": "prices.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close", *rows]).encode()}
 
 
 def test_invalid_file_is_reported_and_can_be_chosen_again(page, watch):
     chooser = page.get_by_label("Choose a price file")
     chooser.set_input_files(csv_file([7.0] * 59))
-    expect(page.locator("#closes-error")).to_have_text("The file has 59 closes; a forecast needs 60.")
+    expect(page.locator("#question-error")).to_have_text("The file has 59 closes; a forecast needs 60.")
     expect(chooser).to_have_value("")  # else the browser would not notice the same name
-    chooser.set_input_files(csv_file([7.0] * 60))
-    expect(page.locator("#closes-error")).to_be_hidden()
+    with page.expect_response("**/predict?*"):
+        chooser.set_input_files(csv_file([7.0] * 60))
+    expect(page.locator("#question-error")).to_be_hidden()
     assert len(watch.predictions) == 2
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"7" * 2_097_153, "film.csv is larger than 2 MB."), (b"", "film.csv is empty.")])
 def test_file_that_is_empty_or_too_large_is_reported_and_not_sent(page, watch, content, said):
     page.get_by_label("Choose a price file").set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": content})
-    expect(page.locator("#closes-error")).to_contain_text(said)
+    expect(page.locator("#question-error")).to_contain_text(said)
     assert watch.predictions == []
 
 
 REFUSED = {
-    "a paste": lambda page: fill_and_ask(page, CLOSES, "7 8 9", "Forecast"),
+    "a paste": lambda page: fill_and_ask(page, "7 8 9"),
     "a file": lambda page: page.get_by_label("Choose a price file").set_input_files(csv_file([7.0] * 59)),
     "a large file": lambda page: page.get_by_label("Choose a price file").set_input_files(
         {"name": "film.csv", "mimeType": "text/csv", "buffer": b"7" * 2_097_153}
     ),
-    "not a symbol": lambda page: fill_and_ask(page, "Stock symbol", "..", "Forecast 20 days"),
-    "a symbol without closes": lambda page: fill_and_ask(page, "Stock symbol", "ACME", "Forecast 20 days"),
-    "what the server refuses": lambda page: fill_and_ask(page, CLOSES, "1 " * 59 + "1000000000", "Forecast"),
+    "not a symbol": lambda page: fill_and_ask(page, ".."),
+    "a symbol without closes": lambda page: fill_and_ask(page, "ACME"),
+    "what the server refuses": lambda page: fill_and_ask(page, "1 " * 59 + "1000000000"),
 }
 
 
@@ -243,36 +241,75 @@ def test_old_forecast_disappears_when_new_input_is_rejected(page, refuse):
 def test_late_answer_is_not_shown_after_a_rejected_input(page):
     held: list[Route] = []
     page.route("**/forecast/*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
-    fill_and_ask(page, "Stock symbol", "JNJ", "Forecast 20 days")
-    expect(page.locator("#symbol-progress")).to_contain_text("JNJ")
-    fill_and_ask(page, CLOSES, "7 8 9", "Forecast")
-    held[0].continue_()
-    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+    fill_and_ask(page, "JNJ")
+    expect(page.locator("#progress")).to_contain_text("JNJ")
+    fill_and_ask(page, "7 8 9")
+    expect(page.locator("#question-error")).to_contain_text("3 closes")
+    with page.expect_response("**/forecast/JNJ*", timeout=60_000):
+        held[0].continue_()
+    page.wait_for_timeout(300)
     expect(page.locator("#result")).to_be_hidden()
 
 
-def test_error_of_the_server_is_shown_with_its_details(page, server):
+def test_old_forecast_is_dimmed_while_a_question_is_in_progress(page):
+    held: list[Route] = []
+    page.route("**/forecast/JNJ*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    fill_and_ask(page, "JNJ")
+    panel, progress = page.locator("#result"), page.locator("#progress")
+    expect(progress).to_have_text("Asking for the newest closes of JNJ …")
+    expect(progress).to_have_role("status")
+    expect(panel).to_have_attribute("aria-busy", "true")
+    expect(panel.locator("figure")).to_have_css("opacity", "0.4")
+    page.get_by_role("button", name="Forecast", exact=True).click()
+    page.get_by_label(FIELD, exact=True).press("Enter")
+    assert len(held) == 1, "the same question is asked again"
+    held[0].continue_()
+    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
+    expect(progress).to_be_empty()
+    expect(panel.locator("figure")).to_have_css("opacity", "1")
+
+
+def test_days_ahead_of_own_closes_are_weekdays_unless_the_closes_have_weekends(page):
+    weekdays = [day for day in (date(2024, 1, 1) + timedelta(days=n) for n in range(100)) if day.weekday() < 5][:60]
+    paste(page, "\n".join(f"{day},{100 + n % 7}" for n, day in enumerate(weekdays)))  # to Friday, 2024-03-22
+    expect(page.locator("#table tbody th").nth(0)).to_have_text("1: 2024-03-25")
+    expect(page.locator("#next-close")).to_contain_text("Mon, 25 Mar 2024")
+    paste(page, "\n".join(f"{date(2024, 1, 1) + timedelta(days=n)},{100 + n % 7}" for n in range(60)))  # to Thursday, 2024-02-29
+    expect(page.locator("#table tbody th").nth(2)).to_have_text("3: 2024-03-03")
+
+
+def test_enter_asks_and_shift_enter_begins_a_line(page, watch):
+    field = page.get_by_label(FIELD, exact=True)
+    field.fill("7")
+    field.press("Shift+Enter")
+    field.press("8")
+    expect(field).to_have_value("7\n8")
+    assert watch.predictions == []
+    field.press("Enter")
+    expect(page.locator("#question-error")).to_contain_text("2 closes")
+
+
+def test_error_of_the_server_is_shown_with_its_first_detail(page, server):
     forecast(page)
     closes = [1.0] * 59 + [1e9]
-    page.get_by_label(CLOSES).fill(" ".join(f"{close:.0f}" for close in closes))
+    page.get_by_label(FIELD, exact=True).fill(" ".join(f"{close:.0f}" for close in closes))
     page.get_by_role("button", name="Forecast", exact=True).click()
     refusal = requests.post(f"{server}/predict", json={"predict": closes}, timeout=30).json()
-    alert = page.locator("#closes-error")
-    for sentence in (refusal["error"], *refusal["details"]):
-        expect(alert).to_contain_text(sentence)
+    alert = page.locator("#question-error")
+    first, *more = refusal["details"]
+    others = f" (and {len(more)} more)" if more else ""
+    expect(alert.locator("span")).to_have_text([refusal["error"], f"{first}{others}"])
     expect(alert).to_have_role("alert")
     expect(page.locator("#result")).to_be_hidden()
 
 
 def test_error_that_is_not_json_is_shown_by_its_status(page):
     page.route("**/predict?*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
-    page.get_by_role("button", name="Load an example").click()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#request-error")).to_have_text("The server answered with status 502.")
+    page.get_by_role("button", name="60 closes").click()
+    expect(page.locator("#question-error")).to_have_text("The server answered with status 502.")
 
 
 def test_silent_server_is_reported(page):
     page.route("**/predict?*", lambda route: route.abort())
-    page.get_by_role("button", name="Load an example").click()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#request-error")).to_contain_text("The server did not answer.")
+    page.get_by_role("button", name="60 closes").click()
+    expect(page.locator("#question-error")).to_contain_text("The server did not answer.")

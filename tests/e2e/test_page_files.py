@@ -20,14 +20,14 @@ def open_page(browser, server):
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_page_shows_what_the_reader_says_of_a_file(open_page, server, name):
     page, outcome, content = open_page, OUTCOMES[name], CONTENTS[name]
-    query = {"horizon": "5", "closes": "250"} | ({"symbol": outcome.symbol} if outcome.symbol else {})
+    query = {"horizon": "20", "closes": "250"} | ({"symbol": outcome.symbol} if outcome.symbol else {})
     answer = requests.post(f"{server}/predict", data=content, headers={"Content-Type": "text/csv"}, params=query, timeout=30)
     page.locator("#file-symbol").evaluate("(field, symbol) => { field.value = symbol; }", outcome.symbol)
     with page.expect_response("**/predict?*") as response:
         page.get_by_label("Choose a price file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
     assert response.value.status == answer.status_code == (422 if outcome.refused and not outcome.symbol else 200)
     if answer.status_code == 422:
-        expect(page.locator("#closes-error")).to_contain_text(answer.json()["error"])
+        expect(page.locator("#question-error")).to_contain_text(answer.json()["error"])
         expect(page.locator("#result")).to_be_hidden()
         return
     expect(page.locator('[data-out="price"]')).to_have_attribute("value", str(answer.json()["predicted_price"]))

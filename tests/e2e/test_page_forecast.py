@@ -1,14 +1,15 @@
 """The panel of an answer, in a real Chromium."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from browsing import (
-    CLOSES,
     COUNT_PIXELS,
+    FIELD,
     MARKS,
     ask,
     example_closes,
@@ -23,36 +24,39 @@ pytestmark = MARKS
 
 
 def test_example_shows_the_answer_of_predict(page, server):
-    forecast(page, horizon=3)
-    answer = ask(server, example_closes(page), horizon=3)
-    (low80, high80), (low95, high95) = answer["intervals"]["80"], answer["intervals"]["95"]
-    expect(page.locator("#next-close")).to_have_text(
-        f"The next close is expected between {shown(low80)} and {shown(high80)} in 8 of 10 cases, and between {shown(low95)} and "
-        f"{shown(high95)} in 19 of 20; the expected close is {shown(answer['predicted_price'])}, the last close was "
-        f"{shown(answer['last_close'])}."
-    )
-    unrounded = {name: float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("low80", "high95", "price")}
-    assert unrounded == {"low80": low80, "high95": high95, "price": answer["predicted_price"]}
-    final = answer["path"][2]["intervals"]
-    expect(page.locator("#final-close")).to_contain_text(
-        f"3 trading days ahead is expected between {shown(final['80'][0])} and {shown(final['80'][1])}"
-    )
-    expect(page.locator(".words")).to_contain_text(answer["model_version"])
+    forecast(page)
+    answer = ask(server, example_closes(page))
+    expect(page.locator("#origin")).to_have_text(f"Last close {shown(answer['last_close'])}.")
+    final = answer["path"][-1]["intervals"]
+    for level, times in (("80", "8 times in 10"), ("50", "5 times in 10"), ("95", "19 times in 20")):
+        page.get_by_role("button", name=f"{level}%", exact=True).click()
+        low, high = answer["intervals"][level]
+        expect(page.locator("#next-close")).to_have_text(
+            re.compile(rf"Next close\s+{shown(low)} to {shown(high)}\s+{times}; the expected close is {shown(answer['predicted_price'])}")
+        )
+        unrounded = [float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("low", "high", "price")]
+        assert unrounded == [low, high, answer["predicted_price"]]
+        expect(page.locator("#final-close")).to_contain_text(
+            f"20 trading days ahead is expected between {shown(final[level][0])} and {shown(final[level][1])}, {times}."
+        )
+    expect(page.locator("#answered-by")).to_contain_text(answer["model_version"])
 
 
-def test_horizon_1_shows_no_later_days(page):
-    forecast(page, horizon=1)
-    expect(page.locator("#final-close")).to_be_hidden()
-    expect(page.locator("#table tbody tr")).to_have_count(1)
+def test_chosen_level_stays_for_the_next_forecast(page):
+    page.get_by_role("button", name="95%", exact=True).click()
+    forecast(page)
+    expect(page.locator("#next-close")).to_contain_text("19 times in 20")
+    expect(page.get_by_role("button", name="95%", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="80%", exact=True)).to_have_attribute("aria-pressed", "false")
 
 
 def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
-    forecast(page, horizon=20)
+    forecast(page)
     page.get_by_text("Forecast as a table").click()
     rows = page.locator("#table tbody tr")
     expect(rows).to_have_count(20)
-    last = ask(server, example_closes(page), horizon=20)["path"][-1]
-    ranges = [" to ".join(shown(bound) for bound in last["intervals"][level]) for level in ("80", "95")]
+    last = ask(server, example_closes(page))["path"][-1]
+    ranges = [" to ".join(shown(bound) for bound in last["intervals"][level]) for level in ("50", "80", "95")]
     assert rows.last.locator("th, td").all_inner_texts() == ["20", shown(last["price"]), *ranges]
     chart = page.get_by_role("img", name="20 trading days ahead")
     expect(chart).to_be_visible()
@@ -63,14 +67,14 @@ def test_horizon_20_gives_20_rows_and_a_labelled_chart(page, server):
 
 
 def test_chart_shows_the_values_under_the_pointer(page, server):
-    forecast(page, horizon=20)
+    forecast(page)
     point_at(page, 1)
-    last = ask(server, example_closes(page), horizon=20)["path"][-1]
-    expect(page.locator("#readout")).to_contain_text(f"day +20: {shown(last['price'])}, 80% {shown(last['intervals']['80'][0])} to")
+    last = ask(server, example_closes(page))["path"][-1]
+    expect(page.locator("#readout")).to_contain_text(f"20 closes ahead: {shown(last['price'])}, 80% {shown(last['intervals']['80'][0])} to")
 
 
 def test_warnings_of_the_answer_are_shown(page):
-    page.get_by_label(CLOSES).fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
+    page.get_by_label(FIELD, exact=True).fill(" ".join(str(1 + 5 * (day % 2)) for day in range(60)))
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.get_by_role("list", name="Warnings")).to_contain_text("The window is unlike any in training")
     forecast(page)
@@ -83,20 +87,20 @@ def test_copied_curl_command_works(page, server, clipboard):
     if clipboard.startswith("without"):
         page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
         page.reload()
-    forecast(page, horizon=2)
+    forecast(page)
     closes = example_closes(page)
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("#copy-status")).to_have_text("Copied")
-    page.get_by_label(CLOSES).fill("")
-    page.get_by_label(CLOSES).press("ControlOrMeta+v")
-    command = page.get_by_label(CLOSES).input_value()
+    page.get_by_label(FIELD, exact=True).fill("")
+    page.get_by_label(FIELD, exact=True).press("ControlOrMeta+v")
+    command = page.get_by_label(FIELD, exact=True).input_value()
     assert command.startswith("curl ")
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
-    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
+    assert json.loads(done.stdout)["path"] == ask(server, closes)["path"]
 
 
 def test_copied_python_program_works(page, server):
-    forecast(page, horizon=2)
+    forecast(page)
     closes = example_closes(page)
     page.get_by_role("button", name="Python").click()
     expect(page.get_by_role("button", name="Python")).to_have_attribute("aria-pressed", "true")
@@ -105,30 +109,30 @@ def test_copied_python_program_works(page, server):
     expect(page.locator("#copy-status")).to_have_text("Copied")
     program = page.evaluate("navigator.clipboard.readText()")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
-    assert json.loads(done.stdout)["path"] == ask(server, closes, horizon=2)["path"]
-    forecast(page, horizon=3)
+    assert json.loads(done.stdout)["path"] == ask(server, closes)["path"]
+    forecast(page)
     expect(page.locator("#call")).to_contain_text("import requests")  # the choice stays
     page.get_by_role("button", name="curl").click()
     expect(page.locator("#call")).to_contain_text("curl -sS")
 
 
 def test_forecast_is_saved_as_csv_unrounded(page, server):
-    forecast(page, horizon=3)
+    forecast(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     assert download.value.suggested_filename == "forecast.csv"
     header, *rows = Path(download.value.path()).read_text().splitlines()
     assert header == "step,date,forecast,low_80,high_80,low_95,high_95"
-    path = ask(server, example_closes(page), horizon=3)["path"]
+    path = ask(server, example_closes(page))["path"]
     expected = [[step["step"], step["price"], *step["intervals"]["80"], *step["intervals"]["95"]] for step in path]
     cells = [row.split(",") for row in rows]
-    assert [row.pop(1) for row in cells] == [""] * 3  # the dates of pasted closes are unknown
+    assert [row.pop(1) for row in cells] == [""] * 20  # the dates of pasted closes are unknown
     assert [list(map(float, row)) for row in cells] == expected
 
 
 def test_saved_chart_has_the_background_of_the_page(page):
     page.emulate_media(color_scheme="light")
-    forecast(page, horizon=20)
+    forecast(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as PNG").click()
     assert download.value.suggested_filename == "forecast.png"

@@ -8,11 +8,11 @@ import pytest
 import requests
 from browsing import (
     COUNT_PIXELS,
-    KEEP_LABELS,
     MARKS,
     ask,
     example_closes,
     forecast,
+    forecast_symbol,
     metadata,
     open_monitoring,
     serve,
@@ -20,6 +20,8 @@ from browsing import (
     violations,
 )
 from playwright.sync_api import Page, expect
+
+from monitoring.timeline import timeline
 
 pytestmark = MARKS
 
@@ -42,6 +44,7 @@ def state(rows: list[dict[str, Any]], **summary) -> dict[str, Any]:
         "latency_seconds": {"p50": 0.001, "p95": 0.002, "p99": 0.003},
         "live_accuracy": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes.", "by_symbol": {}, "caught_up": True} | none,
         "drift": {"verdict": "Not enough data: 3 of 20 closes."},
+        "timeline": timeline(rows),
     }
     return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}
 
@@ -59,7 +62,7 @@ def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
     for url in serve(tmp_path / "log.csv"):
         page = browser.new_page()
         page.goto(url)
-        answer = ask(url, example_closes(page), horizon=2)
+        answer = ask(url, example_closes(page))
         requests.post(f"{url}/predict", json={"predict": [1.0]}, timeout=30)
         open_monitoring(page)
         expect(told(page, "requests")).to_have_text("2")
@@ -94,23 +97,44 @@ def test_monitoring_without_any_request_says_so(page):
     answer_with(page, state([], latency_seconds=None))
     open_monitoring(page)
     expect(page.locator("#no-requests")).to_have_text("There is none yet.")
-    expect(page.locator("#latency-figure")).to_be_hidden()
+    expect(page.locator("#timeline")).to_be_hidden()
     expect(told(page, "p50")).to_have_text(NONE)
     expect(told(page, "statuses")).to_have_text(NONE)
 
 
-def test_latency_of_the_last_requests_is_drawn_and_described(page):
+def test_rate_latency_and_errors_are_drawn_over_time(page):
     page.emulate_media(color_scheme="light")
-    answer_with(page, state([logged(100 - i, response_time=0.001 + i / 1e5) for i in range(100)]))
+    rows = [logged(600 - i, response_time=0.001 + i / 1e5, status=503 if i == 599 else 422 if i % 50 == 0 else 200) for i in range(600)]
+    answer_with(page, state(rows))
     open_monitoring(page)
-    chart = page.get_by_role("img", name="Line chart of the latencies of the last 100 requests: the slowest took 2 ms.")
-    expect(chart).to_be_visible()
-    assert chart.evaluate(COUNT_PIXELS)[3] > 300, "the latencies are not drawn"
+    expect(told(page, "period")).to_have_text("in 30 seconds")
+    rate = page.get_by_role("img", name="Line chart of the requests in 30 seconds: at most 30.")
+    latency = page.get_by_role("img", name="Line chart of the latency, median and 95th percentile in 30 seconds: at most 7 ms.")
+    for chart in (rate, latency):
+        expect(chart).to_be_visible()
+        assert chart.evaluate(COUNT_PIXELS)[3] > 300, "nothing is drawn"
     expect(page.locator("#requests-table tbody tr")).to_have_count(20)
-    page.locator("#latency-chart").scroll_into_view_if_needed()
-    box = page.locator("#latency-chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 30)
-    expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:59:59 UTC: 2 ms, status 200")
+    page.locator("#rate-chart").focus()
+    page.keyboard.press("End")
+    last = timeline(rows)["periods"][-1]
+    expect(page.locator("#rate-readout")).to_have_text(
+        f"2026-11-23 {last['start'][11:19]} UTC: {last['requests']} requests, {last['refused']} refused, 1 failed"
+    )
+    page.locator("#latency-chart").focus()
+    page.keyboard.press("Home")
+    expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:50:00 UTC: median 1.2 ms, 95th percentile 1.3 ms")
+
+
+def test_failures_of_forecasts_count(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv"):
+        page = browser.new_page()
+        page.goto(url)
+        forecast_symbol(page, "ACME")  # no source has it
+        expect(page.locator("#question-error")).to_contain_text("No source has closes of ACME now.")
+        open_monitoring(page)
+        expect(told(page, "errors")).to_have_text("1 failed, 0 refused")
+        expect(page.locator("#requests-table tbody tr").first).to_contain_text("ACME")
+        page.close()
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.0005, "0.5 ms"), (0.9949, "990 ms"), (1.04, "1 s"), (21.3, "21 s")])
@@ -120,14 +144,12 @@ def test_latency_is_shown_in_its_unit(page, seconds, words):
     expect(told(page, "p99")).to_have_text(words)
 
 
-def test_latency_axis_of_a_single_request_ends_with_it(page):
-    page.add_init_script(KEEP_LABELS)
-    page.reload()
+def test_single_request_is_drawn(page):
+    page.emulate_media(color_scheme="light")
     answer_with(page, state([logged(1)]))
     open_monitoring(page)
-    texts = page.locator("#latency-chart canvas").evaluate("canvas => canvas.labels.map(({ text }) => text)")
-    assert {"\N{MINUS SIGN}1", "0"} <= set(texts)
-    assert "50" not in texts
+    for chart in ("#rate-chart canvas", "#latency-chart canvas"):
+        assert page.locator(chart).evaluate(COUNT_PIXELS)[3] > 5
 
 
 @pytest.mark.parametrize(
@@ -157,7 +179,7 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
         "0.8000 times as large. The log is still being read."
     )
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
-    assert rows == [["80%", "81.0%", "4.10%"], ["95%", "95.5%", "7.00%"]]
+    assert rows == [["80%", "81.0%", "77.7% to 82.3%", "4.10%"], ["95%", "95.5%", "93.8% to 96.2%", "7.00%"]]
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
     assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", *["\N{EN DASH}"] * 3]]
     expect(told(page, "coverage")).to_have_text("The intervals hold.")

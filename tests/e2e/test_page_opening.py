@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from browsing import (
+    FIELD,
     MARKS,
     ask,
     example_closes,
+    fill_and_ask,
     forecast,
     forecast_symbol,
     metadata,
@@ -26,15 +28,9 @@ from closes.snapshot import read_snapshot
 
 pytestmark = MARKS
 
-# What a browser does when an entry of a field's list is chosen.
-CHOOSE = """(field, value) => {
-  field.value = value;
-  field.dispatchEvent(new InputEvent("input", { inputType: "insertReplacementText", bubbles: true }));
-}"""
-
 
 def expect_example(page: Page) -> None:
-    expect(page.locator("#result-title")).to_have_text("Example: forecast of MSFT")
+    expect(page.locator("#result-title")).to_have_text("MSFT, an example")
     expect(page.locator("#chart canvas")).to_be_visible()
 
 
@@ -49,13 +45,13 @@ def test_page_opens_with_the_forecast_of_the_example(page, watch, server):
     assert watch.predictions == []
     answer = requests.get(f"{server}/forecast/MSFT?horizon=20", timeout=60).json()
     unrounded = {
-        name: float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("price", "low80", "finalHigh95")
+        name: float(page.locator(f'[data-out="{name}"]').get_attribute("value") or "nan") for name in ("price", "low", "finalHigh")
     }
     last = answer["path"][-1]
     assert unrounded == {
         "price": answer["predicted_price"],
-        "low80": answer["intervals"]["80"][0],
-        "finalHigh95": last["intervals"]["95"][1],
+        "low": answer["intervals"]["80"][0],
+        "finalHigh": last["intervals"]["80"][1],
     }
     expect(page.locator("#table tbody tr")).to_have_count(20)
     expect(page.locator("#answered")).to_be_hidden()  # nobody has asked
@@ -65,9 +61,7 @@ def test_page_opens_with_the_forecast_of_the_example(page, watch, server):
 
 def test_opening_is_labelled_as_an_example_with_its_age(page):
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
-    expect(page.locator("#origin")).to_have_text(
-        f"This is an example. MSFT data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot."
-    )
+    expect(page.locator("#origin")).to_have_text(f"Last close 233.43 on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
     assert page.evaluate("scrollY") == 0
     assert urlsplit(page.url).query == ""
@@ -78,15 +72,15 @@ def test_curl_command_of_the_example_gives_its_forecast(page, server):
     assert "/predict" in command
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
     path = json.loads(done.stdout)["path"]
-    assert path == ask(server, example_closes(page), horizon=20)["path"]
+    assert path == ask(server, example_closes(page))["path"]
     assert float(page.locator('[data-out="price"]').get_attribute("value")) == path[0]["price"]
 
 
 def test_answer_replaces_the_example(page):
-    forecast(page, horizon=3)
-    expect(page.locator("#origin")).to_be_empty()
+    forecast(page)
+    expect(page.locator("#origin")).to_have_text(f"Last close {shown(example_closes(page)[-1])}.")
     expect(page.get_by_role("list", name="Warnings")).to_be_hidden()
-    expect(page.locator("#table tbody tr")).to_have_count(3)
+    expect(page.locator("#table tbody tr")).to_have_count(20)
     expect(page.locator("#answered")).to_be_visible()
 
 
@@ -124,20 +118,28 @@ def test_example_behind_another_tab_is_full_size_once_shown(page, server):
     assert chart.bounding_box()["width"] == pytest.approx(frame.bounding_box()["width"], abs=2)
 
 
-def test_chart_comes_before_the_form_for_own_closes_on_a_phone(page):
-    page.set_viewport_size({"width": 390, "height": 844})
-    result, form, chart = (page.locator(selector).bounding_box()["y"] for selector in ("#result", "#form", "#chart"))
-    assert result < form
-    assert chart < 844
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])
+def test_range_of_the_next_close_comes_first_and_is_the_largest_text(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    expect_example(page)
+    order = ["#form", "#result-title", "#origin", ".range", "#chart", "#track-record", "#about"]
+    tops = [page.locator(selector).bounding_box()["y"] for selector in order]
+    assert tops == sorted(tops)
+    assert page.locator(".range").bounding_box()["y"] < 0.75 * height
+    assert page.locator("#chart").bounding_box()["y"] < height
+    sizes = page.evaluate("[...document.querySelectorAll('main *')].map((one) => parseFloat(getComputedStyle(one).fontSize))")
+    largest = float(page.locator(".range").evaluate("one => parseFloat(getComputedStyle(one).fontSize)"))
+    assert max(sizes) == largest >= 1.5 * 16
 
 
 def test_answer_is_scrolled_into_view_on_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 844})
-    forecast(page)  # its form lies below the answer
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    forecast(page)
     assert 0 <= page.locator("#result").bounding_box()["y"] < 844 / 2
 
 
-def test_answer_is_compared_with_repeating_the_last_close(page):
+def test_model_is_compared_with_repeating_the_last_close(page):
     model = metadata()
     result = model["metrics"]
     expect(page.locator("#comparison")).to_have_text(
@@ -146,26 +148,10 @@ def test_answer_is_compared_with_repeating_the_last_close(page):
     )
 
 
-def test_answer_of_another_model_is_not_compared(page, server):
-    def give_another(route):
-        answer = route.fetch().json()
-        route.fulfill(json=answer | {"model_version": "20990101-000000-abcdef"})
-
-    page.route("**/predict?*", give_another)
-    forecast(page)
-    expect(page.locator(".words")).to_contain_text("20990101-000000-abcdef")
-    expect(page.locator("#comparison")).to_be_hidden()
-    page.unroute("**/predict?*")
-    forecast(page)
-    expect(page.locator("#comparison")).to_be_visible()
-
-
 def test_forecast_of_a_symbol_is_in_the_address(page, server):
     open_at(page, f"{server}/#forecast")
-    entries = page.evaluate("history.length")
     forecast_symbol(page, "jnj")
     assert page.url == f"{server}/?symbol=JNJ#forecast"
-    assert page.evaluate("history.length") == entries
     open_backtest(page)
     page.go_back()
     assert page.url == f"{server}/?symbol=JNJ#forecast"
@@ -173,13 +159,44 @@ def test_forecast_of_a_symbol_is_in_the_address(page, server):
     assert page.url == f"{server}/#forecast", "closes of one's own are in no address"
 
 
+def test_back_and_forward_show_what_was_shown(page, watch, server):
+    title = page.locator("#result-title")
+    forecast_symbol(page, "JNJ")
+    forecast_symbol(page, "KO")
+    forecast(page)
+    watch.requests.clear()
+    for name, query in (("KO", "symbol=KO"), ("JNJ", "symbol=JNJ"), ("MSFT, an example", "")):
+        page.go_back()
+        expect(title).to_have_text(name)
+        assert urlsplit(page.url).query == query
+    page.go_forward()
+    expect(title).to_have_text("JNJ")
+    assert watch.requests == [], "what was shown is requested again"
+    page.reload()
+    expect(title).to_have_text("JNJ")
+    page.go_forward()
+    expect(title).to_have_text("KO", timeout=60_000)
+    assert page.title().startswith("KO: ")
+
+
+def test_title_names_the_symbol_and_its_range(page):
+    assert page.title() == "Stock forecasts"
+    forecast_symbol(page, "JNJ")
+    low, high = (page.locator(f'[data-out="{name}"]').inner_text() for name in ("low", "high"))
+    expect(page).to_have_title(f"JNJ: {low} to {high} on 2022-12-29")
+    forecast(page)
+    expect(page).to_have_title(re.compile(r"Your closes: .* next$"))
+    fill_and_ask(page, "..")
+    expect(page).to_have_title("Stock forecasts")
+
+
 @pytest.mark.parametrize("path", ["/?symbol=JNJ", "/?symbol=%20jnj#forecast", "/predict?symbol=jnj"])
 def test_address_with_a_symbol_requests_it_once(page, watch, server, path):
     watch.requests.clear()
     open_at(page, server + path)
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
     assert len(watch.asked("/forecast/JNJ")) == 1
-    expect(page.get_by_label("Stock symbol")).to_have_value(re.compile("jnj", re.IGNORECASE))
+    expect(page.get_by_label(FIELD, exact=True)).to_have_value(re.compile("jnj", re.IGNORECASE))
     assert "symbol=JNJ" in page.url
     assert watch.complaints == []
 
@@ -188,11 +205,12 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
     held: list[Route] = []
     page.route("**/forecast/JNJ*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
     open_at(page, f"{server}/?symbol=JNJ")
-    expect(page.locator("#symbol-progress")).to_contain_text("Asking for the newest closes of JNJ")
+    expect(page.locator("#progress")).to_contain_text("Asking for the newest closes of JNJ")
+    expect(page.locator("#placeholder")).to_have_attribute("aria-busy", "true")
     expect(page.locator("#result")).to_be_hidden()
     expect(page.locator("#placeholder")).to_be_visible()
     held[0].continue_()
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +224,8 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
 )
 def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):
     open_at(page, f"{server}/?symbol={symbol}")
-    expect(page.locator("#symbol-error")).to_contain_text(message, timeout=60_000)
-    expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#question-error")).to_contain_text(message, timeout=60_000)
+    expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#result")).to_be_hidden()
     assert violations(page) == []
 
@@ -215,7 +233,7 @@ def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, sy
 def test_empty_symbol_in_the_address_is_ignored(page, server):
     open_at(page, f"{server}/?symbol=")
     expect_example(page)
-    expect(page.locator("#symbol-error")).to_be_empty()
+    expect(page.locator("#question-error")).to_be_empty()
 
 
 def test_address_with_a_symbol_requests_the_api_key(browser, tmp_path):
@@ -225,12 +243,10 @@ def test_address_with_a_symbol_requests_the_api_key(browser, tmp_path):
         expect(page.get_by_label("API key")).to_be_focused()
         page.get_by_label("API key").fill("key-of-the-test")
         page.get_by_label("API key").press("Enter")
-        expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+        expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
         page.close()
 
 
-def test_choosing_a_listed_symbol_takes_one_click(page):
-    name = page.locator("#symbols option").nth(2).get_attribute("value")
-    page.get_by_label("Stock symbol").evaluate(CHOOSE, name)
-    page.get_by_role("button", name="Forecast 20 days").click()
-    expect(page.locator("#result-title")).to_have_text(f"Forecast of {name}", timeout=60_000)
+def test_choosing_an_offered_symbol_takes_one_click(page):
+    page.get_by_role("button", name="JPM", exact=True).click()
+    expect(page.locator("#result-title")).to_have_text("JPM", timeout=60_000)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import requests
-from browsing import COUNT_PIXELS, MARKS, forecast, forecast_symbol, serve, shown, violations
+from browsing import COUNT_PIXELS, FIELD, MARKS, example_closes, forecast, forecast_symbol, serve, shown, violations
 from playwright.sync_api import Page, Route, expect
 from yahoo_stub import YahooStub
 
@@ -20,17 +20,22 @@ from closes.snapshot import snapshot_symbols
 pytestmark = MARKS
 
 
-def test_symbols_of_the_snapshot_are_offered(page):
-    options = page.locator("#symbols option").evaluate_all("options => options.map(option => option.value)")
-    assert options == snapshot_symbols()
-    expect(page.get_by_label("Stock symbol")).to_have_attribute("list", "symbols")
+def test_offered_symbols_are_in_the_snapshot(page):
+    offered = page.locator(".chips [data-symbol]").evaluate_all("chips => chips.map(({ dataset }) => dataset.symbol)")
+    assert len(offered) >= 5
+    assert set(offered) <= set(snapshot_symbols())
+
+
+def test_offered_symbol_is_found_by_the_name_of_its_company(page):
+    forecast_symbol(page, "coca-cola")
+    expect(page.locator("#result-title")).to_have_text("KO")
 
 
 def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
     page.emulate_media(color_scheme="light")
     forecast_symbol(page, " jnj ")
-    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250", timeout=60).json()
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250&levels=50,80,95", timeout=60).json()
+    expect(page.locator("#result-title")).to_have_text("JNJ")
     expect(page.locator('[data-out="price"]')).to_have_text(shown(answer["predicted_price"]))
     expect(page.locator("#table tbody tr")).to_have_count(20)
     chart = page.get_by_role("img", name=f"Line chart of 250 closes from {shown(answer['closes'][0])} to {shown(answer['last_close'])}")
@@ -42,7 +47,7 @@ def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
 def test_symbol_shows_its_track_record(page, server):
     forecast_symbol(page, "JNJ")
     record = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["track_record"]
-    expect(page.locator("#track-record")).to_contain_text("On the last 250 trading days of this symbol, the 80% interval held")
+    expect(page.locator("#track-record")).to_contain_text("On the last 250 trading days of JNJ, the 80% interval held")
     for level in ("80", "95"):
         expect(page.locator(f'[data-out="held{level}"]')).to_have_text(f"{record['held'][level] / 250:.1%}")
     forecast(page)
@@ -53,8 +58,8 @@ def test_symbol_shows_last_date_source_and_age_once(page, server):
     forecast_symbol(page, "JNJ")
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
     origin = page.locator("#origin")
-    expect(origin).to_have_text(f"JNJ data ends on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
-    expect(origin).to_have_class("notice")
+    expect(origin).to_have_text(f"Last close 174.09 on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
+    expect(origin).to_have_class("old")
     problem, age = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["warnings"]
     trading_days = calendar_of("JNJ").age(np.datetime64("2022-12-28"), np.datetime64(datetime.now(UTC).date()))
     assert age["text"] == f"The last close is from 2022-12-28, {trading_days:,} trading days ago."
@@ -62,15 +67,15 @@ def test_symbol_shows_last_date_source_and_age_once(page, server):
     assert warnings == [problem["text"]]
     assert warnings[0].startswith("Yahoo Finance")
     forecast(page)
-    expect(origin).to_be_empty()
-    expect(origin).not_to_have_class("notice")
-    expect(page.locator("#result-title")).to_have_text("Forecast")
+    expect(origin).to_have_text(f"Last close {shown(example_closes(page)[-1])}.")
+    expect(origin).not_to_have_class("old")
+    expect(page.locator("#result-title")).to_have_text("Your closes")
 
 
 def test_symbol_chart_shows_the_date_under_the_pointer(page):
     forecast_symbol(page, "JNJ")
     box = page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + 250 / 270 * box["width"] - 3, box["y"] + 50)
+    page.mouse.move(box["x"] + 60 / 80 * box["width"] - 3, box["y"] + 50)
     expect(page.locator("#readout")).to_contain_text("2022-12-2")
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
     expect(page.locator("#readout")).to_contain_text("2023-01-27: ")  # 20 trading days later
@@ -83,16 +88,16 @@ def test_symbol_chart_shows_the_intervals_of_past_days(page, server):
     _, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
     page.route("**/backtest/KO*", lambda route: route.fulfill(status=503, json={"error": "No.", "details": []}))
     forecast_symbol(page, "KO")
-    expect(page.locator("#result-title")).to_have_text("Forecast of KO")
+    expect(page.locator("#result-title")).to_have_text("KO")
     _, outer_without, inner_without, _ = page.get_by_role("img", name="Line chart of 250 closes").evaluate(COUNT_PIXELS)
     assert outer > 2 * outer_without > 0
     assert inner > 2 * inner_without > 0
     forecast_symbol(page, "JNJ")
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    expect(page.locator("#result-title")).to_have_text("JNJ")
     box = page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + 100 / 269 * box["width"], box["y"] + 50)
+    page.mouse.move(box["x"] + 30.2 / 80 * box["width"], box["y"] + 50)
     expect(page.locator("#readout")).to_contain_text("its 80% interval was")
-    day, told = page.locator("#readout").text_content().split(": close ")
+    day, told = page.locator("#readout").text_content().removesuffix(", outside the 80% interval").split(": close ")
     rows = requests.get(f"{server}/backtest/JNJ?days=250", timeout=60).text.splitlines()
     (row,) = [row.split(",") for row in rows if row.startswith(day)]
     assert told == f"{shown(float(row[1]))}, its 80% interval was {shown(float(row[3]))} to {shown(float(row[4]))}"
@@ -103,6 +108,7 @@ def test_table_has_the_dates_of_the_trading_days(page):
     days = calendar_of("JNJ").days_after(np.datetime64("2022-12-28"), 20).astype(str).tolist()
     expect(page.locator("#table tbody th")).to_have_text([f"{step}: {day}" for step, day in enumerate(days, start=1)])
     expect(page.locator("#final-close")).to_contain_text("The close 20 trading days ahead (2023-01-27) is expected between")
+    expect(page.locator("#next-close")).to_contain_text("Thu, 29 Dec 2022")
     forecast(page)
     expect(page.locator("#table tbody th").first).to_have_text("1")
 
@@ -130,15 +136,57 @@ def test_page_says_the_probability_above_a_price(page, server):
     expect(page.locator("#above-answer")).to_contain_text("is above 1 with a probability of more than 99.5%")
     assert violations(page) == []
     forecast_symbol(page, "KO")
-    expect(page.locator("#result-title")).to_have_text("Forecast of KO")
+    expect(page.locator("#result-title")).to_have_text("KO")
     expect(page.locator("#above-answer")).to_be_empty()
     expect(page.get_by_label("Above which price?")).to_have_value("")
+
+
+def line_price(page: Page) -> float:
+    return float(page.get_by_role("slider", name="Price to compare the closes with").get_attribute("aria-valuenow") or "nan")
+
+
+def test_line_of_the_chart_is_dragged_to_a_price(page):
+    forecast_symbol(page, "JNJ")
+    line = page.locator("#price-line")
+    assert line_price(page) == pytest.approx(174.085)
+    line.scroll_into_view_if_needed()
+    before, over = line.bounding_box(), page.locator("#chart .u-over").bounding_box()
+    page.mouse.move(before["x"] + 20, before["y"])
+    page.mouse.down()
+    page.mouse.move(before["x"] + 20, before["y"] - 30, steps=3)
+    page.mouse.up()
+    price = line_price(page)
+    assert price > 174.085
+    expect(page.get_by_label("Above which price?")).to_have_value(f"{price:.2f}")
+    answer = page.locator("#above-answer")
+    expect(answer).to_contain_text(f"The next close (2022-12-29) is above {price:.2f} with a probability of")
+    expect(page.get_by_role("button", name="60 days")).to_have_attribute("aria-pressed", "true")  # the chart did not zoom
+    page.mouse.move(over["x"] + over["width"] - 1, over["y"] + 20)
+    last = answer.inner_text().rsplit("with a probability of ")[-1].rstrip(".")
+    expect(page.locator("#readout")).to_contain_text(re.compile(rf"^2023-01-27: .*, above {price:.2f} with a probability of {last}$"))
+
+
+def test_line_of_the_chart_is_moved_with_the_arrow_keys(page, watch):
+    forecast_symbol(page, "JNJ")
+    line = page.locator("#price-line")
+    line.focus()
+    for key in ("PageUp", "ArrowUp", "ArrowDown", "ArrowDown"):
+        line.press(key)
+    price = line_price(page)
+    assert price > 174.085
+    expect(page.locator("#above-answer")).to_contain_text(f"is above {price:.2f} with a probability of")
+    assert len([url for url in watch.requests if "above=" in url]) == 1, "one request for several keys"
+    expect(line).to_be_focused()
+    assert violations(page) == []
+    page.get_by_label("Above which price?").fill("180")
+    page.get_by_role("button", name="Show the probability").click()
+    expect(line).to_have_attribute("aria-valuetext", "180.00")
 
 
 @pytest.mark.parametrize("price", ["", "abc", "-5", "0", "1,000"])
 def test_wrong_price_is_reported_beside_its_field(page, watch, price):
     forecast_symbol(page, "JNJ")
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    expect(page.locator("#result-title")).to_have_text("JNJ")
     ask_above(page, price)
     expect(page.locator("#above-error")).to_have_text("Write a positive price, with a point as the decimal mark.")
     expect(page.get_by_label("Above which price?")).to_be_focused()
@@ -153,7 +201,7 @@ def test_probability_for_pasted_closes_has_no_dates(page):
 
 def test_refusal_of_the_price_is_shown(page):
     forecast_symbol(page, "JNJ")
-    expect(page.locator("#result-title")).to_have_text("Forecast of JNJ")
+    expect(page.locator("#result-title")).to_have_text("JNJ")
     page.route("**/forecast/JNJ*above*", lambda route: route.fulfill(status=503, json={"error": "Too busy.", "details": []}))
     ask_above(page, "180")
     expect(page.locator("#above-error")).to_have_text("Too busy.")
@@ -167,27 +215,30 @@ def test_fresh_closes_have_no_warning_and_unknown_symbol_an_error(browser, tmp_p
             page = browser.new_page()
             page.goto(url)
             forecast_symbol(page, "ACME")
-            expect(page.locator("#origin")).to_have_text(f"ACME data ends on {yahoo.dates[-1]}, from Yahoo Finance.")
+            expect(page.locator("#origin")).to_have_text(re.compile(rf"Last close [\d.,]+ on {yahoo.dates[-1]}, from Yahoo Finance\."))
             expect(page.get_by_role("list", name="Warnings")).not_to_contain_text("The last close is of")
             yahoo.behave("not found")
             forecast_symbol(page, "NOSUCH")
             error = requests.get(f"{url}/forecast/NOSUCH", timeout=60)
             assert error.status_code == 404
-            expect(page.locator("#symbol-error")).to_contain_text(error.json()["error"])
-            expect(page.get_by_label("Stock symbol")).to_have_attribute("aria-invalid", "true")
+            expect(page.locator("#question-error span")).to_have_text(
+                [error.json()["error"], "Check the symbol: Yahoo Finance writes KO, PETR4.SA, BRK-B or ^GSPC."]
+            )
+            expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
             expect(page.locator("#result")).to_be_hidden()
             page.close()
 
 
 def test_symbol_without_a_source_says_when_to_retry(page):
     forecast_symbol(page, "ACME")
-    error = page.locator("#symbol-error")
-    expect(error).to_contain_text("No source has closes of ACME now.")
-    expect(error).to_contain_text("Try again in 60 seconds.")
+    error = page.locator("#question-error")
+    lines = ["No source has closes of ACME now.", "Try again in 60 seconds, or choose one of the symbols below."]
+    expect(error.locator("span")).to_have_text(lines)
     expect(error).to_have_role("alert")
     assert violations(page) == []
-    page.get_by_label("Stock symbol").fill("ACM")
-    expect(error).to_be_hidden()
+    page.get_by_role("button", name="JNJ", exact=True).click()
+    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
+    expect(error).to_be_empty()
 
 
 @pytest.mark.parametrize(
@@ -201,8 +252,8 @@ def test_symbol_without_a_source_says_when_to_retry(page):
 )
 def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
     forecast_symbol(page, symbol)
-    expect(page.locator("#symbol-error")).to_contain_text(message)
-    expect(page.get_by_label("Stock symbol")).to_be_focused()
+    expect(page.locator("#question-error")).to_contain_text(message)
+    expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
     assert not [url for url in watch.requests if urlsplit(url).path.startswith("/forecast/")]
 
 
@@ -210,7 +261,7 @@ def test_server_error_is_reported_at_the_symbol(page):
     refusal = {"error": "ACME has 12 closes; a forecast takes 60.", "details": []}
     page.route("**/forecast/ACME*", lambda route: route.fulfill(status=422, json=refusal))
     forecast_symbol(page, "ACME")
-    expect(page.locator("#symbol-error")).to_have_text(refusal["error"])
+    expect(page.locator("#question-error")).to_have_text(refusal["error"])
 
 
 def test_late_answer_to_an_older_request_is_not_shown(page):
@@ -220,13 +271,13 @@ def test_late_answer_to_an_older_request_is_not_shown(page):
         held.append(route)
 
     page.route(re.compile(r"/forecast/[A-Z]+(\?|$)"), hold)
-    page.get_by_label("Stock symbol").fill("MSFT")
-    page.get_by_role("button", name="Forecast 20 days").click()
-    expect(page.locator("#symbol-progress")).to_contain_text("Asking for the newest closes of MSFT")
+    page.get_by_label(FIELD, exact=True).fill("MSFT")
+    page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#progress")).to_contain_text("Asking for the newest closes of MSFT")
     forecast(page)
     held[0].continue_()
-    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
-    expect(page.locator("#result-title")).to_have_text("Forecast")
+    expect(page.locator("#progress")).to_be_empty(timeout=60_000)
+    expect(page.locator("#result-title")).to_have_text("Your closes")
 
 
 def test_saved_files_and_calls_name_the_symbol(page, server):
@@ -235,7 +286,7 @@ def test_saved_files_and_calls_name_the_symbol(page, server):
         with page.expect_download() as download:
             page.get_by_role("button", name=button).click()
         assert download.value.suggested_filename == name
-    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250", timeout=60).json()
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250&levels=50,80,95", timeout=60).json()
     for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
         page.get_by_role("button", name=language).click()
         command = page.locator("#call").text_content()
@@ -252,10 +303,10 @@ def test_symbol_with_signs_has_a_link_files_and_calls(browser, tmp_path, symbol)
             page = browser.new_page()
             page.goto(url)
             forecast_symbol(page, symbol.lower())
-            expect(page.locator("#result-title")).to_have_text(f"Forecast of {symbol}")
+            expect(page.locator("#result-title")).to_have_text(symbol)
             assert parse_qs(urlsplit(page.url).query) == {"symbol": [symbol]}
             page.reload()
-            expect(page.locator("#result-title")).to_have_text(f"Forecast of {symbol}")
+            expect(page.locator("#result-title")).to_have_text(symbol)
             with page.expect_download() as download:
                 page.get_by_role("button", name="Save as CSV").click()
             assert download.value.suggested_filename == f"forecast-{symbol}-{last}.csv"
@@ -281,6 +332,6 @@ def test_call_for_a_symbol_is_repeated_with_the_entered_key(browser, tmp_path):
         expect(page.get_by_label("API key")).to_be_focused()
         page.get_by_label("API key").fill("key-of-the-test")
         page.get_by_role("button", name="Use this key").click()
-        expect(page.locator("#result-title")).to_have_text("Forecast of JNJ", timeout=60_000)
+        expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
         expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
         page.close()

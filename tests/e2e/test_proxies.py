@@ -158,9 +158,9 @@ def test_page_and_its_calls_work(proxy, page, failed):
     with redrawn(page):
         forecast_symbol(page, "JNJ")
     expect(call).to_contain_text(f"curl -sS '{proxy.url}/forecast/JNJ?")
-    page.locator("#closes").fill(", ".join(map(str, CLOSES)))
+    page.locator("#question").fill(", ".join(map(str, CLOSES)))
     with redrawn(page):
-        page.locator("#form").get_by_role("button", name="Forecast", exact=True).click()
+        page.locator("#submit").click()
     expect(call).to_contain_text(f"curl -sS '{proxy.url}/predict")
     open_backtest(page)
     open_monitoring(page)

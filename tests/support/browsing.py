@@ -19,7 +19,8 @@ from playwright.sync_api import Page, expect
 
 from benchPage import find_chromium
 
-CLOSES = "Closes, or a whole price file"  # label of the field
+FIELD = "Symbol, closes or a price file"  # label of the field
+LEVELS = [50, 80, 95]  # that the page asks for
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
 MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
@@ -120,28 +121,26 @@ def redrawn(page: Page) -> Iterator[None]:
     page.wait_for_function(f"before => ({DRAWN_AT}) > before", arg=before)
 
 
-def fill_and_ask(page: Page, label: str, text: str, button: str) -> None:
-    page.get_by_label(label).fill(text)
-    page.get_by_role("button", name=button, exact=True).click()
+def fill_and_ask(page: Page, text: str) -> None:
+    page.get_by_label(FIELD, exact=True).fill(text)
+    page.get_by_role("button", name="Forecast", exact=True).click()
 
 
-def forecast(page: Page, horizon: int = 5) -> None:
-    page.get_by_role("button", name="Load an example").click()
-    page.get_by_label("Horizon").fill(str(horizon))
+def forecast(page: Page) -> None:
+    """Forecast from the example's closes."""
     with redrawn(page):
-        page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#result-title")).to_have_text("Forecast")
+        page.get_by_role("button", name="60 closes").click()
+    expect(page.locator("#result-title")).to_have_text("Your closes")
 
 
 def forecast_symbol(page: Page, symbol: str) -> None:
     """Ask for a symbol; a worker's first download imports pandas, which takes a while."""
-    page.get_by_label("Stock symbol").fill(symbol)
-    page.get_by_role("button", name="Forecast 20 days").click()
-    expect(page.locator("#symbol-progress")).to_be_empty(timeout=60_000)
+    fill_and_ask(page, symbol)
+    expect(page.locator("#progress")).to_be_empty(timeout=60_000)
 
 
-def ask(server: str, closes: list[float], horizon: int) -> dict[str, Any]:
-    answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon}, timeout=30)
+def ask(server: str, closes: list[float], horizon: int = 20) -> dict[str, Any]:
+    answer = requests.post(f"{server}/predict", json={"predict": closes, "horizon": horizon, "levels": LEVELS}, timeout=30)
     answer.raise_for_status()
     content: dict[str, Any] = answer.json()
     return content

@@ -2,7 +2,8 @@
 
 import { csvOf } from "../shared/api.js";
 import { readBacktest } from "../shared/backtestCsv.js";
-import { createChart, forecastLines, tellForecast } from "../chart/chart.js";
+import { createChart } from "../chart/chart.js";
+import { forecastLines, misses, tellForecast, tellMiss } from "../chart/lines.js";
 import { startPeriods } from "../chart/periods.js";
 import { byId } from "../shared/dom.js";
 
@@ -58,17 +59,18 @@ function showError(message) {
  */
 function content(columns, symbol) {
   const closes = columns[5];
+  const none = closes.map(() => null); // the backtest has no 50% interval
   return {
-    columns,
+    columns: [...columns, ...misses(closes, columns.slice(1, 5)), none, none],
     size: closes[closes.length - 1],
-    lines: forecastLines([1, 1]),
+    lines: forecastLines([1, 0]),
     axis: { space: 90, incrs: STEPS, values: dateLabels },
     scale: { time: true },
     shortest: SHORTEST,
-    tell: (row, format) => `${isoDate(Number(row[0]))}: close ${format(Number(row[5]))}, forecast ${tellForecast(row, format)}`,
+    tell: (row, format) => `${isoDate(Number(row[0]))}: close ${format(Number(row[5]))}, forecast ${tellForecast(row, format)}${tellMiss(row)}`,
     describe: () =>
-      `Line chart of ${closes.length} closes of ${symbol} from ${isoDate(days[0])} to ${isoDate(days[days.length - 1])}, of the forecast ` +
-      "of each and of its 80% and 95% intervals. The tables say how often the intervals held, the CSV file has all numbers.",
+      `Line chart of ${closes.length} closes of ${symbol} from ${isoDate(days[0])} to ${isoDate(days[days.length - 1])}, of the 80% and ` +
+      "95% intervals of each, with the closes outside them marked. The tables say how often the intervals held, the CSV file has all numbers.",
   };
 }
 

@@ -1,6 +1,7 @@
 /** A chart drawn with uPlot in the page's colours, above all of closes, forecasts and their intervals. */
 
 import { priceFormat } from "../shared/format.js";
+import { hideReadout, showReadout, startKeys } from "./readout.js";
 
 /** @typedef {(price: number) => string} Format */
 /** @typedef {(name: string) => string} Colour  a colour of the page, by its name in css/page.css */
@@ -24,14 +25,16 @@ const uPlot = /** @type {any} */ (globalThis).uPlot; // vendor/uplot, loaded bef
 /**
  * A chart that fills its host's width and follows its size and the colour scheme.
  * @param {HTMLElement} host
- * @param {HTMLElement} readout shows the values under the pointer
+ * @param {HTMLElement} readout shows the values at the cursor; it follows the host in an element that it is placed in
  * @param {(min: number, max: number) => void} [onRange] called with the range of x whenever it changes
+ * @param {(plot: any) => void} [onDraw] called with uPlot's object whenever it is drawn
  */
-export function createChart(host, readout, onRange) {
+export function createChart(host, readout, onRange, onDraw) {
   let plot = /** @type {any} */ (null);
   let redraw = () => {};
   const area = () => ({ width: host.clientWidth, height: host.clientHeight });
 
+  startKeys(host, () => plot);
   new ResizeObserver(() => plot && host.clientWidth && plot.setSize(area())).observe(host);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
     const range = plot && { ...plot.scales.x };
@@ -45,8 +48,8 @@ export function createChart(host, readout, onRange) {
       const format = priceFormat(content.size);
       redraw = () => {
         plot?.destroy();
-        readout.textContent = "";
-        const all = { ...hooks(content, format, readout, onRange), ready: [() => markDrawn(host.id)] };
+        hideReadout(readout);
+        const all = { ...hooks(content, format, readout, onRange), ready: [() => markDrawn(host.id)], draw: [onDraw ?? (() => {})] };
         plot = new uPlot({ ...options(host, content), ...area(), hooks: all }, content.columns, host);
         plot.ctx.canvas.setAttribute("role", "img");
         plot.ctx.canvas.setAttribute("aria-label", content.describe(format));
@@ -113,27 +116,6 @@ function markDrawn(id) {
 }
 
 /**
- * The lines of a forecast. Columns: x, the 95% interval's upper and lower bound, the 80% interval's, closes, forecasts.
- * @param {[number, number]} widths of closes and of forecasts, in pixels
- * @returns {Content["lines"]}
- */
-export function forecastLines([closes, forecasts]) {
-  const points = { show: false };
-  const bound = { width: 0, points };
-  return (colour) => ({
-    series: [
-      ...[bound, bound, bound, bound],
-      { stroke: colour("text"), width: closes, points },
-      { stroke: colour("accent"), width: forecasts, points },
-    ],
-    bands: [
-      { series: [1, 2], fill: colour("band95") },
-      { series: [3, 4], fill: colour("band80") },
-    ],
-  });
-}
-
-/**
  * @param {Content} content
  * @param {Format} format
  * @param {HTMLElement} readout
@@ -142,8 +124,13 @@ export function forecastLines([closes, forecasts]) {
 function hooks({ columns, tell }, format, readout, onRange) {
   return {
     setCursor: [
-      (/** @type {any} */ { cursor: { idx } }) => {
-        readout.textContent = Number.isInteger(idx) ? tell(columns.map((column) => column[idx]), format) : "";
+      (/** @type {any} */ plot) => {
+        const { idx } = plot.cursor;
+        if (Number.isInteger(idx)) {
+          showReadout(readout, plot, tell(columns.map((column) => column[idx]), format));
+        } else {
+          hideReadout(readout);
+        }
       },
     ],
     setScale: [(/** @type {any} */ { scales }, /** @type {string} */ name) => name === "x" && onRange?.(scales.x.min, scales.x.max)],
@@ -171,14 +158,4 @@ function unlessTouched(_chart, _target, handler) {
  */
 function widest(_, labels) {
   return 14 + 7 * Math.max(0, ...(labels ?? []).map((label) => label.length));
-}
-
-/**
- * A forecast's values, in words.
- * @param {(number | null)[]} row x, the bounds, close and forecast, as in the columns of forecastLines
- * @param {Format} format
- */
-export function tellForecast([, high95, low95, high80, low80, , price], format) {
-  const text = (/** @type {number | null} */ value) => format(Number(value));
-  return `${text(price)}, 80% ${text(low80)} to ${text(high80)}, 95% ${text(low95)} to ${text(high95)}`;
 }

@@ -1,7 +1,7 @@
 /** What the forecast's chart shows: the closes with the intervals of their days, and the forecast with its intervals as a fan. */
 
-import { forecastLines, tellForecast } from "./chart.js";
 import { dateAxis } from "./dateAxis.js";
+import { forecastLines, misses, tellForecast, tellMiss } from "./lines.js";
 import { steps } from "../shared/format.js";
 
 const SHORTEST = 4; // days in the closest zoom
@@ -16,16 +16,17 @@ const DAY_AXIS = { label: "closes from the last one", labelSize: 20, incrs: [1, 
  * @param {import("../shared/api.js").Answer} answer
  * @param {string[]} dates of the closes; empty if unknown
  * @param {import("../forecast/past.js").Past} past intervals of past days
+ * @param {(step: number) => string} more says more about a day ahead
  * @returns {Content}
  */
-export function fan(closes, { path, warnings }, dates, past) {
+export function fan(closes, { path, warnings }, dates, past, more) {
   return {
     columns: columns(closes, path, dates.map((date) => past.get(date))),
     size: closes[closes.length - 1],
     lines: forecastLines([1.5, 2]),
-    axis: dates.length ? dateAxis(dates, path.length) : DAY_AXIS,
+    axis: dates.length ? dateAxis(dates, path.map(({ date }) => date)) : DAY_AXIS,
     shortest: SHORTEST,
-    tell: (row, format) => tell(row, dates, path, format),
+    tell: (row, format) => tell(row, dates, path, format) + more(Number(row[0])),
     describe: (format) => describe(closes, path, steps(path.length, warnings), format),
   };
 }
@@ -43,7 +44,7 @@ export function daysOf(period, closes, horizon) {
 }
 
 /**
- * x in trading days from the last close, the bounds, closes and forecast. The fan starts at the last close.
+ * x in trading days from the last close, and the columns of forecastLines. The fan starts at the last close.
  * @param {number[]} closes
  * @param {Step[]} path
  * @param {(number[] | undefined)[]} before the bounds of each past day, if known
@@ -55,15 +56,15 @@ function columns(closes, path, before) {
   const ahead = (/** @type {(step: Step) => number} */ value) => [...Array(past).fill(null), last, ...path.map(value)];
   const bound = (/** @type {number} */ place, /** @type {(step: Step) => number} */ value) =>
     ahead(value).map((price, index) => (index <= past ? (before[index]?.[place] ?? price) : price));
-  return [
-    x,
+  const bounds = [
     bound(0, (step) => step.intervals["95"][1]),
     bound(1, (step) => step.intervals["95"][0]),
     bound(2, (step) => step.intervals["80"][1]),
     bound(3, (step) => step.intervals["80"][0]),
-    [...closes, ...Array(path.length).fill(null)],
-    ahead((step) => step.price),
   ];
+  const known = [...closes, ...Array(path.length).fill(null)];
+  const inner = [ahead((step) => step.intervals["50"][1]), ahead((step) => step.intervals["50"][0])];
+  return [x, ...bounds, known, ahead((step) => step.price), ...misses(known, bounds), ...inner];
 }
 
 /**
@@ -75,6 +76,12 @@ function signed(_, days) {
   return days.map((day) => (day > 0 ? `+${day}` : String(day).replace("-", "−")));
 }
 
+/** A day without a date. @param {number} day from the last close */
+function numbered(day) {
+  const count = `${Math.abs(day)} ${Math.abs(day) === 1 ? "close" : "closes"}`;
+  return day === 0 ? "last close" : day > 0 ? `${count} ahead` : `${count} before the last`;
+}
+
 /**
  * The values of one day, in words.
  * @param {(number | null)[]} row
@@ -84,12 +91,13 @@ function signed(_, days) {
  */
 function tell(row, dates, path, format) {
   const [day, , , high80, low80, close] = row;
-  const name = dates[dates.length - 1 + Number(day)] ?? path[Number(day) - 1]?.date ?? `day ${signed(null, [Number(day)])}`;
+  const name = dates[dates.length - 1 + Number(day)] ?? path[Number(day) - 1]?.date ?? numbered(Number(day));
   if (close === null) {
     return `${name}: ${tellForecast(row, format)}`;
   }
   const [high, low] = [Number(high80), Number(low80)];
-  return `${name}: close ${format(close)}${low80 === null || high === low ? "" : `, its 80% interval was ${format(low)} to ${format(high)}`}`;
+  const interval = low80 === null || high === low ? "" : `, its 80% interval was ${format(low)} to ${format(high)}`;
+  return `${name}: close ${format(close)}${interval}${tellMiss(row)}`;
 }
 
 /**

@@ -1,8 +1,9 @@
-/** "Above which price?": the probability that the closes of the forecast that is shown are above a price. */
+/** "Above which price?": the probability that the closes of the forecast that is shown are above a price, which is a line of the chart too. */
 
 import { forecastSymbol, predict, predictFile } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
-import { percent, steps } from "../shared/format.js";
+import { createPriceLine } from "../chart/priceLine.js";
+import { percent, priceFormat, steps } from "../shared/format.js";
 import { showProblems } from "../shared/messages.js";
 import { byId } from "../shared/dom.js";
 
@@ -17,17 +18,37 @@ const field = byId("above");
 const place = byId("above-answer");
 let call = /** @type {Call | null} */ (null);
 let questions = 0;
+let answered = /** @type {{price: string, path: import("../shared/api.js").Step[]} | null} */ (null);
+let format = /** @type {(price: number) => string} */ (String);
+const line = createPriceLine((price) => {
+  field.value = format(price).replaceAll(",", "");
+  ask();
+});
+
+/** Draw the line of the price on the chart. @param {any} plot uPlot's object */
+export function drawAbove(plot) {
+  line.draw(plot);
+}
+
+/** The probability of one day, in words; empty if no price is asked about. @param {number} step */
+export function aboveOn(step) {
+  const found = answered?.path[step - 1];
+  return found ? `, above ${answered?.price} ${chance(found)}` : "";
+}
 
 /**
  * Ask about a new forecast from now on.
  * @param {Call} shown the call of the forecast
- * @param {string} example a price of the right size
+ * @param {number} close the last one, where the line begins
  */
-export function startAbove(shown, example) {
+export function startAbove(shown, close) {
   call = shown;
   questions++;
+  answered = null;
+  format = priceFormat(close);
+  line.put(close, format);
   field.value = "";
-  field.placeholder = example;
+  field.placeholder = format(close).replaceAll(",", "");
   place.textContent = "";
   showProblems(field, byId("above-error"), []);
 }
@@ -48,6 +69,8 @@ async function ask() {
   }
   if (reply.ok) {
     keepKey();
+    answered = { price: field.value.trim(), path: reply.answer.path };
+    line.put(price, format);
     place.textContent = sentence(reply.answer, field.value.trim());
   } else if (reply.status === 401) {
     askForKey(ask);

@@ -5,14 +5,20 @@ import { KEY_HEADER } from "../shared/apiKey.js";
 import { withoutKey } from "./snippets.js";
 import { originOf } from "./origin.js";
 import { readPast } from "./past.js";
-import { showOutput } from "./output.js";
-import { askFor } from "./symbol.js";
+import { LEVELS } from "./levels.js";
+import { onReturn, showOutput } from "./output.js";
+import { askFor } from "./question.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean, past: string}} Opening  past: a backtest as CSV */
 
-/** Request the symbol in the address, or show the example. Without a model there is no example. */
+/** Request the symbol in the address, or show the example. Without a model there is no example. Back and Forward do the same. */
 export function open() {
+  onReturn(openAddress);
+  openAddress();
+}
+
+function openAddress() {
   const symbol = symbolInAddress();
   const example = /** @type {Opening | null} */ (JSON.parse(byId("opening").textContent));
   if (symbol) {
@@ -25,9 +31,8 @@ export function open() {
 /** The example, with the POST that gives its forecast. @param {Opening} answer */
 function show(answer) {
   const { closes, dates, symbol, path, key_needed, past } = answer;
-  const told = originOf(answer);
   const example = JSON.parse(byId("example").textContent);
-  const body = { predict: example.closes, horizon: path.length };
+  const body = { predict: example.closes, horizon: path.length, levels: LEVELS.split(",").map(Number) };
   showOutput({
     answer,
     closes,
@@ -35,8 +40,7 @@ function show(answer) {
     symbol,
     past: readPast(past),
     isExample: true,
-    ...told,
-    origin: `This is an example. ${told.origin}`,
+    ...originOf(answer),
     call: { url: byId("form").action, body, headers: key_needed ? withoutKey({ [KEY_HEADER]: "" }) : [] },
   });
 }

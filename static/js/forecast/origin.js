@@ -1,12 +1,16 @@
-/** Where closes come from and how old they are, in one sentence. The answer's warnings do not repeat it. */
+/** The last close, its day and its source, in one sentence. The answer's warnings do not repeat it. */
+
+import { priceFormat } from "../shared/format.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer} SymbolAnswer */
 /** @typedef {import("../shared/api.js").SeriesWarning} SeriesWarning */
 
 /**
  * @typedef {object} Origin
- * @property {string} origin a sentence; empty if nothing is known
+ * @property {string} origin a sentence
  * @property {boolean} isOld whether the server warns that the closes are old
+ *
+ * @typedef {Origin & {warnings: SeriesWarning[]}} Told  warnings: those that the sentence does not cover
  */
 
 const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
@@ -15,12 +19,12 @@ const DAY = 86_400_000; // milliseconds
 /**
  * Return the origin of a symbol's closes, and the warnings that it does not cover.
  * @param {SymbolAnswer} answer
- * @returns {Origin & {warnings: SeriesWarning[]}}
+ * @returns {Told}
  */
-export function originOf({ symbol, as_of, source, warnings }) {
+export function originOf({ last_close, as_of, source, warnings }) {
   const isOld = warnings.some((warning) => warning.code === "old_data");
   return {
-    origin: `${symbol} data ends on ${as_of}${isOld ? daysAgo(as_of) : ""}, from ${SOURCES[source] ?? source}.`,
+    origin: `Last close ${priceFormat(last_close)(last_close)} on ${as_of}${isOld ? daysAgo(as_of) : ""}, from ${SOURCES[source] ?? source}.`,
     isOld,
     warnings: warnings.filter((warning) => warning.code !== "old_data"),
   };
@@ -29,12 +33,12 @@ export function originOf({ symbol, as_of, source, warnings }) {
 /**
  * Return the origin of closes that the user brought, what to note about how they were read, and the other warnings.
  * @param {import("../shared/api.js").FileAnswer} answer
- * @returns {Origin & {warnings: SeriesWarning[], notes: string[]}}
+ * @returns {Told & {notes: string[]}}
  */
-export function ownOrigin({ as_of, warnings }) {
+export function ownOrigin({ last_close, as_of, warnings }) {
   const isOld = warnings.some((warning) => warning.code === "old_data");
   return {
-    origin: as_of ? `Your data ends on ${as_of}${daysAgo(as_of)}.` : "",
+    origin: `Last close ${priceFormat(last_close)(last_close)}${as_of ? ` on ${as_of}${daysAgo(as_of)}` : ""}.`,
     isOld,
     warnings: warnings.filter(({ code }) => code !== "old_data" && code !== "unknown_dates"),
     notes: warnings.filter(({ code }) => code === "unknown_dates").map(({ text }) => text),

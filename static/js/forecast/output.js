@@ -1,15 +1,16 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
 import { putIntoAddress } from "../shared/address.js";
-import { startAbove } from "./above.js";
-import { priceFormat, steps } from "../shared/format.js";
+import { aboveOn, drawAbove, startAbove } from "./above.js";
+import { steps } from "../shared/format.js";
 import { asCurl, asPython, copyText } from "./snippets.js";
 import { createChart } from "../chart/chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
 import { daysOf, fan } from "../chart/forecastChart.js";
 import { startPeriods } from "../chart/periods.js";
 import { write } from "../shared/prose.js";
-import { showAnswer } from "./result.js";
+import { onLevel } from "./levels.js";
+import { headline, showAnswer, showRange } from "./result.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
@@ -28,12 +29,17 @@ import { byId } from "../shared/dom.js";
  * @property {import("./snippets.js").Call} call
  */
 
+const OPENING_PERIOD = "60"; // days
+
 const panel = byId("result");
 const periods = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#periods button")]);
 const markPeriod = startPeriods(periods, bounds, (min, max) => chart.zoom(min, max));
-const chart = createChart(byId("chart"), byId("readout"), markPeriod);
+const chart = createChart(byId("chart"), byId("readout"), markPeriod, drawAbove);
 const languages = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("[data-language]")]);
+const outputs = /** @type {Map<string, Output>} */ (new Map()); // what was shown, by its id in the history
+const OPENING_TITLE = document.title;
 let questions = 0;
+let search = location.search; // that of what is shown
 let shown = /** @type {Output | null} */ (null);
 
 /**
@@ -45,26 +51,76 @@ export function newQuestion() {
   return () => mine === questions;
 }
 
-/** @param {Output} output */
+/** Say what is in progress; meanwhile the forecast before is dimmed. @param {string} text empty: nothing */
+export function showProgress(text) {
+  byId("progress").textContent = text;
+  for (const place of [panel, byId("placeholder")]) {
+    place.setAttribute("aria-busy", String(text !== ""));
+  }
+}
+
+/** Whether a question is in progress. */
+export function isAsking() {
+  return byId("progress").textContent !== "";
+}
+
+/** Show an answer, and make it an entry in the history. @param {Output} output */
 export function showOutput(output) {
+  draw(output);
+  if (!output.isExample) {
+    const id = `${performance.timeOrigin}-${outputs.size}`; // of this load of the page
+    outputs.set(id, output);
+    putIntoAddress(output.symbol, id);
+    search = location.search;
+    showPanel();
+  }
+}
+
+/**
+ * Show on Back and Forward what was shown at that address.
+ * @param {() => void} open shows an address whose output is not known
+ */
+export function onReturn(open) {
+  addEventListener("popstate", ({ state }) => {
+    if (search === location.search) {
+      return; // only the tab changed
+    }
+    search = location.search;
+    const output = outputs.get(state);
+    if (output) {
+      newQuestion();
+      draw(output);
+    } else {
+      open();
+    }
+  });
+}
+
+/** @param {Output} output */
+function draw(output) {
   const { answer, closes, dates, symbol, past = new Map(), isExample = false, origin, isOld, warnings = answer.warnings } = output;
   shown = output;
+  showProgress("");
   panel.hidden = false;
   byId("placeholder").hidden = true;
-  byId("result-title").textContent = isExample ? `Example: forecast of ${symbol}` : symbol ? `Forecast of ${symbol}` : "Forecast";
+  byId("result-title").textContent = isExample ? `${symbol}, an example` : symbol || "Your closes";
   write(byId("origin"), origin);
-  byId("origin").classList.toggle("notice", isOld);
-  showAnswer({ ...answer, warnings });
+  byId("origin").classList.toggle("old", isOld);
+  showAnswer({ ...answer, warnings }, symbol);
+  showTitle();
   for (const button of periods) {
     button.hidden = bounds(button.dataset.period ?? "") === null;
   }
-  chart.show(fan(closes, answer, dates, past));
+  startAbove(output.call, answer.last_close);
+  chart.show(fan(closes, answer, dates, past, aboveOn));
+  chart.zoom(...(bounds(OPENING_PERIOD) ?? bounds("") ?? [0, 1]));
   showCall();
-  startAbove(output.call, priceFormat(answer.last_close)(answer.last_close).replaceAll(",", ""));
-  if (!isExample) {
-    putIntoAddress(symbol);
-    showPanel();
-  }
+}
+
+/** Name the forecast in the page's title. */
+function showTitle() {
+  const { answer, symbol, isExample } = /** @type {Output} */ (shown);
+  document.title = isExample ? OPENING_TITLE : headline(answer, symbol || "Your closes");
 }
 
 /** Bring the panel's top into sight, unless it is. */
@@ -83,8 +139,10 @@ function bounds(period) {
 /** Show no answer, as the newest question has none, nor one to an older question that comes late. */
 export function hideOutput() {
   newQuestion();
+  showProgress("");
   panel.hidden = true;
   byId("placeholder").hidden = false;
+  document.title = OPENING_TITLE;
 }
 
 /** The call in the language that is chosen. */
@@ -108,6 +166,12 @@ function title({ answer, symbol, dates }) {
   return `${name}, forecast ${days} ahead with 80% and 95% intervals`;
 }
 
+onLevel(() => {
+  if (shown) {
+    showRange(shown.answer);
+    showTitle();
+  }
+});
 for (const button of languages) {
   button.addEventListener("click", () => {
     for (const other of languages) {

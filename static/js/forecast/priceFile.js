@@ -6,7 +6,7 @@ import { byId } from "../shared/dom.js";
 const MAX_BYTES = 2 * 1024 * 1024; // of a request, as on the server
 const UNITS = /** @type {[number, string][]} */ ([[1024 * 1024, "MB"], [1024, "kB"]]);
 
-const field = byId("closes");
+const field = byId("question");
 const input = byId("file");
 const chosen = byId("chosen-file");
 
@@ -17,7 +17,7 @@ let file = /** @type {File | null} */ (null);
 /** Return what the user brought, or a sentence that says what is wrong with it. @returns {Source | string} */
 export function source() {
   if (!file) {
-    return field.value.trim() ? { content: field.value, name: "" } : "Paste closes, choose a file, or load the example.";
+    return field.value.trim() ? { content: field.value, name: "" } : "Write a symbol, paste closes, or choose a file.";
   }
   if (file.size > MAX_BYTES) {
     return `${file.name} is larger than ${size(MAX_BYTES)}. Read it with a command: python modelPredict.py --csv ${file.name}`;

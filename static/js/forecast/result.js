@@ -1,38 +1,58 @@
 /** Shows an answer of /predict as sentences, warnings and a table. */
 
-import { duration, percent, priceFormat, steps } from "../shared/format.js";
+import { dayName, duration, percent, priceFormat, steps } from "../shared/format.js";
+import { chosenLevel, times } from "./levels.js";
 import { write } from "../shared/prose.js";
 import { tableRow } from "../shared/table.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
 /** @typedef {import("../shared/api.js").Step} Step */
 
-/** @param {Answer} answer */
-export function showAnswer(answer) {
+/** @param {Answer} answer @param {string} symbol empty if unknown */
+export function showAnswer(answer, symbol) {
   const format = priceFormat(answer.last_close);
   const final = answer.path[answer.path.length - 1];
-  put("low80", answer.intervals["80"][0], format);
-  put("high80", answer.intervals["80"][1], format);
-  put("low95", answer.intervals["95"][0], format);
-  put("high95", answer.intervals["95"][1], format);
+  put("nextDay", answer.path[0].date, dayName);
   put("price", answer.predicted_price, format);
-  put("last", answer.last_close, format);
   put("horizon", final.step, (step) => steps(step, answer.warnings));
   put("finalDate", final.date ?? "", (date) => (date ? ` (${date})` : ""));
-  put("finalLow80", final.intervals["80"][0], format);
-  put("finalHigh80", final.intervals["80"][1], format);
-  put("finalLow95", final.intervals["95"][0], format);
-  put("finalHigh95", final.intervals["95"][1], format);
   put("version", answer.model_version, String);
   put("modelSymbol", answer.model_symbol ?? "", String);
   find("#own-model").hidden = !answer.model_symbol;
   put("time", answer.response_time_sec ?? 0, duration);
   find("#answered").hidden = answer.response_time_sec === undefined;
   find("#final-close").hidden = final.step === 1;
-  showTrackRecord(answer.track_record ?? null);
-  showComparison(answer);
+  showRange(answer);
+  showTrackRecord(answer.track_record ?? null, symbol);
   showWarnings(answer.warnings);
   find("#table tbody").replaceChildren(...answer.path.map((step) => stepRow(step, format)));
+}
+
+/** Show the ranges of the next and the last close at the chosen level. @param {Answer} answer */
+export function showRange(answer) {
+  const level = chosenLevel();
+  const format = priceFormat(answer.last_close);
+  const final = answer.path[answer.path.length - 1];
+  const ranges = { low: answer.intervals[level][0], high: answer.intervals[level][1] };
+  const last = { finalLow: final.intervals[level][0], finalHigh: final.intervals[level][1] };
+  for (const [name, price] of Object.entries({ ...ranges, ...last })) {
+    put(name, price, format);
+  }
+  put("times", times(level), String);
+  put("finalTimes", times(level), String);
+}
+
+/**
+ * The next close's range at the chosen level, for the title of the page.
+ * @param {Answer} answer
+ * @param {string} name of what is forecast
+ */
+export function headline(answer, name) {
+  const format = priceFormat(answer.last_close);
+  const [low, high] = answer.intervals[chosenLevel()].map(format);
+  const [day] = dayName(answer.path[0].date).split(", ");
+  const when = { Today: "today", Tomorrow: "tomorrow" }[day] ?? (answer.path[0].date ? `on ${answer.path[0].date}` : "next");
+  return `${name}: ${low} to ${high} ${when}`;
 }
 
 /**
@@ -43,26 +63,24 @@ export function showAnswer(answer) {
  * @param {(value: T) => string} format
  */
 function put(name, value, format) {
-  const element = /** @type {HTMLDataElement} */ (find(`[data-out="${name}"]`));
-  element.value = String(value);
+  const element = find(`[data-out="${name}"]`);
+  if (element instanceof HTMLDataElement) {
+    element.value = String(value);
+  }
   element.textContent = format(value);
 }
 
-/** @param {import("../shared/api.js").TrackRecord | null} record null for closes that the user brought */
-function showTrackRecord(record) {
+/**
+ * @param {import("../shared/api.js").TrackRecord | null} record null for closes that the user brought
+ * @param {string} symbol
+ */
+function showTrackRecord(record, symbol) {
   find("#track-record").hidden = record === null;
   if (record) {
     put("trackDays", record.days, String);
+    put("trackSymbol", symbol, String);
     put("held80", record.held["80"] / record.days, percent);
     put("held95", record.held["95"] / record.days, percent);
-  }
-}
-
-/** Show the test results only if the same model, which is the default one, gave the answer. @param {Answer} answer */
-function showComparison({ model_version, model_symbol }) {
-  const comparison = document.getElementById("comparison"); // null if the page has no model, or its model lacks these figures
-  if (comparison) {
-    comparison.hidden = Boolean(model_symbol) || comparison.dataset.version !== model_version;
   }
 }
 
@@ -78,10 +96,9 @@ function showWarnings(warnings) {
  * @param {(price: number) => string} format
  */
 function stepRow(step, format) {
-  const [low80, high80] = step.intervals["80"].map(format);
-  const [low95, high95] = step.intervals["95"].map(format);
   const day = step.date ? `${step.step}: ${step.date}` : String(step.step);
-  return tableRow(day, [format(step.price), `${low80} to ${high80}`, `${low95} to ${high95}`]);
+  const ranges = (/** @type {const} */ (["50", "80", "95"])).map((level) => step.intervals[level].map(format).join(" to "));
+  return tableRow(day, [format(step.price), ...ranges]);
 }
 
 /**

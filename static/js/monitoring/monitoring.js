@@ -4,10 +4,10 @@ import { monitor, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
 import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
-import { latencies } from "./latencies.js";
 import { tableRow } from "../shared/table.js";
 import { followModels } from "./models.js";
 import { byId } from "../shared/dom.js";
+import { latencies, periodName, rates } from "./timeline.js";
 
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
 /** @typedef {import("../shared/api.js").LoggedRequest} LoggedRequest */
@@ -16,13 +16,15 @@ const PERIOD = 5000; // milliseconds from an answer to the next request
 const LIMIT = 100; // requests to fetch from /monitor
 const RATE_SECONDS = 60; // period for requests a second
 const SHOWN_ROWS = 20; // in the table
+const CHANCE_Z = 1.96; // standard deviations that hold 95% of a normal distribution
 const NONE = "–";
 
 const panel = byId("panel-monitoring");
-const chart = createChart(byId("latency-chart"), byId("latency-readout"));
+const rateChart = createChart(byId("rate-chart"), byId("rate-readout"));
+const latencyChart = createChart(byId("latency-chart"), byId("latency-readout"));
 let timer = 0;
 let asking = false;
-let shownRows = ""; // the newest request that chart and table show
+let shownRows = ""; // the newest request that charts and table show
 
 /** Refresh now, and repeat while the tab and the page are visible. */
 export async function followMonitoring() {
@@ -80,7 +82,7 @@ function show(content, now) {
   put("memory", percent(content["MEMORY %"] / 100));
   showAccuracy(live_accuracy);
   put("drift", drift.verdict);
-  showRequests(content.RESPONSES);
+  showRequests(content);
 }
 
 /** @param {Record<string, number>} counts by status @param {number} low @param {number} high */
@@ -140,8 +142,15 @@ function showAccuracy(accuracy) {
   );
   for (const level of /** @type {const} */ (["80", "95"])) {
     put(`coverage-${level}`, percent(Number(accuracy[`coverage_${level}`])));
+    put(`chance-${level}`, chance(Number(level) / 100, n));
     put(`width-${level}`, percent(Number(accuracy[`mean_width_${level}`]), 2));
   }
+}
+
+/** The range of the coverage of right intervals, 19 times in 20. @param {number} level @param {number} n closes */
+function chance(level, n) {
+  const half = CHANCE_Z * Math.sqrt((level * (1 - level)) / n);
+  return `${percent(level - half)} to ${percent(Math.min(1, level + half))}`;
 }
 
 /** @param {Record<string, import("../shared/api.js").LiveFigures>} figures */
@@ -158,17 +167,18 @@ function showSymbols(figures) {
   );
 }
 
-/** Update chart and table. Without a new request they stay unchanged, and with them what the user reads or points at. @param {LoggedRequest[]} rows */
-function showRequests(rows) {
+/** Update charts and table. Without a new request they stay unchanged, and with them what the user reads or points at. @param {Monitor} content */
+function showRequests({ RESPONSES: rows, SUMMARY: { timeline } }) {
   const newest = JSON.stringify(rows[rows.length - 1] ?? null);
   if (newest === shownRows) {
     return;
   }
   shownRows = newest;
-  const timed = rows.filter((row) => row.response_time !== null);
-  byId("latency-figure").hidden = timed.length === 0;
-  if (timed.length) {
-    chart.show(latencies(timed));
+  byId("timeline").hidden = timeline.periods.length === 0;
+  if (timeline.periods.length) {
+    put("period", periodName(Number(timeline.period_seconds)));
+    rateChart.show(rates(timeline));
+    latencyChart.show(latencies(timeline));
   }
   byId("requests-table").querySelector("tbody").replaceChildren(...rows.slice(-SHOWN_ROWS).reverse().map(requestRow));
   byId("requests").hidden = rows.length === 0;

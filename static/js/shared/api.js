@@ -1,7 +1,7 @@
 /** The calls of the service. */
 
 /**
- * @typedef {{"80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
+ * @typedef {{"50": [number, number], "80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
  * @typedef {{step: number, date?: string, price: number, intervals: Intervals, probability_above?: number[]}} Step  forecast of one trading
  *   day; step 1 is the next; date: if the symbol is known
@@ -20,7 +20,9 @@
  *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, verdict: string,
  *   by_symbol: Record<string, LiveFigures>, caught_up: boolean}} LiveAccuracy
  * @typedef {{n: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null, coverage_95: number | null}} LiveFigures
- * @typedef {{requests: number, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
+ * @typedef {{start: string, requests: number, refused: number, failed: number, p50: number | null, p95: number | null}} Period
+ * @typedef {{period_seconds: number | null, periods: Period[]}} Timeline
+ * @typedef {{requests: number, timeline: Timeline, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
  *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready

@@ -48,6 +48,19 @@ export function steps(count, warnings) {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
+const LONG_DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const DAY = 86_400_000; // milliseconds
+
+/** Name a day, also as today or tomorrow. @param {string | undefined} date undefined if it is unknown */
+export function dayName(date) {
+  if (!date) {
+    return "Next close";
+  }
+  const name = LONG_DAY.format(new Date(date));
+  const ahead = Date.parse(date) / DAY - Math.floor(Date.now() / DAY);
+  return ahead === 0 ? `Today, ${name}` : ahead === 1 ? `Tomorrow, ${name}` : name;
+}
+
 /** Format a moment in UTC, to the second. @param {Date} moment */
 export function utc(moment) {
   return Number.isNaN(moment.getTime()) ? "unknown" : moment.toISOString().slice(0, 19).replace("T", " ");

@@ -1,0 +1,52 @@
+"""Rate, latency and errors of requests over time, from rows of the request log."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+MOST_PERIODS = 60
+PERIOD_SECONDS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400, 604_800)
+FIRST_ERROR, FIRST_FAILURE = 400, 500  # statuses
+
+
+def timeline(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count requests by period.
+
+    Args:
+        rows: of the request log.
+
+    Returns:
+        period_seconds: length of a period, so that there are at most 60; None without rows.
+        periods: from the first to the last request, each with `start` in UTC, numbers of `requests`, of those `refused` (status 4xx) and
+        `failed` (5xx), and `p50` and `p95` of the latency in seconds of those with status 200, None if there are none.
+    """
+    if not rows:
+        return {"period_seconds": None, "periods": []}
+    times = np.array([datetime.fromisoformat(row["timestamp"]).timestamp() for row in rows])
+    length = _length(float(np.ptp(times)))
+    places = (times // length).astype(int).tolist()
+    by_place: dict[int, list[dict[str, Any]]] = {place: [] for place in range(min(places), max(places) + 1)}  # also those without a request
+    for place, row in zip(places, rows, strict=True):
+        by_place[place].append(row)
+    return {"period_seconds": length, "periods": [_period(place * length, own) for place, own in by_place.items()]}
+
+
+def _length(span: float) -> int:
+    """Return the shortest period that divides a span in seconds into few enough."""
+    return next((seconds for seconds in PERIOD_SECONDS if span / seconds <= MOST_PERIODS - 1), int(span / (MOST_PERIODS - 1)) + 1)
+
+
+def _period(start: float, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return one period."""
+    statuses = [row["status"] for row in rows if row["status"] is not None]
+    latencies = [row["response_time"] for row in rows if row["status"] == 200 and row["response_time"] is not None]
+    middle, slow = np.percentile(latencies, (50, 95)).tolist() if latencies else (None, None)
+    return {
+        "start": datetime.fromtimestamp(start, UTC).isoformat(),
+        "requests": len(rows),
+        "refused": sum(FIRST_ERROR <= status < FIRST_FAILURE for status in statuses),
+        "failed": sum(status >= FIRST_FAILURE for status in statuses),
+        "p50": middle,
+        "p95": slow,
+    }

@@ -1,0 +1,33 @@
+/** The level of the range that is shown in words. */
+
+import { byId } from "../shared/dom.js";
+
+/** @typedef {"50" | "80" | "95"} Level  percent */
+
+export const LEVELS = "50,80,95"; // of each request
+const TIMES = { "50": "5 times in 10", "80": "8 times in 10", "95": "19 times in 20" };
+
+const buttons = /** @type {HTMLButtonElement[]} */ ([...byId("levels").querySelectorAll("button")]);
+
+/** Return the chosen level. @returns {Level} */
+export function chosenLevel() {
+  const pressed = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
+  return /** @type {Level} */ (pressed?.dataset.level ?? "80");
+}
+
+/** How often a close is in an interval of this level, in words. @param {Level} level */
+export function times(level) {
+  return TIMES[level];
+}
+
+/** Call a function whenever another level is chosen. @param {() => void} show */
+export function onLevel(show) {
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) {
+        other.setAttribute("aria-pressed", String(other === button));
+      }
+      show();
+    });
+  }
+}

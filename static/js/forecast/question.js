@@ -1,0 +1,154 @@
+/** The search field: a symbol, pasted closes or a price file -> a forecast. */
+
+import { hideOutput, isAsking } from "./output.js";
+import { byId } from "../shared/dom.js";
+import { mark, showMessages } from "../shared/messages.js";
+import { askAboutCloses } from "./ownCloses.js";
+import { onFile, source, useFile } from "./priceFile.js";
+import { askAboutSymbol } from "./symbol.js";
+
+const SEPARATORS = /[\n,;|\t[{]/; // between closes; a symbol has none of them
+const NUMBERS = /^[\d.,\s]*\d[\d.,\s]*$/;
+const LINES = 5; // that the field shows at most
+
+const field = byId("question");
+const options = byId("file-options");
+const column = byId("file-column");
+const stock = byId("file-symbol");
+const chips = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".chips [data-symbol]")]);
+const example = JSON.parse(byId("example").textContent);
+let optionsUsed = false; // by an earlier request
+let asked = ""; // the text of the question in progress
+
+/** Show what is wrong with the question. @param {string[]} problems at most two lines */
+function tell(problems) {
+  const [first = ""] = problems;
+  const wrong = /column/.test(first) && column.value ? column : /symbol/.test(first) && stock.value ? stock : field;
+  showMessages(byId("question-error"), problems);
+  for (const input of [column, stock, field]) {
+    mark(input, problems.length > 0 && input === wrong);
+  }
+}
+
+/** Refuse the question; a forecast of another one would look like its answer. @param {string[]} problems */
+function refuse(problems) {
+  tell(problems);
+  hideOutput();
+}
+
+/** Show which closes are used, and how they were read. @param {string[]} texts */
+function tellReading(texts) {
+  showMessages(byId("closes-origin"), texts);
+}
+
+/** Forget what was said and chosen for another question. */
+function takeOther() {
+  tell([]);
+  tellReading([]);
+  options.hidden = true;
+  options.open = false;
+  if (optionsUsed) {
+    column.value = stock.value = "";
+    optionsUsed = false;
+  }
+}
+
+/** Write a question into the field. @param {string} text */
+function fill(text) {
+  takeOther();
+  useFile(null);
+  field.value = text;
+  grow();
+}
+
+/** Ask for a symbol as if it were typed into the field. @param {string} symbol */
+export function askFor(symbol) {
+  fill(symbol);
+  ask();
+}
+
+/** Show as many lines as the text has, up to a limit. */
+function grow() {
+  field.rows = Math.min(LINES, field.value.split("\n").length);
+}
+
+/** Return the symbol that a text names, by itself or by its company's name; null if it is not one. @param {string} text */
+function symbolIn(text) {
+  if (SEPARATORS.test(text) || NUMBERS.test(text) || (/\s/.test(text) && /\d/.test(text))) {
+    return null;
+  }
+  const named = chips.find((chip) => chip.dataset.name?.toLowerCase() === text.toLowerCase());
+  return named?.dataset.symbol ?? text.toUpperCase();
+}
+
+/** Ask, unless the same question is in progress. */
+function askOnce() {
+  if (!isAsking() || asked !== field.value) {
+    ask();
+  }
+}
+
+function ask() {
+  asked = field.value;
+  tell([]);
+  const given = source();
+  if (typeof given === "string") {
+    refuse([given]);
+    field.focus();
+    return;
+  }
+  const symbol = typeof given.content === "string" ? symbolIn(given.content.trim()) : null;
+  if (symbol !== null) {
+    tellReading([]);
+    askAboutSymbol(symbol, { again: ask, refuse });
+    return;
+  }
+  options.hidden = false;
+  const chosen = { column: column.value.trim(), symbol: stock.value.trim() };
+  optionsUsed ||= Boolean(chosen.column || chosen.symbol);
+  askAboutCloses(given, chosen, {
+    again: ask,
+    succeed: tellReading,
+    refuse(problems) {
+      tellReading([]);
+      options.open ||= /\b(symbol|column)=/.test(problems[0]); // the error names an option
+      refuse(problems);
+    },
+  });
+}
+
+byId("form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  askOnce();
+});
+field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    askOnce();
+  }
+});
+field.addEventListener("input", () => {
+  takeOther();
+  useFile(null);
+  grow();
+});
+for (const chip of chips) {
+  chip.addEventListener("click", () => askFor(chip.dataset.symbol ?? ""));
+}
+byId("load-example").addEventListener("click", () => askFor(example.closes.join(", ")));
+onFile(
+  byId("form"),
+  (file) => {
+    takeOther();
+    useFile(file);
+    ask();
+  },
+  (problem) => {
+    takeOther();
+    refuse([problem]);
+  },
+);
+byId("remove-file").addEventListener("click", () => {
+  fill("");
+  field.focus();
+});
