@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
-from urllib.parse import quote
 
 import httpx
 
@@ -939,7 +938,7 @@ def _symbol_path(prefix: str, symbol: str) -> str:
     """Return the path of a symbol, which may contain characters such as & and ^."""
     if not isinstance(symbol, str) or not re.fullmatch(r"[A-Za-z0-9^=&_-][A-Za-z0-9.^=&_-]{0,31}", symbol):
         raise InvalidInputError(f"{symbol!r} is not a symbol: 1 to 32 letters, digits and . ^ = - & _, without a dot at the start.")
-    return f"{prefix}/{quote(symbol, safe='')}"
+    return f"{prefix}/{symbol}"  # httpx encodes it
 
 
 def _forecast_call(symbol: str, **options: Any) -> _Call[SymbolForecast]:

@@ -37,7 +37,8 @@ class FailingServer:
 
     def listen(self) -> None:
         """Accept connections, which are refused until then."""
-        self._server.listen()
+        with contextlib.suppress(OSError):  # the test has ended
+            self._server.listen()
         self._listens.set()
 
     def __enter__(self) -> Self:
@@ -50,6 +51,7 @@ class FailingServer:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        self._listens.set()  # if nothing listened so far
         self._thread.join()
         for connection in self._open:
             connection.close()
