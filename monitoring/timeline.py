@@ -14,22 +14,32 @@ def timeline(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Count requests by period.
 
     Args:
-        rows: of the request log.
+        rows: of the request log. Those without a valid time are left out.
 
     Returns:
         period_seconds: length of a period, so that there are at most 60; None without rows.
         periods: from the first to the last request, each with `start` in UTC, numbers of `requests`, of those `refused` (status 4xx) and
         `failed` (5xx), and `p50` and `p95` of the latency in seconds of those with status 200, None if there are none.
     """
-    if not rows:
+    timed = [(seconds, row) for row in rows if (seconds := _seconds(row["timestamp"])) is not None]
+    if not timed:
         return {"period_seconds": None, "periods": []}
-    times = np.array([datetime.fromisoformat(row["timestamp"]).timestamp() for row in rows])
+    times = np.array([seconds for seconds, _ in timed])
     length = _length(float(np.ptp(times)))
     places = (times // length).astype(int).tolist()
     by_place: dict[int, list[dict[str, Any]]] = {place: [] for place in range(min(places), max(places) + 1)}  # also those without a request
-    for place, row in zip(places, rows, strict=True):
+    for place, (_, row) in zip(places, timed, strict=True):
         by_place[place].append(row)
     return {"period_seconds": length, "periods": [_period(place * length, own) for place, own in by_place.items()]}
+
+
+def _seconds(time: str) -> float | None:
+    """Return a time of the request log in seconds since 1970, or None if it is not valid. UTC unless it says otherwise."""
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
 
 
 def _length(span: float) -> int:

@@ -39,3 +39,14 @@ def test_period_is_long_enough_for_few_periods(span, length):
 
 def test_empty_log_has_no_periods():
     assert timeline([]) == {"period_seconds": None, "periods": []}
+
+
+def test_rows_without_a_valid_time_are_left_out():
+    rows = [logged(0), *(logged(0) | {"timestamp": time} for time in ("", "yesterday", "2026-13-01T00:00:00+00:00"))]
+    assert [period["requests"] for period in timeline(rows)["periods"]] == [1]
+    assert timeline(rows[1:]) == {"period_seconds": None, "periods": []}
+
+
+def test_time_without_a_zone_is_utc():
+    (period,) = timeline([logged(0) | {"timestamp": "2026-11-23 12:00:00"}])["periods"]
+    assert period["start"] == START.isoformat()
