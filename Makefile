@@ -27,6 +27,9 @@ BYTECODE := --compile-bytecode
 # Installs Debian packages unless a command is there: $(call apt,COMMAND,PACKAGES).
 apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }
 
+# The tests start hundreds of processes, which would compile the project each.
+test test-fast: unexport PYTHONDONTWRITEBYTECODE
+
 # Several tests wait for locks and time-outs, so one worker more than two cores.
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
 
@@ -82,10 +85,10 @@ logs:  ## follow the output of the containers
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py
 
-test: $(VENV)/requirements-dev lint  ## lint, types and all tests (under 10 minutes on two cores)
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 25 minutes on two cores)
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (under a minute)
+test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (two to three minutes)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore=tests/e2e
 
 coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs

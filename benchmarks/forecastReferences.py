@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from closes.series import Floats
 from forecast.intervals import LEVELS, PROBABILITIES, crps
@@ -29,6 +28,7 @@ def garch_quantiles(prices: Floats, first: int) -> Floats:
     Source: Bollerslev (1987), A conditionally heteroskedastic time series model for speculative prices and rates of return.
     """
     from arch import arch_model
+    from scipy.stats import t as student_t
 
     returns = 100 * np.diff(np.log(prices))  # returns[i] belongs to day i + 1
     blocks = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import SHORT, environment, train, train_here
+from training import PRELOADED, SHORT, after, begin, environment, train, train_here
 
 from closes.series import Closes
 from closes.snapshot import read_snapshot
@@ -127,9 +127,8 @@ def test_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     champion = "print(mlflow.MlflowClient().get_model_version_by_alias('stock-forecast', 'champion').run_id)"
 
     def serving_run():
-        done = subprocess.run(
-            [sys.executable, "-c", f"import mlflow; {champion}"], env=environment(tmp_path), capture_output=True, text=True, check=True
-        )
+        command = PRELOADED.command("-c", f"import mlflow; {champion}")
+        done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=True)
         return done.stdout.split()[-1]
 
     assert serving_run() == second["mlflow_run_id"]
@@ -172,7 +171,7 @@ def test_promote_never_logs_without_publishing(tmp_path):
 
 @pytest.mark.slow
 def test_silent_tracking_server_ends_the_run_before_training(tmp_path):
-    command = [sys.executable, "modelTrain.py", *SHORT]
+    command = PRELOADED.command("modelTrain.py", *SHORT)
     own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     done = subprocess.run(command, cwd=PROJECT_DIR, env=own, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 1
@@ -261,7 +260,7 @@ def test_other_keras_backend_is_rejected_in_one_line(tmp_path, command, backend)
         folder = Path(shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles"))
         (read_published(folder).folder / ONNX_FILE).unlink()
         options = ["--model-dir", str(folder)]
-    own = environment(tmp_path) | {"KERAS_BACKEND": backend}
+    own = environment(tmp_path) | {"KERAS_BACKEND": backend, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}  # MLflow is not asked before
     done = subprocess.run([sys.executable, *command, *options], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
@@ -301,15 +300,8 @@ def test_unsuitable_closes_are_rejected_in_one_line(tmp_path, prices, turned, sa
 
 @pytest.mark.slow
 def test_interrupted_training_exits_with_code_130_and_publishes_nothing(tmp_path):
-    command = [sys.executable, "-u", "modelTrain.py", "--model-dir", str(tmp_path / "modelFiles"), "--source", "snapshot"]
-    process = subprocess.Popen(
-        command, cwd=PROJECT_DIR, env=environment(tmp_path), stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background job ignores it
-    )  # fmt: skip
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("epoch"):
-            break
+    process = begin(tmp_path, "--source", "snapshot")
+    after(process, "epoch")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -6,7 +6,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def published_whole(folder):
 def log_it_later(said):
     """Run the command that a training has said, to the letter, from a shell without settings."""
     bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
-    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    bare["PATH"] = f"{Path(PRELOADED.python()).parent}{os.pathsep}{bare['PATH']}"
     given = re.findall(r"Log it later: (.*)", said)[0]
     done = subprocess.run(given, shell=True, cwd=PROJECT_DIR, env=bare, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,5 @@
 """Trading days by exchange."""
 
-import exchange_calendars
 import numpy as np
 import pytest
 
@@ -70,6 +69,8 @@ EXCHANGES = sorted({*SUFFIXES.values(), *YAHOO_NAMES.values(), *INDICES.values()
 @pytest.mark.parametrize("code", EXCHANGES)
 def test_trading_days_are_those_of_exchange_calendars(code):
     """If this fails after an upgrade of the library, run data/makeHolidays.py again."""
+    import exchange_calendars  # takes a second
+
     suffix = next((suffix for suffix, exchange in SUFFIXES.items() if exchange == code), None)
     own = calendar_of(f"X.{suffix}" if suffix else "X")
     assert own.name == code

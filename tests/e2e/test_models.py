@@ -1,5 +1,6 @@
 """Publications while the service runs: new models are loaded without a failed request, damaged ones are rejected."""
 
+import itertools
 import json
 import re
 import shutil
@@ -16,17 +17,41 @@ from threads import Clients
 from closes.snapshot import read_snapshot
 from models.publishing import publish, staging_folder
 from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
+from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow
 
 BODY = json.dumps({"predict": read_snapshot("MSFT").prices[-60:].tolist()}).encode()
 REQUEST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 FOLLOW_SECONDS = 5
+PATIENCE_SECONDS = 60  # for what has no limit on a busy machine
+IN_GIT = PROJECT_DIR / "modelFiles"
+NUMBERS = itertools.count()
 
 
-def publish_again(model_dir, version):
-    """Publish the files of the published version under another name."""
-    published = read_published(model_dir)
+@pytest.fixture(scope="module")
+def shared(start_module, tmp_path_factory):
+    """A service whose models the tests damage, one after the other, and its folder of models."""
+    model_dir = shutil.copytree(IN_GIT, tmp_path_factory.mktemp("shared") / "modelFiles", ignore=shutil.ignore_patterns(".*"))
+    service = start_module(MODEL_DIR=str(model_dir))
+    wait_until(lambda: living(service) == 2, 30, "two workers")
+    yield service, model_dir
+    assert service.stop() == 0
+
+
+@pytest.fixture
+def serving(shared):
+    """That service and folder, and the valid version that it has loaded."""
+    service, model_dir = shared
+    version = f"valid-{next(NUMBERS)}"
+    publish_again(model_dir, version, IN_GIT)
+    wait_until(lambda: serve_only(service, version) and state(service)[2] == 0, PATIENCE_SECONDS, f"{version} in all workers")
+    return service, model_dir, version
+
+
+def publish_again(model_dir, version, source=None):
+    """Publish the files of the published version, or of another folder's, under another name."""
+    published = read_published(source or model_dir)
     with staging_folder(model_dir) as staged:
         for name in published.metadata["files"]:
             shutil.copy(published.folder / name, staged / name)
@@ -122,23 +147,20 @@ def remove(folder, name):
 
 @pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE, ONNX_FILE])
 @pytest.mark.parametrize("damage", [truncate, corrupt, swap, remove])
-def test_damaged_model_is_reported_and_the_old_one_keeps_serving(start, model_dir, name, damage):
-    service = start(MODEL_DIR=str(model_dir))
-    wait_until(lambda: living(service) == 2, 30, "two workers")
-    (before,) = versions(service)
+def test_damaged_model_is_reported_and_the_old_one_keeps_serving(start, serving, name, damage):
+    service, model_dir, before = serving
     published = read_published(model_dir)
     with staging_folder(model_dir) as staged:
         for file in published.metadata["files"]:
             shutil.copy(published.folder / file, staged / file)
-        damaged = publish(model_dir, published.metadata | {"model_version": "damaged"}, staged)
+        damaged = publish(model_dir, published.metadata | {"model_version": f"damaged-{before}"}, staged)
         damage(damaged.folder, name)
     wait_until(
-        lambda: all("damaged" in (problem or "") for problem in problems(service)), FOLLOW_SECONDS, "both workers' word of the damage"
+        lambda: all("damaged" in (problem or "") for problem in problems(service)), PATIENCE_SECONDS, "both workers' word of the damage"
     )
     status, _, is_refused = state(service)
     assert (status, is_refused) == (200, 1)
     assert versions(service) == {before}
-    assert service.stop() == 0
     again = start(MODEL_DIR=str(model_dir))  # workers that never had the old one
     assert versions(again) == {before}
     assert (state(again)[0], state(again)[2]) == (200, 1)
@@ -157,11 +179,11 @@ def test_calls_without_any_valid_model_are_503(start, model_dir):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"model_version": "../../etc"}', "null"])
-def test_invalid_metadata_is_rejected_and_the_old_model_keeps_serving(start, model_dir, content):
-    service = start(MODEL_DIR=str(model_dir))
-    wait_until(lambda: living(service) == 2, 30, "two workers")
-    before = versions(service)
+def test_invalid_metadata_is_rejected_and_the_old_model_keeps_serving(serving, content):
+    service, model_dir, before = serving
+    valid = (model_dir / METADATA_FILE).read_text()
     (model_dir / METADATA_FILE).write_text(content)
-    wait_until(lambda: state(service)[2] == 1, FOLLOW_SECONDS, "word of the damage")
-    assert versions(service) == before
+    wait_until(lambda: state(service)[2] == 1, PATIENCE_SECONDS, "word of the damage")
+    assert versions(service) == {before}
     assert state(service)[0] == 200
+    (model_dir / METADATA_FILE).write_text(valid)

@@ -17,7 +17,6 @@ from browsing import (
     point_at,
     shown,
 )
-from matplotlib.image import imread
 from playwright.sync_api import expect
 
 pytestmark = MARKS
@@ -136,6 +135,8 @@ def test_saved_chart_has_the_background_of_the_page(page):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as PNG").click()
     assert download.value.suggested_filename == "forecast.png"
+    from matplotlib.image import imread
+
     picture = imread(download.value.path(), format="png")  # rows, columns, (red, green, blue, alpha) from 0 to 1
     chart = page.locator("#chart canvas").bounding_box()
     assert picture.shape[1] == pytest.approx(chart["width"] + 32, abs=1)

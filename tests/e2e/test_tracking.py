@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -52,9 +51,8 @@ def check_champion(server, model_dir, folder):
         "import mlflow, numpy, sys; print(mlflow.pyfunc.load_model('models:/stock-forecast@champion')"
         f".predict(numpy.load({str(folder / 'windows.npy')!r})).tolist())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment(server, model_dir), check=True, capture_output=True, text=True
-    )
+    command = PRELOADED.command("-c", code)
+    done = subprocess.run(command, cwd=folder, env=environment(server, model_dir), check=True, capture_output=True, text=True)
     expected = load_forecaster(model_dir).forecast(windows[:5]).prices[:, 0]
     assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()
 
@@ -94,7 +92,7 @@ def test_tracking_server_that_stops_during_training_loses_nothing(server, tmp_pa
     else:
         server.signal(signal.SIGCONT)
     bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
-    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    bare["PATH"] = f"{Path(PRELOADED.python()).parent}{os.pathsep}{bare['PATH']}"
     subprocess.run(found[1], shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
     run_id = json.loads((model_dir / "metadata.json").read_text())["mlflow_run_id"]
     run = requests.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": run_id}, timeout=30).json()["run"]

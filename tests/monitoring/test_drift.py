@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from closes.snapshot import read_snapshot
 from monitoring.drift import NEEDED, detect_drift, effective_number, ks_distance
@@ -21,9 +20,11 @@ def daily_returns(symbol="MSFT"):
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2])
 def test_distance_equals_scipys(scale):
+    from scipy.stats import kstest
+
     quantiles = np.sort(np.random.default_rng(0).normal(0, 0.01, 101))
     returns = scale * np.random.default_rng(1).normal(0, 0.01, 300)
-    expected = stats.kstest(returns, lambda x: np.interp(x, quantiles, LEVELS)).statistic
+    expected = kstest(returns, lambda x: np.interp(x, quantiles, LEVELS)).statistic
     assert ks_distance(returns, quantiles) == pytest.approx(expected, abs=1e-12)
 
 

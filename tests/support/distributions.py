@@ -4,7 +4,7 @@ import math
 from datetime import date
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from closes.series import Closes, Floats
 from forecast.calibration import Calibration
@@ -39,7 +39,7 @@ def series(n_days: int, symbol: str = "X", seed: int = 0, volatility: float = 0.
 
 def normal_calibration() -> Calibration:
     """Normal scores, whose spread grows with the root of the step."""
-    quantiles = np.sqrt(np.arange(1, MAX_HORIZON + 1))[:, None] * norm.ppf(PROBABILITIES)
+    quantiles = np.sqrt(np.arange(1, MAX_HORIZON + 1))[:, None] * ndtri(PROBABILITIES)
     day = date(2020, 1, 2)
     return Calibration(
         symbols=["X"], first_date=day, last_date=day, n_scores=100, quantiles=quantiles.tolist(), constant={80: 0.02, 95: 0.04}

@@ -2,22 +2,27 @@
 
     Preloaded().command("modelTrain.py", "--epochs", "1")     in place of [sys.executable, "modelTrain.py", "--epochs", "1"]
 
+One server runs for all workers of pytest-xdist. It imports libraries alone: a fork imports the project from its own folder, as any process.
 The command is that of a launcher: a small process that passes its arguments, environment, folder and standard streams to the server,
-forwards SIGINT and SIGTERM to the fork, and ends as the fork ends. The arguments are those of python: a script, `-m module` or `-c code`.
+forwards SIGINT and SIGTERM to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too. The arguments are
+those of python: a script, `-m module` or `-c code`.
 
 What is read while the libraries are imported, such as MATPLOTLIBRC, has no effect: such a test runs a command of its own.
 """
 
-import atexit
 import importlib
+import io
 import json
 import os
 import runpy
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from contextlib import suppress
@@ -26,58 +31,117 @@ from types import FrameType
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-MODULES = (  # closes.yahoo before tensorflow: loaded after it, curl_cffi cannot make its connections
-    "modelTrain", "closes.yahoo", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+LIBRARIES = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot make its connections
+    "yfinance", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas",
-    "forecast.plots", "models.compiled", "tracking.runs", "tracking.champion",
+    "onnx", "onnxruntime", "joblib", "pydantic_settings",
 )  # fmt: skip
-START_SECONDS = 120.0
+START_SECONDS = 240.0
+WATCH_SECONDS = 1.0  # between two looks at whether the test run has ended
+FORKS = "forks"  # a folder with a file per launcher, named as its process id: the process id of its fork
 MESSAGE_BYTES = 256 * 1024  # of a request: arguments and environment
 
 
 class Preloaded:
-    """A server that is started when it is first needed and ends with this process."""
+    """A server that is started when it is first needed and ends with the test run."""
 
     def __init__(self) -> None:
-        self._address = ""
+        run, self._owner = os.environ.get("PYTEST_XDIST_TESTRUNUID"), os.getpid()
+        if run:
+            self._owner = os.getppid()  # of the workers: pytest, which ends after them
+        self._folder = Path(tempfile.gettempdir()) / f"preloaded-{run or self._owner}"
+        self._address = self._folder / "socket"
+        self._server: subprocess.Popen[bytes] | None = None  # kept: Python warns of a process that is forgotten while it runs
 
     def command(self, *arguments: str) -> list[str]:
         """Return a command that runs python's arguments in a fork of the server."""
-        if not self._address:
+        if not self._address.exists():
             self._start()
-        return [sys.executable, "-S", "-E", __file__, self._address, *arguments]
+        return [sys.executable, "-S", "-E", __file__, str(self._address), *arguments]
+
+    def fork_of(self, launcher: int) -> int:
+        """Return the process id of the fork of a launcher; its parent is the server."""
+        file = self._folder / FORKS / str(launcher)
+        deadline = time.monotonic() + START_SECONDS
+        while not file.exists():
+            if time.monotonic() > deadline:
+                raise RuntimeError("The fork did not start.")
+            time.sleep(0.05)
+        return int(file.read_text())
+
+    def python(self) -> str:
+        """Return the path of a program `python` that runs its arguments in a fork of the server."""
+        program = self._folder / "bin" / "python"
+        command = self.command()
+        if not program.exists():
+            program.parent.mkdir(exist_ok=True)
+            new = program.with_name(f"python-{os.getpid()}")
+            new.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+            new.chmod(0o755)
+            new.rename(program)
+        return str(program)
 
     def _start(self) -> None:
-        """Start the server and wait until it has imported its modules."""
-        folder = tempfile.mkdtemp(prefix="preloaded-")
-        self._address = f"{folder}/socket"
-        server = subprocess.Popen([sys.executable, __file__, self._address], cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True)
-        atexit.register(server.kill)
-        deadline = time.monotonic() + START_SECONDS
-        while not Path(self._address).exists():
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError("The server of preloaded processes did not start.")
-            time.sleep(0.1)
+        """Start the server, unless another worker has, and wait until it has imported its libraries."""
+        from filelock import FileLock  # a launcher has the standard library alone
+
+        (self._folder / FORKS).mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(f"{self._address}.lock"):
+            if self._address.exists():
+                return
+            command = [sys.executable, __file__, str(self._address), "serve", str(self._owner)]
+            server = self._server = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True)
+            deadline = time.monotonic() + START_SECONDS
+            while not self._address.exists():
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError("The server of preloaded processes did not start.")
+                time.sleep(0.1)
 
 
-def serve(address: str) -> None:
-    """Import the modules, then fork for each connection."""
-    sys.path.insert(0, str(PROJECT))
+def serve(address: str, owner: int) -> None:
+    """Import the libraries, then fork for each connection, until the owner ends."""
     before = dict(os.environ)
-    for name in MODULES:
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    for name in LIBRARIES:
         importlib.import_module(name)
+    warm_up()
+    sys.path.remove(str(Path(__file__).parent))
     defaults = {name: value for name, value in os.environ.items() if name not in before}  # set by the imports, which a fork does not repeat
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{address}.new")
-    listener.listen()
+    listener.listen(64)
+    listener.settimeout(WATCH_SECONDS)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the waiting forks need nobody to collect them
     os.rename(f"{address}.new", address)
-    while True:
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            listener.close()
-            _run_and_report(connection, defaults)
-        connection.close()
+    while runs(owner):
+        with suppress(TimeoutError):
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _run_and_report(connection, defaults)
+            connection.close()
+    shutil.rmtree(Path(address).parent)
+
+
+def runs(process: int) -> bool:
+    """Whether a process of this user runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def warm_up() -> None:
+    """Do what each training would do once: MLflow reads the packages' metadata, matplotlib its fonts. TensorFlow's threads do not fork."""
+    from matplotlib.figure import Figure
+    from mlflow.utils import requirements_utils
+
+    requirements_utils._init_modules_to_packages_map()
+    requirements_utils._init_packages_to_modules_map()
+    figure = Figure(layout="constrained")
+    figure.subplots().plot([1, 2])
+    figure.savefig(io.BytesIO(), format="png")
 
 
 def _run_and_report(connection: socket.socket, defaults: dict[str, str]) -> None:
@@ -91,6 +155,13 @@ def _run_and_report(connection: socket.socket, defaults: dict[str, str]) -> None
     for descriptor in descriptors:
         os.close(descriptor)
     connection.sendall(f"{child}\n".encode())
+
+    def end_with_launcher() -> None:
+        connection.recv(1)  # a launcher sends nothing more: it was killed, or has ended after its fork
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+    threading.Thread(target=end_with_launcher, daemon=True).start()
     _, status = os.waitpid(child, 0)
     with suppress(OSError):  # the launcher was killed
         connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
@@ -125,11 +196,13 @@ def _execute(arguments: list[str]) -> None:
     """Run python's arguments: a script, `-m module` or `-c code`."""
     arguments = [argument for argument in arguments if argument != "-u"]
     sys.argv = arguments
+    sys.path.insert(0, str(Path(arguments[0]).resolve().parent) if arguments[0].endswith(".py") else str(Path.cwd()))
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         sys.modules.pop(arguments[1], None)  # runpy warns of a module that is imported already
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif arguments[0] == "-c":
+        sys.argv = ["-c", *arguments[2:]]
         exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         runpy.run_path(arguments[0], run_name="__main__")
@@ -143,6 +216,9 @@ def launch(address: str, arguments: list[str]) -> None:
     socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
     answers = connection.makefile()
     child = int(answers.readline())
+    file = Path(address).parent / FORKS / str(os.getpid())
+    file.with_suffix(".new").write_text(str(child))
+    file.with_suffix(".new").rename(file)
 
     def forward(number: int, _: FrameType | None) -> None:
         with suppress(ProcessLookupError):
@@ -160,4 +236,4 @@ def launch(address: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    launch(sys.argv[1], sys.argv[2:]) if len(sys.argv) > 2 else serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[3])) if sys.argv[2:3] == ["serve"] else launch(sys.argv[1], sys.argv[2:])

@@ -6,7 +6,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from contextlib import closing, contextmanager
@@ -88,7 +87,7 @@ def run(*words):
 def run_elsewhere(command):
     """A command to the letter as it was said, from a shell without settings."""
     bare = {name: value for name, value in os.environ.items() if name not in ("MODEL_DIR", "MLFLOW_TRACKING_URI")}
-    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
+    bare["PATH"] = f"{Path(PRELOADED.python()).parent}{os.pathsep}{bare['PATH']}"
     subprocess.run(command, shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
 
 
