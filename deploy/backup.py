@@ -21,6 +21,7 @@ from typing import IO
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOG = Path("/var/log/stock-forecast-service/log_predictions.csv")
+EXIT_INTERRUPTED = 130
 SQLITE_HEADER = b"SQLite format 3\x00"
 SQLITE_EXTRAS = ("-wal", "-shm", "-journal")  # belong to a running process; the copy needs none
 
@@ -178,6 +179,9 @@ def main() -> None:
         run(given.file, given.models, given.log, given.mlruns)
     except (OSError, EOFError, tarfile.TarError, sqlite3.Error, BackupError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

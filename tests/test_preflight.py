@@ -15,7 +15,7 @@ import preflight
 from settings import PROJECT_DIR
 
 COMMANDS = ["app.py", "modelTrain.py", "modelPredict.py", "modelEvaluate.py"]
-MODULES = ["tracking.ui", "tracking.runs", "models.compiled"]
+MODULES = ["tracking.ui", "tracking.runs", "tracking.fetch", "models.compiled"]
 OLD = [
     *(path for name in ("python3.8", "python3.9", "python3.10") if (path := shutil.which(name)) and "shims" not in path),
     *(str(path) for minor in (8, 9, 10) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")),

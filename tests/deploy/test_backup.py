@@ -1,11 +1,13 @@
 """deploy/backup.py saves and restores what a server would lose, while others write."""
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -104,6 +106,24 @@ def test_backup_waits_for_a_publication(places, tmp_path):
     with tarfile.open(tmp_path / "b.tar.gz") as archive:
         archive.extractall(tmp_path / "saved", filter="data")
     assert (tmp_path / "saved" / "models" / "versions" / version.name / "backtest.csv").read_bytes() == b"complete"
+
+
+def test_ctrl_c_during_a_backup_leaves_the_last_one(places, tmp_path):
+    file = tmp_path / "b.tar.gz"
+    file.write_bytes(b"the last one")
+    options = [str(part) for pair in places.items() for part in pair]
+    with locked(places["--models"]):  # so it waits
+        process = subprocess.Popen(
+            [sys.executable, "deploy/backup.py", "save", str(file), *options], cwd=PROJECT_DIR, stderr=subprocess.PIPE, text=True
+        )
+        unfinished = tmp_path / ".b.tar.gz.tmp"
+        while not unfinished.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "interrupted\n")
+    assert (file.read_bytes(), unfinished.exists()) == (b"the last one", False)
 
 
 def test_parts_that_do_not_exist_are_skipped(places, tmp_path):
