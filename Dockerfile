@@ -111,10 +111,11 @@ FROM service AS serve
 COPY requirements-serve.txt /opt/requirements-serve.txt
 # Removes what serving does not use: the packages' tests, ONNX Runtime's C library and conversion tools, and source maps (118 MB).
 RUN pip install --require-hashes -r /opt/requirements-serve.txt \
-    && cd /usr/local/lib/python3.11/site-packages \
-    && find . -type d -name tests -prune -exec rm -r {} + \
-    && rm -r onnxruntime/capi/libonnxruntime.so.* onnxruntime/tools onnxruntime/transformers onnxruntime/quantization \
-    && find . -name '*.map' -delete
+    && packages=/usr/local/lib/python3.11/site-packages \
+    && find "$packages" -type d -name tests -prune -exec rm -r {} + \
+    && rm -r "$packages"/onnxruntime/capi/libonnxruntime.so.* "$packages"/onnxruntime/tools "$packages"/onnxruntime/transformers \
+        "$packages"/onnxruntime/quantization \
+    && find "$packages" -name '*.map' -delete
 COPY --from=serving-code /app ./
 # A volume that covers modelFiles inherits its owner; the container of training, with the same user, then writes into it.
 COPY --from=code --chown=10001:10001 /models ./

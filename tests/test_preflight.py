@@ -88,6 +88,27 @@ def test_missing_packages_are_one_sentence(command):
     assert f".venv/bin/python {command}" in line
 
 
+@pytest.mark.parametrize("module", ["modelTrain", "tracking.runs", "tracking.ui"])
+def test_training_says_what_an_installation_for_serving_lacks(module):
+    missing = "import preflight, runpy, sys; preflight.TRAINING = ('numpy', 'not_installed')"
+    code = f"{missing}; runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+    done = run(sys.executable, "-c", code, module)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: The package not_installed is not installed for {sys.executable}; training and MLflow need all of requirements.txt: "
+        f"{sys.executable} -m pip install --require-hashes -r requirements.txt\n"
+    )
+
+
+def test_packages_of_training_are_not_those_of_serving():
+    def names(file):
+        return {line.split("==")[0] for line in (PROJECT_DIR / file).read_text().splitlines() if "==" in line}
+
+    packages = {name.replace("sklearn", "scikit-learn") for name in preflight.TRAINING}
+    assert packages <= names("requirements.txt")
+    assert not packages & names("requirements-serve.txt")
+
+
 @pytest.mark.parametrize("command", [*([command] for command in COMMANDS), *(["-m", module] for module in MODULES)], ids=lambda c: c[-1])
 def test_ctrl_c_during_the_imports_ends_quietly(tmp_path, command):
     (tmp_path / "pydantic.py").write_text(SWALLOWS)
