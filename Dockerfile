@@ -91,8 +91,10 @@ RUN pip install --require-hashes -r /opt/requirements.txt
 COPY --from=code /app ./
 # Training replaces the model of the image, so the folder belongs to the user.
 COPY --from=code --chown=10001:10001 /models ./
+# yfinance, TensorFlow and MLflow keep caches in the home folder.
 ENV MLFLOW_UI_HOST=0.0.0.0 \
     MLFLOW_TRACKING_URI=sqlite:////data/mlruns/mlflow.db \
+    HOME=/tmp \
     MPLCONFIGDIR=/tmp/matplotlib
 RUN python -c "import app"
 USER 10001:10001
