@@ -177,7 +177,11 @@ def main() -> None:
     run = save if given.command == "save" else restore
     try:
         run(given.file, given.models, given.log, given.mlruns)
-    except (OSError, EOFError, tarfile.TarError, sqlite3.Error, BackupError) as error:
+    except PermissionError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}. Run this as root: sudo python3 deploy/backup.py ...")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except (EOFError, tarfile.TarError, sqlite3.Error, BackupError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

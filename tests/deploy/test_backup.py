@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from backup import save
@@ -148,6 +149,16 @@ def test_damaged_backup_changes_nothing(places, tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert contents(tmp_path) == before
+
+
+def test_missing_backup_is_one_sentence(places, tmp_path):
+    file = tmp_path / "nothing.tar.gz"
+    assert run("restore", file, places).stderr == f"error: {file}: No such file or directory\n"
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder where not even root can write")
+def test_folder_that_cannot_be_written_is_one_sentence_that_says_what_to_do(places):
+    assert run("save", "/sys/b.tar.gz", places).stderr.startswith("error: /sys/.b.tar.gz.tmp: Permission denied. Run this as root: sudo ")
 
 
 def test_file_with_a_foreign_name_is_refused(places, tmp_path):
