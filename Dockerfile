@@ -91,8 +91,10 @@ RUN pip install --require-hashes -r /opt/requirements.txt
 COPY --from=code /app ./
 # Training replaces the model of the image, so the folder belongs to the user.
 COPY --from=code --chown=10001:10001 /models ./
+# yfinance, TensorFlow and MLflow keep caches in the home folder.
 ENV MLFLOW_UI_HOST=0.0.0.0 \
     MLFLOW_TRACKING_URI=sqlite:////data/mlruns/mlflow.db \
+    HOME=/tmp \
     MPLCONFIGDIR=/tmp/matplotlib
 RUN python -c "import app"
 USER 10001:10001
@@ -111,10 +113,11 @@ FROM service AS serve
 COPY requirements-serve.txt /opt/requirements-serve.txt
 # Removes what serving does not use: the packages' tests, ONNX Runtime's C library and conversion tools, and source maps (118 MB).
 RUN pip install --require-hashes -r /opt/requirements-serve.txt \
-    && cd /usr/local/lib/python3.11/site-packages \
-    && find . -type d -name tests -prune -exec rm -r {} + \
-    && rm -r onnxruntime/capi/libonnxruntime.so.* onnxruntime/tools onnxruntime/transformers onnxruntime/quantization \
-    && find . -name '*.map' -delete
+    && packages=/usr/local/lib/python3.11/site-packages \
+    && find "$packages" -type d -name tests -prune -exec rm -r {} + \
+    && rm -r "$packages"/onnxruntime/capi/libonnxruntime.so.* "$packages"/onnxruntime/tools "$packages"/onnxruntime/transformers \
+        "$packages"/onnxruntime/quantization \
+    && find "$packages" -name '*.map' -delete
 COPY --from=serving-code /app ./
 # A volume that covers modelFiles inherits its owner; the container of training, with the same user, then writes into it.
 COPY --from=code --chown=10001:10001 /models ./

@@ -233,6 +233,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.rollback:
         roll_back(options.model_dir, settings)
         return
+    preflight.check_training()
     if options.keep_running:
         command = run_again(sys.argv[1:] if arguments is None else arguments)
         Keeper(options.symbols or [options.symbol.upper()], command).keep_running()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 VERSIONS = ((3, 11), (3, 13))  # the oldest and the newest, as requires-python in pyproject.toml
 NEEDED = ("flask", "gunicorn", "numpy", "onnxruntime", "pydantic")  # some of requirements-serve.txt
+TRAINING = ("keras", "mlflow", "onnx", "sklearn", "tensorflow")  # some of those that only requirements.txt has
 EXIT_INTERRUPTED = 130
 
 
@@ -34,6 +35,18 @@ def check_version() -> None:
     problem = python_problem(sys.version_info[:2])
     if problem:
         sys.exit(f"error: {problem}")
+
+
+def check_training() -> None:
+    """Exit with code 1 and one sentence if a package that training and MLflow need is missing, as after an installation for serving."""
+    from importlib.util import find_spec
+
+    missing = [name for name in TRAINING if find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"error: The package {missing[0]} is not installed for {sys.executable}; training and MLflow need all of requirements.txt: "
+            f"{sys.executable} -m pip install --require-hashes -r requirements.txt"
+        )
 
 
 def python_problem(version: tuple[int, ...]) -> str:

@@ -21,6 +21,7 @@ from typing import IO
 
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 LOG = Path("/var/log/stock-forecast-service/log_predictions.csv")
+EXIT_INTERRUPTED = 130
 SQLITE_HEADER = b"SQLite format 3\x00"
 SQLITE_EXTRAS = ("-wal", "-shm", "-journal")  # belong to a running process; the copy needs none
 
@@ -176,8 +177,15 @@ def main() -> None:
     run = save if given.command == "save" else restore
     try:
         run(given.file, given.models, given.log, given.mlruns)
-    except (OSError, EOFError, tarfile.TarError, sqlite3.Error, BackupError) as error:
+    except PermissionError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}. Run this as root: sudo python3 deploy/backup.py ...")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+    except (EOFError, tarfile.TarError, sqlite3.Error, BackupError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 WAIT_SECONDS = 60.0
+EXIT_INTERRUPTED = 130
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
@@ -132,4 +133,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)

@@ -54,7 +54,7 @@ class ModelHolder:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
             if (str(error), error.details) != (self.problem, self._details):
-                log.error("%s%s %s", self._prefix, error, "; ".join(error.details))
+                log.error("%s%s (%s)", self._prefix, error, "; ".join(error.details))
             self.problem, self._details = str(error), error.details
             if self._forecaster is None:
                 self._load_previous()

@@ -54,7 +54,18 @@ def test_named_volumes_are_declared():
 
 def test_settings_of_the_services_are_those_that_exist():
     names = SERVICES["api"]["environment"].keys() | SERVICES["trainer"]["environment"].keys()
-    assert names <= Settings.model_fields.keys()
+    assert names - {"RETRAIN_OPTIONS"} <= Settings.model_fields.keys()
+
+
+def test_trainer_splits_its_options_into_words(tmp_path):
+    shell, option, script = SERVICES["trainer"]["command"]
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    search = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    for options, words in ({}, []), ({"RETRAIN_OPTIONS": "--symbols MSFT,KO --jobs 2"}, ["--symbols", "MSFT,KO", "--jobs", "2"]):
+        call = [shell, option, script.replace("$$", "$")]  # as Compose reads it
+        done = subprocess.run(call, env=search | options, capture_output=True, text=True, check=True)
+        assert done.stdout.split("\n")[:-1] == ["modelTrain.py", "--nightly", "--keep-running", *words]
 
 
 def test_example_sets_what_compose_reads():

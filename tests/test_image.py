@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from settings import PROJECT_DIR
 
@@ -169,6 +170,12 @@ def test_target_is_labelled_and_runs_as_the_user_and_installs_before_it_copies_c
     lists = re.compile(r"COPY \S*requirements(-serve|-mlflow)?\.txt \S+")
     assert all(lists.fullmatch(line) for line in copied), "a change of the code would install again"
     assert not any(line.startswith("ARG") for line in lines[: installs + 1])  # nor may another commit
+
+
+def test_training_has_a_home_folder_that_a_read_only_container_can_write():
+    stage = (PROJECT_DIR / "Dockerfile").read_text().split(" AS full\n")[1].split("\nFROM ")[0]
+    assert "HOME=/tmp " in stage
+    assert all(service["tmpfs"] == ["/tmp"] for service in yaml.safe_load((PROJECT_DIR / "compose.yaml").read_text())["services"].values())
 
 
 def test_service_is_the_default_target():

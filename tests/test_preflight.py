@@ -15,7 +15,7 @@ import preflight
 from settings import PROJECT_DIR
 
 COMMANDS = ["app.py", "modelTrain.py", "modelPredict.py", "modelEvaluate.py"]
-MODULES = ["tracking.ui", "tracking.runs", "models.compiled"]
+MODULES = ["tracking.ui", "tracking.runs", "tracking.fetch", "models.compiled"]
 OLD = [
     *(path for name in ("python3.8", "python3.9", "python3.10") if (path := shutil.which(name)) and "shims" not in path),
     *(str(path) for minor in (8, 9, 10) for path in Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python")),
@@ -86,6 +86,27 @@ def test_missing_packages_are_one_sentence(command):
     line = one_sentence(run(sys.executable, "-S", command, PYTHONPATH=""))  # -S: without site-packages
     assert "The package flask is not installed" in line
     assert f".venv/bin/python {command}" in line
+
+
+@pytest.mark.parametrize("module", ["modelTrain", "tracking.runs", "tracking.ui"])
+def test_training_says_what_an_installation_for_serving_lacks(module):
+    missing = "import preflight, runpy, sys; preflight.TRAINING = ('numpy', 'not_installed')"
+    code = f"{missing}; runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+    done = run(sys.executable, "-c", code, module)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: The package not_installed is not installed for {sys.executable}; training and MLflow need all of requirements.txt: "
+        f"{sys.executable} -m pip install --require-hashes -r requirements.txt\n"
+    )
+
+
+def test_packages_of_training_are_not_those_of_serving():
+    def names(file):
+        return {line.split("==")[0] for line in (PROJECT_DIR / file).read_text().splitlines() if "==" in line}
+
+    packages = {name.replace("sklearn", "scikit-learn") for name in preflight.TRAINING}
+    assert packages <= names("requirements.txt")
+    assert not packages & names("requirements-serve.txt")
 
 
 @pytest.mark.parametrize("command", [*([command] for command in COMMANDS), *(["-m", module] for module in MODULES)], ids=lambda c: c[-1])

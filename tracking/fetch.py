@@ -8,6 +8,11 @@ So machines that serve share only the tracking server, see docs/kubernetes.md. M
 serving image does not have.
 """
 
+import preflight
+
+if __name__ == "__main__":
+    preflight.check()
+
 import argparse
 import base64
 import http.client

@@ -15,6 +15,7 @@ import preflight
 
 if __name__ == "__main__":
     preflight.check()
+    preflight.check_training()
 
 import argparse
 import logging

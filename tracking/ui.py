@@ -9,6 +9,7 @@ import preflight
 
 if __name__ == "__main__":
     preflight.check()
+    preflight.check_training()
 
 import argparse
 import http.client

@@ -149,7 +149,7 @@ start_with_docker() {
   for unit in flask_app.socket flask_app retrain.timer; do systemctl disable -q --now "$unit" 2>/dev/null || true; done
   docker rm -f "$CONTAINER" >/dev/null 2>&1 || true
   docker run -d --name "$CONTAINER" --restart unless-stopped -p 127.0.0.1:8010:8010 --env-file "$ENV_FILE" -e HOST=0.0.0.0 \
-    --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges "${LOG_LIMITS[@]}" -v forecast-log:/data "$IMAGE" >/dev/null
+    --read-only --tmpfs /tmp --cap-drop all --security-opt no-new-privileges --memory 1g "${LOG_LIMITS[@]}" -v forecast-log:/data "$IMAGE" >/dev/null
 }
 
 # The public address of an EC2 instance, from its metadata service; elsewhere the first address of this machine.
@@ -187,7 +187,7 @@ start_caddy() {
     systemctl reload-or-restart caddy
   else
     docker rm -f caddy >/dev/null 2>&1 || true
-    docker run -d --name caddy --restart unless-stopped --network host "${LOG_LIMITS[@]}" \
+    docker run -d --name caddy --restart unless-stopped --network host --memory 256m "${LOG_LIMITS[@]}" \
       -v "$CADDYFILE:$CADDYFILE:ro" -v caddy-data:/data caddy:2 >/dev/null
     CA_SOURCE=$(docker volume inspect -f '{{.Mountpoint}}' caddy-data)/caddy/pki/authorities/local/root.crt
   fi

@@ -1,12 +1,15 @@
 """deploy/backup.py saves and restores what a server would lose, while others write."""
 
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
 import threading
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from backup import save
@@ -106,6 +109,24 @@ def test_backup_waits_for_a_publication(places, tmp_path):
     assert (tmp_path / "saved" / "models" / "versions" / version.name / "backtest.csv").read_bytes() == b"complete"
 
 
+def test_ctrl_c_during_a_backup_leaves_the_last_one(places, tmp_path):
+    file = tmp_path / "b.tar.gz"
+    file.write_bytes(b"the last one")
+    options = [str(part) for pair in places.items() for part in pair]
+    with locked(places["--models"]):  # so it waits
+        process = subprocess.Popen(
+            [sys.executable, "deploy/backup.py", "save", str(file), *options], cwd=PROJECT_DIR, stderr=subprocess.PIPE, text=True
+        )
+        unfinished = tmp_path / ".b.tar.gz.tmp"
+        while not unfinished.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "interrupted\n")
+    assert (file.read_bytes(), unfinished.exists()) == (b"the last one", False)
+
+
 def test_parts_that_do_not_exist_are_skipped(places, tmp_path):
     shutil.rmtree(places["--mlruns"])
     saved = run("save", tmp_path / "b.tar.gz", places)
@@ -128,6 +149,16 @@ def test_damaged_backup_changes_nothing(places, tmp_path):
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert contents(tmp_path) == before
+
+
+def test_missing_backup_is_one_sentence(places, tmp_path):
+    file = tmp_path / "nothing.tar.gz"
+    assert run("restore", file, places).stderr == f"error: {file}: No such file or directory\n"
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="a folder where not even root can write")
+def test_folder_that_cannot_be_written_is_one_sentence_that_says_what_to_do(places):
+    assert run("save", "/sys/b.tar.gz", places).stderr.startswith("error: /sys/.b.tar.gz.tmp: Permission denied. Run this as root: sudo ")
 
 
 def test_file_with_a_foreign_name_is_refused(places, tmp_path):

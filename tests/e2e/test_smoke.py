@@ -1,6 +1,8 @@
 """deploy/smokeTest.py against a real server, with and without API keys."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 
@@ -58,6 +60,16 @@ def test_missing_or_wrong_key_is_one_sentence_that_says_where_to_set_it(keyed, e
 def test_file_that_cannot_be_read_is_named(tmp_path):
     missing = str(tmp_path / "service.env")
     assert smoke("--env-file", missing, "http://127.0.0.1:9") == (1, "", f"error: {missing} cannot be read: No such file or directory\n")
+
+
+def test_ctrl_c_while_it_waits_is_one_word():
+    with socket.create_server(("127.0.0.1", 0)) as service:  # answers nothing
+        url = f"http://127.0.0.1:{service.getsockname()[1]}"
+        process = subprocess.Popen([sys.executable, "deploy/smokeTest.py", url], cwd=PROJECT_DIR, stderr=subprocess.PIPE, text=True)
+        with service.accept()[0]:  # its first request
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "interrupted\n")
 
 
 def test_address_without_a_host_is_wrong_usage():

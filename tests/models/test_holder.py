@@ -116,6 +116,14 @@ def test_repaired_model_is_loaded(model_dir):
     assert holder.problem is None
 
 
+def test_missing_folder_is_logged_as_one_sentence(tmp_path, caplog):
+    ModelHolder(tmp_path / "nothing")
+    assert caplog.messages == [
+        f"No model is published yet: the folder {tmp_path}/nothing does not exist. "
+        "Correct MODEL_DIR, or train a model: python modelTrain.py (metadata.json is missing)"
+    ]
+
+
 def test_first_publication_is_loaded(model_dir, tmp_path):
     later = tmp_path / "later"
     holder = ModelHolder(later)
