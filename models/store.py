@@ -147,12 +147,14 @@ def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        ModelUnavailableError: the file cannot be read.
+        ModelUnavailableError: the file cannot be read, or is not an object.
     """
     try:
-        content: dict[str, Any] = json.loads(file.read_bytes())
+        content = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:
         raise ModelUnavailableError(f"{file.name} cannot be read.", [type(error).__name__]) from None
+    if not isinstance(content, dict):
+        raise ModelUnavailableError(f"{file.name} cannot be read.", ["It is not a JSON object."])
     return content
 
 

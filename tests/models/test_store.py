@@ -12,7 +12,7 @@ from publishing import FILES, is_whole, publish_version, versions
 from errors import ModelUnavailableError
 from models import publishing
 from models.publishing import KEPT_VERSIONS, PublishedMeanwhileError, publish, record_run, replace_file, rollback, staging_folder
-from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, current_version, read_published
 from storage import sha256
 
 
@@ -323,3 +323,14 @@ def test_run_of_an_unpublished_version_is_not_recorded(tmp_path):
     assert (tmp_path / METADATA_FILE).read_bytes() == before
     assert not record_run(tmp_path / "nothing", "v0", "run 0")
     assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("content", ["[1]", '"x"', "null", "{", ""])
+def test_metadata_that_is_no_object_names_no_version_and_can_be_replaced(tmp_path, content):
+    publish_version(tmp_path, "1")
+    (tmp_path / "metadata.json").write_text(content)
+    assert current_version(tmp_path) is None
+    with pytest.raises(ModelUnavailableError, match=r"metadata\.json cannot be read"):
+        rollback(tmp_path)
+    publish_version(tmp_path, "2")
+    assert current_version(tmp_path) == "2"
