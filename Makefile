@@ -27,11 +27,11 @@ BYTECODE := --compile-bytecode
 # Installs Debian packages unless a command is there: $(call apt,COMMAND,PACKAGES).
 apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }
 
-# The tests start hundreds of processes, which would compile the project each.
-test test-fast: unexport PYTHONDONTWRITEBYTECODE
-
 # Several tests wait for locks and time-outs, so one worker more than two cores.
 PARALLEL := --numprocesses=3 --no-loadscope-reorder
+
+# The tests start hundreds of processes, which would compile the project each if Python may not write bytecode.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL)
 
 .DEFAULT_GOAL := help
 # What `make up` starts; .env has its settings, see deploy/compose.env. The images are labelled with the version and the commit.
@@ -86,10 +86,10 @@ train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFi
 	@$(BIN)/python modelTrain.py
 
 test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 25 minutes on two cores)
-	@$(BIN)/python -m pytest $(PARALLEL)
+	@$(PYTEST)
 
 test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (two to three minutes)
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore=tests/e2e
+	@$(PYTEST) -m "not slow" --ignore=tests/e2e
 
 coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs
 	@$(BIN)/python -m coverage run -m pytest -q -m "not slow" --ignore=tests/e2e && $(BIN)/python -m coverage report
