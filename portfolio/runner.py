@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,7 +111,22 @@ class LocalRunner:
     def close(self) -> None:
         """End the processes if they are at work. Idle ones wait for the next training, and end with this process."""
         if self._running:
-            self._pool.shutdown(wait=True, kill_workers=True)
+            with _thread_errors_logged():
+                self._pool.shutdown(wait=True, kill_workers=True)
+
+
+@contextmanager
+def _thread_errors_logged() -> Iterator[None]:
+    """Log exceptions of other threads instead of printing them: loky's manager thread can fail while its processes are killed."""
+
+    def log_error(failed: threading.ExceptHookArgs) -> None:
+        log.debug("a thread failed while the workers were ended: %s: %s", failed.exc_type.__name__, failed.exc_value)
+
+    before, threading.excepthook = threading.excepthook, log_error
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def start_processes(jobs: int) -> Any:

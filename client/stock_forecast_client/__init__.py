@@ -61,6 +61,7 @@ __all__ = [
     "Models",
     "Monitor",
     "NotFoundError",
+    "Period",
     "Prediction",
     "RateLimitedError",
     "Readiness",
@@ -70,6 +71,7 @@ __all__ = [
     "Summary",
     "SymbolForecast",
     "TimedOutError",
+    "Timeline",
     "TrackRecord",
     "UnavailableError",
     "UnexpectedAnswerError",
@@ -547,6 +549,40 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Period:
+    """The requests of a period.
+
+    Attributes:
+        start: When it begins.
+        requests: The number of requests.
+        refused: Those answered with 4xx.
+        failed: Those answered with 5xx.
+        p50: Median latency in seconds of those answered with 200; None if there are none.
+        p95: 95th percentile of the same.
+    """
+
+    start: dt.datetime
+    requests: int
+    refused: int
+    failed: int
+    p50: float | None
+    p95: float | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The requests of the summary over time.
+
+    Attributes:
+        period_seconds: Length of a period; None without requests.
+        periods: At most 60, oldest first.
+    """
+
+    period_seconds: int | None
+    periods: tuple[Period, ...]
+
+
+@dataclass(frozen=True)
 class LiveFigures:
     """Accuracy of the forecasts whose close arrived in a later request. Errors are of daily log returns.
 
@@ -626,6 +662,7 @@ class Summary:
         requests: The number of requests in the summary.
         by_status: The number of requests by HTTP status.
         latency_seconds: Latency in seconds; None without requests answered with 200.
+        timeline: Requests, errors and latency by period.
         live_accuracy: Errors and coverage of past forecasts.
         drift: Whether the returns have changed since training.
     """
@@ -634,6 +671,7 @@ class Summary:
     requests: int
     by_status: dict[int, int]
     latency_seconds: Latency | None
+    timeline: Timeline
     live_accuracy: LiveAccuracy
     drift: Drift
 

@@ -84,6 +84,8 @@ RESULTS = {
     client.Monitor: SCHEMAS["Monitor"],
     client.Summary: SCHEMAS["Monitor"]["properties"]["SUMMARY"],
     client.Latency: SCHEMAS["Monitor"]["properties"]["SUMMARY"]["properties"]["latency_seconds"],
+    client.Timeline: SCHEMAS["Timeline"],
+    client.Period: SCHEMAS["Timeline"]["properties"]["periods"]["items"],
     client.LiveFigures: SCHEMAS["LiveFigures"],
     client.LiveAccuracy: SCHEMAS["LiveAccuracy"],
     client.Drift: SCHEMAS["Drift"],

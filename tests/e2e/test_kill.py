@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -86,8 +87,11 @@ class Load:
 
 
 def workers(service):
-    children = psutil.Process(service.process.pid).children()
-    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    living = []
+    for child in psutil.Process(service.process.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it ended a moment ago
+            living += [child] if child.status() != psutil.STATUS_ZOMBIE else []
+    return living
 
 
 def logged(service):

@@ -326,7 +326,7 @@ def test_run_of_an_unpublished_version_is_not_recorded(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[1]", '"x"', "null", "{", ""])
-def test_metadata_that_is_no_object_names_no_version_and_can_be_replaced(tmp_path, content):
+def test_metadata_that_is_not_an_object_names_no_version_and_can_be_replaced(tmp_path, content):
     publish_version(tmp_path, "1")
     (tmp_path / "metadata.json").write_text(content)
     assert current_version(tmp_path) is None
