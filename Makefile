@@ -88,7 +88,7 @@ train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFi
 test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 25 minutes on two cores)
 	@$(PYTEST)
 
-test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (two to three minutes)
+test-fast: $(VENV)/requirements-dev  ## the tests without a server, a browser or a training (three minutes on two cores)
 	@$(PYTEST) -m "not slow" --ignore=tests/e2e
 
 coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs
