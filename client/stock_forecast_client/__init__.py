@@ -883,9 +883,16 @@ def _floats(values: Iterable[float] | None, name: str) -> list[float] | None:
     return None if values is None else [_number(value, name, place) for place, value in enumerate(_items(values, name))]
 
 
-def _body(**fields: Any) -> dict[str, Any]:
+def _query(levels: Iterable[float] | None = None, above: Iterable[float] | None = None, **options: Any) -> dict[str, str]:
+    """Return the options of a call as query parameters."""
+    given = _given(levels=_listed(levels, "levels"), above=_listed(above, "above"), **options)
+    return {name: str(value) for name, value in given.items()}
+
+
+def _body(levels: Iterable[float] | None = None, above: Iterable[float] | None = None, **fields: Any) -> dict[str, Any]:
     """Return the options of a call with a JSON body."""
-    content = json.dumps(_given(**fields), allow_nan=False, separators=(",", ":")).encode()
+    given = _given(**fields, levels=_floats(levels, "levels"), above=_floats(above, "above"))
+    content = json.dumps(given, allow_nan=False, separators=(",", ":")).encode()
     return {"content": content, "content_type": "application/json", "logged": True}
 
 
@@ -968,8 +975,7 @@ def _file_call(file: "CsvFile | pd.DataFrame", **options: Any) -> _Call[FileFore
     content = _file_content(file)
     if len(content) > MAX_BODY:
         raise InvalidInputError(f"The price file has {len(content):,} bytes; the service takes {MAX_BODY:,}. Send its newest rows.")
-    params = {name: str(value) for name, value in _given(**options).items()}
-    return _json_call("POST", "/predict", FileForecast, params=params, content=content, content_type="text/csv", logged=True)
+    return _json_call("POST", "/predict", FileForecast, params=_query(**options), content=content, content_type="text/csv", logged=True)
 
 
 def _symbol_path(prefix: str, symbol: str) -> str:
@@ -981,8 +987,7 @@ def _symbol_path(prefix: str, symbol: str) -> str:
 
 def _forecast_call(symbol: str, **options: Any) -> _Call[SymbolForecast]:
     """Return the call for the newest closes of a symbol."""
-    params = {name: str(value) for name, value in _given(**options).items()}
-    return _json_call("GET", _symbol_path("/forecast", symbol), SymbolForecast, params=params, logged=True)
+    return _json_call("GET", _symbol_path("/forecast", symbol), SymbolForecast, params=_query(**options), logged=True)
 
 
 def _backtest_call(symbol: str | None, days: int | None) -> _Call[Backtest]:
@@ -991,7 +996,7 @@ def _backtest_call(symbol: str | None, days: int | None) -> _Call[Backtest]:
         if days is not None:
             raise InvalidInputError("days needs a symbol: the backtest of the published model has all its test days.")
         return _Call("GET", "/backtest", _read_backtest)
-    return _Call("GET", _symbol_path("/backtest", symbol), _read_backtest, {name: str(value) for name, value in _given(days=days).items()})
+    return _Call("GET", _symbol_path("/backtest", symbol), _read_backtest, _query(days=days))
 
 
 def _read_health(answer: httpx.Response) -> bool:
@@ -1194,11 +1199,7 @@ class Client(_Settings):
             InvalidInputError: A price is not a number.
             StockForecastError: The request failed.
         """
-        return self._send(
-            _predict_call(
-                closes, open, high, low, horizon=horizon, levels=_floats(levels, "levels"), above=_floats(above, "above"), symbol=symbol
-            )
-        )
+        return self._send(_predict_call(closes, open, high, low, horizon=horizon, levels=levels, above=above, symbol=symbol))
 
     def predict_batch(
         self, windows: "Iterable[Prices] | pd.DataFrame", *, levels: Iterable[float] | None = None, symbol: str | None = None
@@ -1215,7 +1216,7 @@ class Client(_Settings):
             StockForecastError: A request failed; no later one is sent.
         """
         rows, labels = _batch_windows(windows)
-        return _joined([self._send(call) for call in _batch_calls(rows, levels=_floats(levels, "levels"), symbol=symbol)], labels)
+        return _joined([self._send(call) for call in _batch_calls(rows, levels=levels, symbol=symbol)], labels)
 
     def predict_file(
         self,
@@ -1244,14 +1245,7 @@ class Client(_Settings):
             InvalidInputError: The file cannot be read or is too large.
             StockForecastError: The request failed.
         """
-        options = {
-            "horizon": horizon,
-            "levels": _listed(levels, "levels"),
-            "above": _listed(above, "above"),
-            "closes": closes,
-            "column": column,
-        }
-        return self._send(_file_call(file, **options, symbol=symbol))
+        return self._send(_file_call(file, horizon=horizon, levels=levels, above=above, closes=closes, column=column, symbol=symbol))
 
     def forecast(
         self,
@@ -1276,9 +1270,7 @@ class Client(_Settings):
             NotFoundError: The symbol is unknown.
             StockForecastError: The request failed.
         """
-        return self._send(
-            _forecast_call(symbol, horizon=horizon, levels=_listed(levels, "levels"), above=_listed(above, "above"), closes=closes)
-        )
+        return self._send(_forecast_call(symbol, horizon=horizon, levels=levels, above=above, closes=closes))
 
     def backtest(self, symbol: str | None = None, *, days: int | None = None) -> Backtest:
         """Return what a model would have forecast on past days, each from the 60 closes before it.
@@ -1366,9 +1358,7 @@ class AsyncClient(_Settings):
         symbol: str | None = None,
     ) -> Forecast:
         """Forecast the next close from a window of 60 closes, as `Client.predict`."""
-        call = _predict_call(
-            closes, open, high, low, horizon=horizon, levels=_floats(levels, "levels"), above=_floats(above, "above"), symbol=symbol
-        )
+        call = _predict_call(closes, open, high, low, horizon=horizon, levels=levels, above=above, symbol=symbol)
         return await self._send(call)
 
     async def predict_batch(
@@ -1376,7 +1366,7 @@ class AsyncClient(_Settings):
     ) -> Batch:
         """Forecast the next close of many windows, as `Client.predict_batch`."""
         rows, labels = _batch_windows(windows)
-        return _joined([await self._send(call) for call in _batch_calls(rows, levels=_floats(levels, "levels"), symbol=symbol)], labels)
+        return _joined([await self._send(call) for call in _batch_calls(rows, levels=levels, symbol=symbol)], labels)
 
     async def predict_file(
         self,
@@ -1390,14 +1380,7 @@ class AsyncClient(_Settings):
         symbol: str | None = None,
     ) -> FileForecast:
         """Forecast from the newest 60 closes of a price file, as `Client.predict_file`."""
-        options = {
-            "horizon": horizon,
-            "levels": _listed(levels, "levels"),
-            "above": _listed(above, "above"),
-            "closes": closes,
-            "column": column,
-        }
-        return await self._send(_file_call(file, **options, symbol=symbol))
+        return await self._send(_file_call(file, horizon=horizon, levels=levels, above=above, closes=closes, column=column, symbol=symbol))
 
     async def forecast(
         self,
@@ -1409,9 +1392,7 @@ class AsyncClient(_Settings):
         closes: int | None = None,
     ) -> SymbolForecast:
         """Forecast from the newest closes of a symbol, as `Client.forecast`."""
-        return await self._send(
-            _forecast_call(symbol, horizon=horizon, levels=_listed(levels, "levels"), above=_listed(above, "above"), closes=closes)
-        )
+        return await self._send(_forecast_call(symbol, horizon=horizon, levels=levels, above=above, closes=closes))
 
     async def backtest(self, symbol: str | None = None, *, days: int | None = None) -> Backtest:
         """Return what a model would have forecast on past days, as `Client.backtest`."""
