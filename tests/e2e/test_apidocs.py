@@ -53,5 +53,5 @@ def test_documentation_fits_a_phone_and_the_dark_and_leads_back(start):
         assert link.evaluate("link => link.href") == f"{service.url}/mlflow"
         assert mlflow.get_by_role("button", name="Try it out").count() == 0
         page.get_by_role("link", name="Stock forecasts").click()
-        assert page.url == f"{service.url}/"
+        page.wait_for_url(f"{service.url}/")
         browser.close()

@@ -252,11 +252,11 @@ def test_mlflow_page_says_how_to_start_a_missing_ui(page, server, scheme):
     assert (reply.value.status, reply.value.headers["retry-after"]) == (503, "30")
     for sentence in ("The MLflow UI does not answer on this machine.", "MLFLOW_UI is off. Start the UI with python -m tracking.ui"):
         expect(page.get_by_role("main")).to_contain_text(sentence)
-    assert page.evaluate("getComputedStyle(document.querySelector('.panel')).borderRadius") == "10px", "it has not the page's style"
+    expect(page.locator(".panel")).to_have_css("border-radius", "10px")  # the page's style
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert violations(page) == []
     page.get_by_role("link", name="Forecasts", exact=True).click()
-    assert page.url == f"{server}/"
+    expect(page).to_have_url(f"{server}/")
 
 
 @pytest.mark.parametrize("width", [320, 1280])
@@ -269,7 +269,7 @@ def test_unknown_address_has_a_page_for_browsers(page, server, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
     page.get_by_role("link", name="Forecasts", exact=True).click()
-    assert page.url == f"{server}/"
+    expect(page).to_have_url(f"{server}/")
 
 
 def test_paper_has_the_answer_without_forms_and_buttons(page):
