@@ -73,6 +73,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask(__name__)
     app.url_map.strict_slashes = False
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     settings = settings or Settings.from_environment()
     service = ForecastService(settings)
