@@ -40,7 +40,7 @@ RUN xargs rm -r < deploy/training-only.txt \
     && find . -name '__pycache__' -prune -exec rm -r {} + \
     && python -m compileall -q .
 
-# The MLflow server and UI on 8020, with the drivers of PostgreSQL and S3 for docs/kubernetes.md. All of requirements.txt is 2.4 GB, mostly
+# The MLflow server and UI on 8020, with the drivers of PostgreSQL and S3 for docs/how-to/kubernetes.md. All of requirements.txt is 2.4 GB, mostly
 # TensorFlow, which the UI does not need.
 FROM base AS mlflow
 COPY deploy/requirements-mlflow.txt /opt/requirements-mlflow.txt

@@ -6,6 +6,7 @@ PEERS := .venv-bench
 FORECAST_PEERS := .venv-forecast-peers
 CLUSTER := .venv-cluster
 BIN := $(VENV)/bin
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs
 UV := $(shell command -v uv 2>/dev/null)
 
 # A Python that does not fit is named before anything is created. Both ways of installing show their progress, without a terminal as lines.
@@ -40,7 +41,7 @@ PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
 up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
+.PHONY: docs docs-serve pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +135,15 @@ fuzz: $(VENV)/requirements-dev  ## read damaged price files for ten minutes, and
 notebook: $(VENV)/requirements-dev  ## run the notebook again
 	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb
 
+docs: $(VENV)/requirements-dev  ## build the documentation site into site/
+	@$(MKDOCS) build --strict && echo "Open site/index.html, or serve it: make docs-serve"
+
+docs-serve: $(VENV)/requirements-dev  ## show the documentation on http://127.0.0.1:8030 while you write it
+	@$(MKDOCS) serve --dev-addr 127.0.0.1:8030
+
+pages: $(VENV)/requirements-dev  ## write the pages of docs/reference/ that come from code
+	@$(BIN)/python docs/makePages.py && $(BIN)/python client/makeReference.py
+
 screenshot: $(VENV)/requirements-dev chromium  ## take the README's screenshot again
 	@$(BIN)/python tests/e2e/makeScreenshot.py
 
@@ -161,7 +171,7 @@ postgresql:  ## install Debian's PostgreSQL, for the test of MLflow on it (needs
 java:  ## install Debian's Java 17, for Spark (needs root)
 	@$(call apt,java,openjdk-17-jre-headless)
 
-spark: java $(VENV)/requirements-dev benchmarks/requirements-spark.txt  ## install Java and Spark, for docs/spark.md and its test (Java needs root)
+spark: java $(VENV)/requirements-dev benchmarks/requirements-spark.txt  ## install Java and Spark, for docs/how-to/spark.md and its test (Java needs root)
 	@$(call install,$(VENV),benchmarks/requirements-spark.txt)
 
 bench-bulk: $(VENV)/requirements-dev  ## measure windows per second in bulk, and in Spark where `make spark` was run (10 to 20 minutes)

@@ -1,6 +1,6 @@
 """Measures what each part of the custom worker gains: the service with and without it, in one run.
 
-    python benchmarks/benchWorker.py        about 9 minutes; prints the table of docs/direct-path.md
+    python benchmarks/benchWorker.py        about 9 minutes; prints the table of docs/explanation/direct-path.md
 
 Each server gets /predict with one window on kept-alive connections, and GET /ready, which Flask answers. The rounds alternate between the
 servers, and each figure is the median over the rounds. The memory is a worker's own, some seconds after

@@ -1,4 +1,4 @@
-"""A Spark cluster of one master and several workers on this machine, for the benchmark and the test of docs/spark.md."""
+"""A Spark cluster of one master and several workers on this machine, for the benchmark and the test of docs/how-to/spark.md."""
 
 import json
 import os

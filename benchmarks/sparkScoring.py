@@ -1,4 +1,4 @@
-"""The job of docs/spark.md: scores windows with the registered model, on a Spark cluster.
+"""The job of docs/how-to/spark.md: scores windows with the registered model, on a Spark cluster.
 
     python benchmarks/sparkScoring.py --master spark://HOST:7077 --in windows.parquet --out forecasts
 

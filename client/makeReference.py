@@ -1,4 +1,4 @@
-"""Writes docs/client.md from the docstrings of the client: `python client/makeReference.py`."""
+"""Writes docs/reference/client.md from the docstrings of the client: `python client/makeReference.py`."""
 
 import ast
 import re
@@ -6,10 +6,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SOURCE = FOLDER / "stock_forecast_client" / "__init__.py"
-REFERENCE = FOLDER.parent / "docs" / "client.md"
+REFERENCE = FOLDER.parent / "docs" / "reference" / "client.md"
 INTRODUCTION = """# Client reference
 
-This page is generated from the docstrings of the Python client by `python client/makeReference.py`. [The guide](../client/README.md) says
+This page is generated from the docstrings of the Python client by `python client/makeReference.py`. [The guide](../../client/README.md) says
 how to install and use it.
 
 """

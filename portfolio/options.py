@@ -14,7 +14,7 @@ def add_many(parser: argparse.ArgumentParser) -> None:
         "--symbols",
         type=symbol_list,
         metavar="LIST",
-        help="a model per symbol: MSFT,AAPL,... or snapshot (the 20 embedded stocks) or @FILE; see docs/many-symbols.md",
+        help="a model per symbol: MSFT,AAPL,... or snapshot (the 20 embedded stocks) or @FILE; see docs/how-to/many-symbols.md",
     )
     parser.add_argument("--jobs", type=cli.positive_int, metavar="N", help="of --symbols: processes on this machine (default: 1)")
     parser.add_argument("--dask", type=dask_address, metavar="ADDRESS", help="of --symbols: a Dask scheduler, tcp://HOST:8786")

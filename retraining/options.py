@@ -8,7 +8,7 @@ def add_nightly(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nightly",
         action="store_true",
-        help="train only if a newer trading day is final, from a download; exit code 0 also if not promoted; see docs/retraining.md",
+        help="train only if a newer trading day is final, from a download; exit code 0 also if not promoted; see docs/how-to/retraining.md",
     )
     parser.add_argument(
         "--keep-running",

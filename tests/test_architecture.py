@@ -1,4 +1,4 @@
-"""Imports run one way, serving imports nothing heavy, and docs/architecture.md shows the packages that exist."""
+"""Imports run one way, serving imports nothing heavy, and docs/explanation/architecture.md shows the packages that exist."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ import pytest
 from settings import PROJECT_DIR
 
 TACH = tomllib.loads((PROJECT_DIR / "tach.toml").read_text())
-ARCHITECTURE = (PROJECT_DIR / "docs" / "architecture.md").read_text()
+ARCHITECTURE = (PROJECT_DIR / "docs" / "explanation" / "architecture.md").read_text()
 PICTURE = ARCHITECTURE[ARCHITECTURE.index("flowchart TD") : ARCHITECTURE.index("```\n", ARCHITECTURE.index("flowchart TD"))]
 
 

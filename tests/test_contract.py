@@ -1,9 +1,7 @@
-"""swagger.yaml and the README agree with the code."""
+"""swagger.yaml, the README and docs/ agree with the code."""
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 import yaml
@@ -16,7 +14,9 @@ from settings import PROJECT_DIR, Settings
 
 SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
 README = (PROJECT_DIR / "README.md").read_text()
-FLOWING = " ".join(README.split())  # without line breaks, for sentences that may wrap
+RESULTS = (PROJECT_DIR / "docs" / "explanation" / "results.md").read_text()
+SPEED = (PROJECT_DIR / "docs" / "explanation" / "speed.md").read_text()
+ARCHITECTURE = (PROJECT_DIR / "docs" / "explanation" / "architecture.md").read_text()
 METADATA = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())
 UNDOCUMENTED = {
     "/static/<path:filename>",
@@ -71,87 +71,87 @@ def test_swagger_example_is_the_snapshots_last_window(app):
     assert app.test_client().post("/predict", json=example).status_code == 200
 
 
-def test_readme_lists_every_setting_with_its_default_and_meaning():
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", README, flags=re.M))
-    assert rows.keys() == Settings.model_fields.keys()
-    for name, field in Settings.model_fields.items():
-        default, meaning = rows[name].split(" | ", 1)
-        assert meaning == field.description
-        if field.default_factory is None and name != "MLFLOW_TRACKING_URI":  # these two depend on the machine
-            assert default == (f"`{field.default}`" if str(field.default) else "empty")
+def flowing(text):
+    """Text without line breaks, for sentences that may wrap."""
+    return " ".join(text.split())
 
 
-def test_readme_quotes_the_results_of_the_model_in_git():
+@pytest.mark.parametrize("document", ["README.md", "README.pt-BR.md"])
+def test_readme_lists_the_common_settings_as_the_reference_does(document):
+    reference = (PROJECT_DIR / "docs" / "reference" / "settings.md").read_text()
+    rows = re.findall(r"^\| `[A-Z_]+` \| .* \|$", (PROJECT_DIR / document).read_text(), flags=re.M)
+    names = [row.split("`")[1] for row in rows]
+    assert {"HOST", "PORT", "API_KEY", "MODEL_DIR", "REQUEST_LOG", "MLFLOW_UI_PORT", "SERVER_WORKER"} <= set(names) <= set(Settings.model_fields)
+    if document == "README.md":
+        assert not [row for row in rows if row not in reference]
+
+
+def test_results_are_those_of_the_model_in_git():
     metrics = METADATA["metrics"]
     assert METADATA["source"] == "snapshot"
     assert METADATA["symbol"] == "MSFT"
-    rows = re.findall(r"^\| ([A-Z0-9]+)(?: \(USD\))? \| ([\d.%]+) \| ([\d.%]+) \| ([\d.%]+) \|$", README, flags=re.M)
+    rows = re.findall(r"^\| ([A-Z0-9]+)(?: \(USD\))? \| ([\d.%]+) \| ([\d.%]+) \| ([\d.%]+) \|$", RESULTS, flags=re.M)
     assert [name.lower() for name, *_ in rows] == ["mse", "rmse", "mae", "mape", "r2"]
     for name, *quoted in rows:
         form = "{:.3%}" if name == "MAPE" else "{:.4f}"
         assert quoted == [form.format(metrics[f"{prefix}{name.lower()}"]) for prefix in ("", "naive_", "drift_")]
+    text = flowing(RESULTS)
     for level in ("80", "95"):
-        assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | | |" in README
-    assert f"{metrics['naive_coverage_80']:.1%} and {metrics['naive_coverage_95']:.1%}" in FLOWING
-    for level in ("80", "95"):
-        assert f"{metrics[f'winkler_{level}']:.4f} against {metrics[f'naive_winkler_{level}']:.4f} at {level}%" in FLOWING
-    assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of persistence" in FLOWING
-    assert f"the {metrics['n_days']} days from {METADATA['tested_from']} on" in FLOWING
-    assert f"fitted on the days up to {METADATA['fitted_until']}," in FLOWING
+        assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | | |" in RESULTS
+        assert f"{metrics[f'winkler_{level}']:.4f} against {metrics[f'naive_winkler_{level}']:.4f} at {level}%" in text
+    assert f"{metrics['naive_coverage_80']:.1%} and {metrics['naive_coverage_95']:.1%}" in text
+    assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of persistence" in text
+    assert f"the {metrics['n_days']} days from {METADATA['tested_from']} on" in text
+    assert f"fitted on the days up to {METADATA['fitted_until']}," in text
 
 
-def test_readme_quotes_the_benchmarks_mean():
+def test_readme_has_the_result_in_short():
+    metrics, text = METADATA["metrics"], flowing(README)
+    assert f"On {metrics['n_days']} test days of MSFT" in text
+    assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of persistence" in text
+    assert f"held {metrics['coverage_80']:.1%} of the closes, the 95% intervals {metrics['coverage_95']:.1%}" in text
+    (row,) = re.findall(r"^\| \*\*this service\*\* \|(.*)\|$", SPEED, flags=re.M)
+    rate, *_, worker, _ = [cell.strip() for cell in row.split("|")]
+    assert f"answer {rate} forecasts per second at 8 connections; a worker takes {worker} MB" in text
+
+
+def test_results_quote_the_benchmarks_mean():
     table = (PROJECT_DIR / "benchmarks" / "forecast.md").read_text()
     for row in re.findall(r"^\| (?:stock|MSFT|\*\*mean\*\*) \|.*$", table, flags=re.M):
-        assert row in README
+        assert row in RESULTS
 
 
-def test_readme_quotes_the_serving_benchmark_and_its_missed_goals():
+def test_speed_quotes_the_serving_benchmark_and_its_missed_goals():
     report = (PROJECT_DIR / "benchmarks" / "serving.md").read_text()
     rows = re.findall(r"^\|  \| requests/s, 8 connections.*?(?=\n\n)", report, flags=re.S | re.M)[0]
-    assert rows in README
+    assert rows in SPEED
     for goal, measured in re.findall(r"^\| (.*?) \| (.*?) \| \*\*no\*\* \|$", report, flags=re.M):
-        assert f"{goal} ({measured})" in FLOWING
+        assert f"{goal} ({measured})" in flowing(SPEED)
 
 
-def test_readme_shows_the_answer_of_its_first_call(app):
-    shell, answer = re.findall(r"-d '(\{.*?\})'\n```.*?```json\n(.*?)```", README, flags=re.S)[0]
+@pytest.mark.parametrize("document", ["README.md", "README.pt-BR.md"])
+def test_readme_shows_the_answer_of_its_first_call(app, document):
+    text = (PROJECT_DIR / document).read_text()
+    shell, answer = re.findall(r"-d '(\{.*?\})'\n```.*?```json\n(.*?)```", text, flags=re.S)[0]
     given = app.test_client().post("/predict", json=json.loads(shell)).json
     shown = json.loads(answer)
     assert given.keys() == shown.keys()
     for field in ("last_close", "warnings", "model_version"):
         assert given[field] == shown[field]
-    for given_step, shown_step in zip([given, *given["path"]], [shown, *shown["path"]], strict=True):
-        assert numbers(given_step) == pytest.approx(numbers(shown_step), rel=1e-12)  # a processor's own rounding shows in the last digits
+    assert numbers(given) == pytest.approx(numbers(shown), rel=1e-12)  # a processor's own rounding shows in the last digits
 
 
-def numbers(step):
-    """The price and the bounds of the README's answer, or of a step of its path."""
-    price = step["price"] if "price" in step else step["predicted_price"]
-    return [price, *step["intervals"]["80"], *step["intervals"]["95"]]
+def numbers(answer):
+    """The price and the bounds of an answer."""
+    return [answer["predicted_price"], *answer["intervals"]["80"], *answer["intervals"]["95"]]
 
 
-def test_commands_in_the_readme_exist():
-    makefile = (PROJECT_DIR / "Makefile").read_text()
-    for target in set(re.findall(r"`make ([a-z]+)`", README)) | {"run", "test"}:
-        assert f"\n{target}:" in makefile
-    for script in set(re.findall(r"python (\w+\.py)", README)):
-        assert (PROJECT_DIR / script).is_file()
+def test_example_price_file_has_the_snapshots_closes():
+    closes = read_snapshot("MSFT")
+    rows = (PROJECT_DIR / "data" / "MSFT.csv").read_text().splitlines()
+    assert rows == ["Date,Close", *(f"{day},{price}" for day, price in zip(closes.dates, closes.prices, strict=True))]
 
 
-@pytest.mark.parametrize("script", ["modelTrain.py", "-m tracking.runs", "modelEvaluate.py", "modelPredict.py", "-m models.compiled"])
-def test_options_in_the_readme_are_those_of_the_commands(script):
-    given = subprocess.run([sys.executable, *script.split(), "--help"], cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout
-    for line in re.findall(rf"python {script}(.*)", README):
-        for option in re.findall(r"--[a-z-]+", line):
-            assert option in given
-
-
-def test_readme_layout_names_every_module():
-    layout = README[README.index("## Layout") :]
+def test_architecture_names_every_module_in_the_root():
+    layout = ARCHITECTURE[ARCHITECTURE.index("## Files and folders") :]
     assert set(re.findall(r"`([\w.]+\.py)`", layout)) == {path.name for path in PROJECT_DIR.glob("*.py")}
-
-
-def test_links_in_the_readme_exist():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (PROJECT_DIR / target).exists(), target

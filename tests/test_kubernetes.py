@@ -17,7 +17,7 @@ OBJECTS = [document for file in FILES for document in yaml.safe_load_all(file.re
 VALIDATE = cluster.BIN / "kubernetes-validate"
 VERSIONS = ("1.31", "1.34", "1.37")  # of Kubernetes
 OUR_IMAGES = ("tech_challenge_f4", "stock-forecast-full")
-SECRETS = {"api", "mlflow"}  # docs/kubernetes.md creates them
+SECRETS = {"api", "mlflow"}  # docs/how-to/kubernetes.md creates them
 
 
 def named(kind):
@@ -172,5 +172,5 @@ def test_secrets_are_those_of_the_guide():
     text = "".join(file.read_text() for file in FILES)
     used = set(re.findall(r"secretName: ([\w-]+)", text)) | set(re.findall(r"secretRef:\s+name: ([\w-]+)", text))
     assert used == SECRETS | {"api-tls"}  # cert-manager makes this one
-    created = re.findall(r"create secret generic ([\w-]+)", (PROJECT_DIR / "docs" / "kubernetes.md").read_text())
+    created = re.findall(r"create secret generic ([\w-]+)", (PROJECT_DIR / "docs" / "how-to" / "kubernetes.md").read_text())
     assert set(created) == SECRETS

@@ -1,4 +1,4 @@
-"""The examples of docs/examples.md and client/README.md, run against a real server."""
+"""The examples of docs/how-to/examples.md and client/README.md, run against a real server."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import requests
 from settings import PROJECT_DIR
 
 pytestmark = pytest.mark.slow
-EXAMPLES = (PROJECT_DIR / "docs" / "examples.md").read_text()
+EXAMPLES = (PROJECT_DIR / "docs" / "how-to" / "examples.md").read_text()
 GUIDE = (PROJECT_DIR / "client" / "README.md").read_text()
 OWN_CLOSES = [100 + 0.1 * day for day in range(60)]
 

@@ -1,4 +1,4 @@
-"""Replicas that share only MLflow, on PostgreSQL and an S3 store, as docs/kubernetes.md describes it. Needs `make cluster`."""
+"""Replicas that share only MLflow, on PostgreSQL and an S3 store, as docs/how-to/kubernetes.md describes it. Needs `make cluster`."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The registered model in Spark, as docs/spark.md describes it: a real master and two workers. Needs `make spark`."""
+"""The registered model in Spark, as docs/how-to/spark.md describes it: a real master and two workers. Needs `make spark`."""
 
 import json
 import subprocess

@@ -1,0 +1,102 @@
+"""MkDocs hooks: the site also shows documents of other folders, and links between documents work on the site as in the repository.
+
+A document keeps its path on the site, without `docs/` in front: deploy/README.md is the page deploy/, and a link to ../static/screenshot.png
+from docs/ leads to static/screenshot.png. README.md is the home page. Files that documents link to are copied; a link to a folder without
+a document becomes plain text.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).resolve().parents[1]
+HOMES = {"README.md": "index.md", "README.pt-BR.md": "pt/index.md"}
+INCLUDED = (
+    *HOMES,
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "benchmarks/README.md",
+    "benchmarks/forecast.md",
+    "benchmarks/serving.md",
+    "benchmarks/soak.md",
+    "client/README.md",
+    "data/README.md",
+    "deploy/README.md",
+    "deploy/ec2/README.md",
+)
+LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
+FENCE = re.compile(r"(^```.*?^```$)", flags=re.S | re.M)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the documents of other folders, and the files that documents link to."""
+    for name in INCLUDED:
+        files.append(File.generated(config, site_path(name), abs_src_path=str(ROOT / name)))
+    documents = [repository_path(file.src_uri) for file in files if file.is_documentation_page()]
+    linked = {target for name in documents for target in local_targets(name)} | {"static/favicon.ico"}
+    for target in sorted(linked):
+        if (ROOT / target).is_file() and not target.startswith(".") and files.get_file_from_path(site_path(target)) is None:
+            files.append(File.generated(config, site_path(target), abs_src_path=str(ROOT / target)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Rewrite the links of a document from its place in the repository to its place on the site."""
+    source = repository_path(page.file.src_uri)
+
+    def rewrite(link: re.Match[str]) -> str:
+        picture, text, address = link.groups()
+        if is_elsewhere(address):
+            return link[0]
+        target, _, anchor = address.partition("#")
+        found = files.get_file_from_path(site_path(document_of(resolve(source, target))))
+        if found is None:
+            return text
+        relative = posixpath.relpath(found.src_uri, posixpath.dirname(page.file.src_uri) or ".")
+        return f"{picture}[{text}]({relative}{'#' + anchor if anchor else ''})"
+
+    return "".join(part if part.startswith("```") else LINK.sub(rewrite, part) for part in FENCE.split(markdown))
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Mark Portuguese pages as such, for screen readers and browsers."""
+    return output.replace('<html lang="en"', '<html lang="pt-BR"', 1) if page.file.src_uri.startswith("pt/") else output
+
+
+def site_path(name: str) -> str:
+    """Return the path on the site of a file of the repository."""
+    return HOMES.get(name, name.removeprefix("docs/"))
+
+
+def repository_path(path: str) -> str:
+    """Return the path in the repository of a page of the site."""
+    homes = {page: name for name, page in HOMES.items()}
+    return homes.get(path, path if path in INCLUDED else f"docs/{path}")
+
+
+def local_targets(name: str) -> Iterator[str]:
+    """Yield the repository's files that a document links to."""
+    for link in LINK.finditer((ROOT / name).read_text()):
+        if not is_elsewhere(link[3]):
+            yield resolve(name, link[3].partition("#")[0])
+
+
+def resolve(source: str, target: str) -> str:
+    """Return the path in the repository that a document's relative link leads to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+
+
+def document_of(name: str) -> str:
+    """Return the document of a folder, and other paths unchanged."""
+    return f"{name}/README.md" if (ROOT / name / "README.md").is_file() else name
+
+
+def is_elsewhere(address: str) -> bool:
+    """Whether a link leads to another host, or to a place on the same page."""
+    return address.startswith("#") or re.match(r"[a-z]+:", address) is not None
