@@ -1,7 +1,8 @@
 """gunicorn's configuration: `python app.py`, or `gunicorn -c gunicorn.conf.py "app:create_app()"`.
 
 The workers are gevent workers, so a slow client does not block a worker. The master imports the application and the workers are forks that
-share its memory; each loads the model for itself. The MLflow UI is a child of the master. docs/explanation/direct-path.md describes SERVER_WORKER.
+share its memory; each loads the model for itself. The MLflow UI is a child of the master. docs/explanation/direct-path.md describes
+SERVER_WORKER.
 """
 
 import gc

@@ -9,8 +9,8 @@ SOURCE = FOLDER / "stock_forecast_client" / "__init__.py"
 REFERENCE = FOLDER.parent / "docs" / "reference" / "client.md"
 INTRODUCTION = """# Client reference
 
-This page is generated from the docstrings of the Python client by `python client/makeReference.py`. [The guide](../../client/README.md) says
-how to install and use it.
+This page is generated from the docstrings of the Python client by `python client/makeReference.py`. [The guide](../../client/README.md)
+says how to install and use it.
 
 """
 CLIENTS = ("Client", "AsyncClient")

@@ -1,8 +1,8 @@
 """MkDocs hooks: the site also shows documents of other folders, and links between documents work on the site as in the repository.
 
-A document keeps its path on the site, without `docs/` in front: deploy/README.md is the page deploy/, and a link to ../static/screenshot.png
-from docs/ leads to static/screenshot.png. README.md is the home page. Files that documents link to are copied; a link to a folder without
-a document becomes plain text.
+A document keeps its path on the site, without `docs/` in front: deploy/README.md is the page deploy/, and a link to
+../static/screenshot.png from docs/ leads to static/screenshot.png. README.md is the home page. Files that documents link to are copied; a
+link to a folder without a document becomes plain text.
 """
 
 import posixpath

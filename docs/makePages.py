@@ -42,8 +42,8 @@ def settings_page() -> str:
 
     head = """# Settings
 
-Settings are environment variables. An empty variable counts as not set. The service does not start with an invalid value and names the setting. Relative
-paths start at the project's folder.
+Settings are environment variables. An empty variable counts as not set. The service does not start with an invalid value and names the
+setting. Relative paths start at the project's folder.
 
 | name | default | meaning |
 | --- | --- | --- |
@@ -154,8 +154,8 @@ def api_page() -> str:
     return "\n".join(parts)
 
 
-API_HEAD = """`/apidocs` of a running service shows the same interactively. `/apispec_1.json` is the OpenAPI document for generators. Errors are
-`{"error": "<one sentence>", "details": [...]}`. [Versions](versions.md) says what may change.
+API_HEAD = """`/apidocs` of a running service shows the same interactively. `/apispec_1.json` is the OpenAPI document for generators.
+Errors are `{"error": "<one sentence>", "details": [...]}`. [Versions](versions.md) says what may change.
 """
 
 

@@ -81,7 +81,11 @@ def test_readme_lists_the_common_settings_as_the_reference_does(document):
     reference = (PROJECT_DIR / "docs" / "reference" / "settings.md").read_text()
     rows = re.findall(r"^\| `[A-Z_]+` \| .* \|$", (PROJECT_DIR / document).read_text(), flags=re.M)
     names = [row.split("`")[1] for row in rows]
-    assert {"HOST", "PORT", "API_KEY", "MODEL_DIR", "REQUEST_LOG", "MLFLOW_UI_PORT", "SERVER_WORKER"} <= set(names) <= set(Settings.model_fields)
+    assert (
+        {"HOST", "PORT", "API_KEY", "MODEL_DIR", "REQUEST_LOG", "MLFLOW_UI_PORT", "SERVER_WORKER"}
+        <= set(names)
+        <= set(Settings.model_fields)
+    )
     if document == "README.md":
         assert not [row for row in rows if row not in reference]
 

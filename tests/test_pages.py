@@ -37,7 +37,13 @@ def site(tmp_path_factory):
 
 @pytest.mark.slow
 def test_site_has_a_page_per_document(site):
-    for page in ("index.html", "tutorial/index.html", "deploy/ec2/index.html", "pt/index.html", "decisions/0001-relative-windows/index.html"):
+    for page in (
+        "index.html",
+        "tutorial/index.html",
+        "deploy/ec2/index.html",
+        "pt/index.html",
+        "decisions/0001-relative-windows/index.html",
+    ):
         assert (site / page).is_file()
     assert "forecast_one" in (site / "reference" / "python" / "index.html").read_text()  # from the docstrings
     assert (site / "static" / "screenshot.png").is_file()

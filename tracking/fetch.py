@@ -4,8 +4,8 @@
     python -m tracking.fetch --every 60      every minute, until SIGTERM
     python -m tracking.fetch --if-any        once; a registry without a champion is no error
 
-So machines that serve share only the tracking server, see docs/how-to/kubernetes.md. MLflow's REST API is called without MLflow itself, which the
-serving image does not have.
+So machines that serve share only the tracking server, see docs/how-to/kubernetes.md. MLflow's REST API is called without MLflow itself,
+which the serving image does not have.
 """
 
 import preflight
