@@ -41,7 +41,7 @@ PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
 up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: docs docs-serve pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
+.PHONY: docs docs-serve diagrams pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,6 +140,9 @@ docs: $(VENV)/requirements-dev  ## build the documentation site into site/
 
 docs-serve: $(VENV)/requirements-dev  ## show the documentation on http://127.0.0.1:8030 while you write it
 	@$(MKDOCS) serve --dev-addr 127.0.0.1:8030
+
+diagrams: $(VENV)/requirements-dev  ## draw the Mermaid diagrams of docs/ for the site (needs Node.js and Chromium)
+	@$(BIN)/python docs/makeDiagrams.py
 
 pages: $(VENV)/requirements-dev  ## write the pages of docs/reference/ that come from code
 	@$(BIN)/python docs/makePages.py && $(BIN)/python client/makeReference.py

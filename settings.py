@@ -1,7 +1,7 @@
 """Every environment variable of the service: name, default, unit, meaning.
 
 `Settings.from_environment()` is the only code that reads them. A wrong value stops the start with a message that names the variable.
-README.md has the same table, and tests/test_contract.py compares the two.
+docs/reference/settings.md is made from it; README.md has the most common ones.
 """
 
 import os

@@ -5,6 +5,7 @@ A document keeps its path on the site, without `docs/` in front: deploy/README.m
 link to a folder without a document becomes plain text.
 """
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ INCLUDED = (
 )
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", flags=re.S | re.M)
+DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", flags=re.S | re.M)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -61,7 +63,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         relative = posixpath.relpath(found.src_uri, posixpath.dirname(page.file.src_uri) or ".")
         return f"{picture}[{text}]({relative}{'#' + anchor if anchor else ''})"
 
-    return "".join(part if part.startswith("```") else LINK.sub(rewrite, part) for part in FENCE.split(markdown))
+    parts = [part if part.startswith("```") else LINK.sub(rewrite, part) for part in FENCE.split(markdown)]
+    return DIAGRAM.sub(lambda diagram: picture_of(diagram[1], page), "".join(parts))
+
+
+def picture_of(diagram: str, page: Page) -> str:
+    """Return the picture of a Mermaid diagram, made by docs/makeDiagrams.py: the site loads no Mermaid from another host."""
+    title = re.findall(r"accTitle: (.*)", diagram)[0]
+    relative = posixpath.relpath(f"diagrams/{picture_name(diagram)}", posixpath.dirname(page.file.src_uri) or ".")
+    return f"![{title}]({relative}){{ .diagram }}"
+
+
+def picture_name(diagram: str) -> str:
+    """Return the file name of a diagram's picture. It depends on the content, so a picture cannot be stale."""
+    return hashlib.sha256(diagram.encode()).hexdigest()[:12] + ".svg"
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

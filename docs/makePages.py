@@ -52,7 +52,8 @@ setting. Relative paths start at the project's folder.
     for name, field in Settings.model_fields.items():
         default = "cores, at most 4" if field.default_factory else str(field.default).replace(f"{PROJECT_DIR}/", "")
         shown = default if field.default_factory else f"`{default}`" if default else "empty"
-        rows.append(f"| `{name}` | {shown} | {field.description} |\n")
+        meaning = (field.description or "").replace("<", "&lt;")
+        rows.append(f"| `{name}` | {shown} | {meaning} |\n")
     return GENERATED.format("settings.py") + head + "".join(rows) + SETTINGS_END
 
 
@@ -96,7 +97,7 @@ def commands_page() -> str:
     parts = [GENERATED.format("the argument parsers and the Makefile") + COMMANDS_HEAD]
     for command, module in COMMANDS.items():
         parser = parser_of(module)
-        parts.append(f"## {command}\n\n{parser.description}\n" + options_table(parser))
+        parts.append(f"## {command}\n\n{str(parser.description).rstrip(':')}\n" + options_table(parser))
     targets = re.findall(r"^([a-z-]+):[^\n]*?## (.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
     rows = "".join(f"| `make {name}` | {meaning} |\n" for name, meaning in targets)
     parts.append("## make\n\n| target | what it does |\n| --- | --- |\n" + rows)

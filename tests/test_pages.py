@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from hooks import picture_name
+from makeDiagrams import FOLDER, diagrams
 from makePages import PAGES
 
 from settings import PROJECT_DIR
@@ -15,6 +17,10 @@ from settings import PROJECT_DIR
 def test_generated_page_is_up_to_date(name):
     given = (PROJECT_DIR / "docs" / "reference" / name).read_text()
     assert given == PAGES[name](), "run: python docs/makePages.py"
+
+
+def test_each_diagram_has_its_picture_and_no_other_is_left():
+    assert {file.name for file in FOLDER.glob("*.svg")} == set(map(picture_name, diagrams())), "run: make diagrams"
 
 
 @pytest.fixture(scope="module")
