@@ -171,7 +171,8 @@ def call_text(swagger: dict[str, Any], title: str, call: dict[str, Any]) -> str:
         rows = "".join(parameter_row(swagger, one) for one in call["parameters"])
         parts.append("| parameter | in | values | meaning |\n| --- | --- | --- | --- |\n" + rows)
     for kind, content in call.get("requestBody", {}).get("content", {}).items():
-        parts.append(f"Body, `{kind}`: {type_of(swagger, content['schema'])}.\n")
+        about = plain(content["schema"].get("description", "")) or type_of(swagger, content["schema"])
+        parts.append(f"Body, `{kind}`: {about}.\n")
     parts.append("| status | meaning | content |\n| ---: | --- | --- |\n" + "".join(answer_rows(swagger, call["responses"])))
     for example in examples(swagger, call["responses"].get("200", {})):
         parts.append(example)
@@ -197,9 +198,12 @@ def answer_rows(swagger: dict[str, Any], responses: dict[str, Any]) -> Iterator[
 def examples(swagger: dict[str, Any], response: dict[str, Any]) -> Iterator[str]:
     """Yield the examples of an answer as code."""
     for kind, content in resolve(swagger, response).get("content", {}).items():
-        shown = [content["example"]] if "example" in content else [one["value"] for one in content.get("examples", {}).values()]
-        for value in shown:
-            text = value if isinstance(value, str) else pretty(value) + "\n"
+        shown = content.get("examples", {"": {"summary": "Example", "value": content.get("example")}})
+        for value in shown.values():
+            if value["value"] is None:
+                continue
+            text = value["value"] if isinstance(value["value"], str) else pretty(value["value"]) + "\n"
+            yield f"{value['summary']}:\n"
             yield f"```{'json' if 'json' in kind else 'text'}\n{text.rstrip()}\n```\n"
 
 
@@ -257,7 +261,8 @@ def type_of(swagger: dict[str, Any], schema: dict[str, Any]) -> str:
         return ", or ".join(type_of(swagger, one) for one in schema["oneOf"])
     words = str(schema.get("type", "any"))
     if words == "array":
-        words = f"list of {count_of(schema)}{type_of(swagger, schema['items'])}"
+        inner = re.sub(r"^(number|string|integer|object)", r"\1s", type_of(swagger, schema["items"]))
+        words = f"list of {count_of(schema)}{inner}"
     if "enum" in schema:
         words = " or ".join(f"`{value}`" for value in schema["enum"])
     if schema.get("format"):

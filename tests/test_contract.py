@@ -5,6 +5,7 @@ import re
 
 import pytest
 import yaml
+from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import validate
 
 from app import create_app
@@ -69,6 +70,68 @@ def test_swagger_example_is_the_snapshots_last_window(app):
     example = SWAGGER["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]["window"]["value"]
     assert example["predict"] == read_snapshot("MSFT").prices[-60:].tolist()
     assert app.test_client().post("/predict", json=example).status_code == 200
+
+
+def resolve(schema):
+    """Follow a reference."""
+    found = SWAGGER
+    for name in schema["$ref"].split("/")[1:] if "$ref" in schema else []:
+        found = found[name]
+    return found if "$ref" in schema else schema
+
+
+def undescribed(schema, name):
+    """The fields inside a schema that have no description, also of what they refer to."""
+    for field, one in schema.get("properties", {}).items():
+        if "description" not in one and "description" not in resolve(one):
+            yield f"{name}.{field}"
+        yield from undescribed(one, f"{name}.{field}")
+    for one in ([schema["items"]] if "items" in schema else []) + schema.get("allOf", []):
+        yield from undescribed(one, name)
+
+
+def answers():
+    """Each documented answer: its place, its schema, and its examples."""
+    for path, calls in SWAGGER["paths"].items():
+        for method, call in calls.items():
+            for status, response in call["responses"].items():
+                for kind, content in resolve(response).get("content", {}).items():
+                    shown = [content["example"]] if "example" in content else [one["value"] for one in content.get("examples", {}).values()]
+                    yield f"{method} {path} {status} {kind}", content["schema"], shown
+
+
+def test_swagger_describes_every_call_and_field():
+    missing = [
+        f"{method} {path}" for path, calls in SWAGGER["paths"].items() for method, call in calls.items() if "description" not in call
+    ]
+    for name, schema in SWAGGER["components"]["schemas"].items():
+        missing += [] if "description" in schema else [name]
+        missing += undescribed(schema, name)
+    assert missing == []
+
+
+def test_swagger_has_valid_examples_of_all_answers():
+    """Except of pages, the icon and the notebook."""
+    schemas = {"components": SWAGGER["components"]}
+    for place, schema, shown in answers():
+        assert shown or place.endswith(("text/html", "icon", "ipynb+json")), place
+        for example in shown:
+            if place.endswith("application/json"):
+                OAS30ReadValidator(schemas | schema).validate(json.loads(json.dumps(example, default=str)))
+
+
+def test_swagger_example_answers_are_those_of_the_example_requests(app):
+    call = SWAGGER["paths"]["/predict"]["post"]
+    content = call["requestBody"]["content"]
+    shown = call["responses"]["200"]["content"]["application/json"]["examples"]
+    given = app.test_client().post("/predict", json=content["application/json"]["examples"]["window"]["value"]).json
+    assert numbers(given) == pytest.approx(numbers(shown["window"]["value"]), abs=0.001)
+    assert [step["price"] for step in given["path"]] == pytest.approx(
+        [step["price"] for step in shown["window"]["value"]["path"]], abs=0.001
+    )
+    given = app.test_client().post("/predict?symbol=MSFT", data=content["text/csv"]["example"], content_type="text/csv").json
+    assert given.keys() == shown["file"]["value"].keys()
+    assert numbers(given) == pytest.approx(numbers(shown["file"]["value"]), abs=0.001)
 
 
 def flowing(text):
