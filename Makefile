@@ -132,8 +132,8 @@ soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, a
 fuzz: $(VENV)/requirements-dev  ## read damaged price files for ten minutes, and report those that are read wrongly
 	@$(BIN)/python benchmarks/fuzzReader.py
 
-notebook: $(VENV)/requirements-dev  ## run the notebook again
-	@TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False jupyter/forecast.ipynb
+notebook: $(VENV)/requirements-dev  ## run jupyter/forecast.py, the notebook as text, and write forecast.ipynb (a minute)
+	@$(BIN)/python jupyter/makeNotebook.py
 
 docs: $(VENV)/requirements-dev  ## build the documentation site into site/
 	@$(MKDOCS) build --strict && echo "Open site/index.html, or serve it: make docs-serve"
