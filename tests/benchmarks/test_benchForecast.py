@@ -152,7 +152,7 @@ def test_ranges_are_compared_with_closes():
     lines = forecastReport.range_table({"MSFT": {"ranges": half, "closes": SCORES, "garch": SCORES}})
     assert lines[2] == "| MSFT, daily ranges | 80.0 | 90.0 | 0.500 | 0.500 | 0.500 |"
     assert lines[5] == "| **mean**, daily ranges | 80.0 | 90.0 | 0.500 | 0.500 | 0.500 |"
-    assert not [line for line in lines if re.match(r"\| (?:stock|MSFT|\*\*mean\*\*) \|", line)]  # README.md quotes such rows
+    assert not [line for line in lines if re.match(r"\| (?:stock|MSFT|\*\*mean\*\*) \|", line)]  # results.md quotes such rows
 
 
 def test_missing_peers_are_an_error_before_anything_is_trained(monkeypatch, capsys, tmp_path):

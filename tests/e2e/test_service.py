@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import psutil
 import pytest
 import requests
@@ -22,7 +21,6 @@ from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
 
 CLOSES = read_snapshot("MSFT").prices[-60:].tolist()
-README = (PROJECT_DIR / "README.md").read_text()
 
 
 def test_window_of_real_closes_is_forecast_logged_and_shown(start):
@@ -35,22 +33,6 @@ def test_window_of_real_closes_is_forecast_logged_and_shown(start):
     assert float(row["predicted_price"]) == body["predicted_price"]
     shown = requests.get(f"{service.url}/monitor", timeout=10).json()["RESPONSES"]
     assert [entry["predicted_price"] for entry in shown] == [body["predicted_price"]]
-
-
-def test_calls_in_the_readme_answer_as_written(start, tmp_path):
-    service = start(YAHOO_URL="http://127.0.0.1:1", DATA_CACHE_DIR=str(tmp_path / "cache"))  # nothing listens on port 1
-    calls = [block for block in re.findall(r"```sh\n(.*?)```", README, flags=re.S) if "127.0.0.1:8010" in block]
-    assert len(calls) == 5
-    days = np.datetime64("2026-01-01") + np.arange(60)
-    (tmp_path / "prices.csv").write_text("date,close\n" + "".join(f"{day},{close}\n" for day, close in zip(days, CLOSES, strict=True)))
-    for block in calls:
-        text = block.replace("http://127.0.0.1:8010", service.url)
-        done = subprocess.run(["bash", "-ec", text], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-        assert '"error":' not in done.stdout
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    code = code.replace("http://127.0.0.1:8010", service.url)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert len(done.stdout.splitlines()) == 2
 
 
 def test_workers_stay_small_and_import_no_training_library(start):
