@@ -2,12 +2,12 @@
 
 import argparse
 import math
-from pathlib import Path
 
 import cli
 from closes.series import FIRST_DAY
 from forecast.features import FEATURES
 from forecast.network import FitOptions
+from settings import Settings
 
 MAX_SEED = 2**32 - 1
 
@@ -36,9 +36,9 @@ def check_closes_options(parser: argparse.ArgumentParser, given: argparse.Namesp
         parser.error("--column needs a file: --csv PATH")
 
 
-def add_publication_options(parser: argparse.ArgumentParser) -> None:
+def add_publication_options(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """Add the options of the publication."""
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
+    cli.add_model_dir(parser, settings)
     parser.add_argument(
         "--promote",
         choices=["if-better", "always", "never"],

@@ -74,12 +74,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:
-    """Return the figures of the whole training."""
+    """Return the figures of the whole training by their names in MLflow; the scores are means over the symbols."""
     if not rows:
         return {}
-    figures = {
-        name: sum(getattr(row, name) for row in rows) / len(rows) for name in ("rmse_ratio", "coverage_80", "coverage_95", "crps_ratio")
-    }
+    names = ("rmse_ratio", "coverage_80", "coverage_95", "crps_ratio")
+    figures = {f"test/{name}": sum(getattr(row, name) for row in rows) / len(rows) for name in names}
     return figures | {
         "n_symbols": len(rows), "n_global": sum(row.model == "global" for row in rows), "n_published": sum(row.published for row in rows),
     }  # fmt: skip

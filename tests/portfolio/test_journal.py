@@ -90,6 +90,6 @@ def test_leaderboard_is_aligned_and_ranked():
     lines = as_csv(rows).splitlines()
     assert lines[0].startswith("symbol,model,rmse_ratio,coverage_80,coverage_95,crps_ratio,")
     assert [line.partition(",")[0] for line in lines[1:]] == ["MSFT", "KO"]
-    assert means(rows)["rmse_ratio"] == pytest.approx(1.0)
+    assert means(rows)["test/rmse_ratio"] == pytest.approx(1.0)
     assert means(rows)["n_published"] == 1
     assert means([]) == {}
