@@ -75,7 +75,9 @@ def describe(error: OSError) -> str:
 
 def add_file(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool) -> None:
     """Add the options of a price file."""
-    parser.add_argument("--csv", type=Path, required=required, help="price file: an export with a header, a date and a close column")
+    parser.add_argument(
+        "--csv", type=Path, required=required, metavar="PATH", help="price file: an export with a header, a date and a close column"
+    )
     parser.add_argument("--column", metavar="NAME", help="the file's column of closes (default: an adjusted one if there is one)")
 
 

@@ -1,6 +1,8 @@
 """The training command: its output, its publication and its MLflow run."""
 
+import importlib
 import json
+import logging
 import shlex
 import shutil
 import signal
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from training import PRELOADED, SHORT, after, begin, environment, train, train_here
 
+import modelTrain
 from closes.series import Closes
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -226,6 +229,46 @@ def test_wrong_usage_exits_with_code_2(options, capsys):
         parse(Settings(), options)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["modelTrain", "modelEvaluate", "modelPredict", "tracking.runs", "models.compiled"])
+def test_help_names_the_folder_that_is_the_default(module, monkeypatch, capsys, tmp_path):
+    main = importlib.import_module(module).main
+    for value, shown in (("modelFiles", "modelFiles"), (str(tmp_path / "100%"), f"{tmp_path}/100%")):
+        monkeypatch.setenv("MODEL_DIR", value)
+        monkeypatch.setenv("COLUMNS", "500")
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert f"(default: {shown}, the setting MODEL_DIR)" in capsys.readouterr().out
+
+
+def test_command_that_repeats_a_run_has_every_option_that_changes_it():
+    words = [
+        "--symbol", "KO", "--source", "snapshot", "--start", "2015-01-02", "--end", "2022-12-28", "--epochs", "3", "--batch-size", "16",
+        "--seed", "7", "--units", "8", "--layers", "1", "--dropout", "0.1", "--learning-rate", "0.01", "--features", "changes",
+        "--model-dir", "elsewhere", "--promote", "never",
+    ]  # fmt: skip
+    options = parse(Settings(), words)
+    closes = Closes("KO", "snapshot", np.array(["2015-01-02", "2022-12-28"], "datetime64[D]"), np.ones(2))
+    assert parse(Settings(), shlex.split(repeat_command(closes, options))[2:]) == options
+
+
+def interrupt_after(folder, version):
+    """Ctrl-C during a training, after the publication of a version; None for no publication."""
+    with modelTrain._interruption_explained(folder):
+        if version:
+            (folder / "metadata.json").write_text(json.dumps({"model_version": version}))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(None, "Nothing was published."), ("v2", "Version v2 was published before the interruption.")]
+)
+def test_interruption_says_what_was_published(tmp_path, caplog, version, said):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_after(tmp_path, version)
+    assert caplog.messages == [said]
 
 
 def test_command_that_repeats_a_run_can_be_pasted_into_a_shell():

@@ -208,7 +208,7 @@ def test_run_being_logged_by_another_process_is_skipped(settings, kept):
 
 def test_run_is_kept_until_it_is_logged(settings, record, monkeypatch, tmp_path):
     place, seen = tmp_path / "mlruns" / "unlogged", []
-    register = log_module.register
+    register = registry.register
 
     def look_and_register(*arguments):
         seen.extend(place.iterdir())
