@@ -84,6 +84,8 @@ def check_backend() -> None:
         BackendError: KERAS_BACKEND names another backend.
     """
     check_variables()
+    if "tensorflow" not in sys.modules:
+        log.info("Importing TensorFlow, which takes some seconds ...")
     with _without_stderr():
         import keras  # noqa: F401
 
@@ -181,8 +183,6 @@ def fit_windows(windows: Floats, targets: Floats, n_fit: int, options: FitOption
 
     Returns and raises what `fit` does.
     """
-    if "tensorflow" not in sys.modules:
-        log.info("Importing TensorFlow, which takes some seconds ...")
     check_backend()
     import keras
 

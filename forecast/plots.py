@@ -84,9 +84,9 @@ def plot_residuals(result: Backtest) -> Figure:
 
 def _show_dates(axes: Axes) -> None:
     """Label a time axis with at most MAX_DATES short dates."""
-    locator = AutoDateLocator(maxticks=MAX_DATES)
+    locator = AutoDateLocator(maxticks=MAX_DATES)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
 def plot_losses(losses: dict[str, list[float]]) -> Figure:

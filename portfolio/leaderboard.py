@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
+LEGEND = "(ratios: divided by the score of persistence, which repeats the last close; below 1 is better)"
 LEFT = 2  # columns that are aligned to the left, from the first on
 
 
@@ -56,7 +57,7 @@ def table(rows: Sequence[Row]) -> str:
         [(text.ljust if place < LEFT else text.rjust)(width) for place, (text, width) in enumerate(zip(line[:-1], widths, strict=False))]
         for line in lines
     ]
-    return "\n".join("  ".join([*cells, line[-1]]) for cells, line in zip(aligned, lines, strict=True))
+    return "\n".join([*("  ".join([*cells, line[-1]]) for cells, line in zip(aligned, lines, strict=True)), LEGEND])
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:

@@ -118,7 +118,7 @@ def tables(metadata: Metadata) -> dict[str, bytes]:
 
 
 def _scores_table(metadata: Metadata) -> bytes:
-    """Return all scores on the test days: a row per score, the model beside persistence and drift."""
+    """Return all scores on the test days: a row per score, the model, persistence and drift."""
     scores = metadata.metrics.model_dump()
     prefixes = ("", *PREFIXES.values())
     names = [name for name in scores if not name.startswith(prefixes[1:])]

@@ -341,7 +341,7 @@ def test_auto_skips_a_damaged_cache_with_a_warning(yahoo, settings, caplog):
 
 
 @pytest.mark.parametrize("behaviour", ["not found", "half", "text"])
-def test_each_failure_is_said_once(yahoo, settings, caplog, behaviour):
+def test_each_failure_appears_once(yahoo, settings, caplog, behaviour):
     caplog.set_level(logging.INFO)
     yahoo.behave(behaviour)
     with pytest.raises(DataUnavailableError) as caught:

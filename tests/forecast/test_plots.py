@@ -68,6 +68,8 @@ def test_prices_are_shown_without_a_power_of_ten(forecaster):
 
 def test_losses_are_named():
     (axes,) = plot_losses({"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}).axes
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    legend = axes.get_legend()
+    assert legend
+    names = [text.get_text() for text in legend.get_texts()]
     assert names == ["training loss", "validation loss (calibration days)"]
     assert np.array_equal(axes.lines[0].get_xdata(), [1, 2])
