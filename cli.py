@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import preflight
 from errors import ForecastError
-from settings import SettingError
+from settings import PROJECT_DIR, SettingError, Settings
 
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -75,8 +75,18 @@ def describe(error: OSError) -> str:
 
 def add_file(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *, required: bool) -> None:
     """Add the options of a price file."""
-    parser.add_argument("--csv", type=Path, required=required, help="price file: an export with a header, a date and a close column")
+    parser.add_argument(
+        "--csv", type=Path, required=required, metavar="PATH", help="price file: an export with a header, a date and a close column"
+    )
     parser.add_argument("--column", metavar="NAME", help="the file's column of closes (default: an adjusted one if there is one)")
+
+
+def add_model_dir(parser: argparse.ArgumentParser, settings: Settings) -> None:
+    """Add --model-dir, with MODEL_DIR as its default."""
+    folder = settings.MODEL_DIR
+    shown = folder.relative_to(PROJECT_DIR) if folder.is_relative_to(PROJECT_DIR) else folder
+    help_text = f"folder of the published model (default: {str(shown).replace('%', '%%')}, the setting MODEL_DIR)"
+    parser.add_argument("--model-dir", type=Path, default=folder, metavar="PATH", help=help_text)
 
 
 def iso_date(text: str) -> str:

@@ -33,14 +33,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Backtest the published model; the metrics go to stdout as JSON.")
     cli.add_file(parser, required=True)
     parser.add_argument("--symbol", default=UNNAMED, help="the stock to read from a file with several")
-    parser.add_argument("--from", dest="first", type=cli.iso_date, help="first day to forecast (default: the first possible)")
-    parser.add_argument("--to", dest="last", type=cli.iso_date, help="last day to forecast (default: the last possible)")
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
-    parser.add_argument("--out", type=Path, default=Path("backtest.csv"), help="file to write (default: backtest.csv)")
+    parser.add_argument(
+        "--from", dest="first", type=cli.iso_date, metavar="DATE", help="first day to forecast (default: the first possible)"
+    )
+    parser.add_argument("--to", dest="last", type=cli.iso_date, metavar="DATE", help="last day to forecast (default: the last possible)")
+    cli.add_model_dir(parser, Settings.from_environment())
+    parser.add_argument("--out", type=Path, metavar="PATH", default=Path("backtest.csv"), help="file to write (default: backtest.csv)")
     options = parser.parse_args(arguments)
     if options.first and options.last and options.first > options.last:
         parser.error("--from lies after --to")
-    forecaster = load_forecaster(options.model_dir or Settings.from_environment().MODEL_DIR)
+    forecaster = load_forecaster(options.model_dir)
     file = read_prices(options.csv, options.symbol, options.column, Part(options.first, options.last, before=WINDOW))
     file.log()
     closes = file.closes

@@ -38,11 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = _parser()
     options = parser.parse_args(arguments)
     _check(parser, options)
-    model_dir = options.model_dir or Settings.from_environment().MODEL_DIR
     if options.source:
-        _score(options, model_dir)
+        _score(options, options.model_dir)
     else:
-        _predict(options, model_dir)
+        _predict(options, options.model_dir)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Forecast the closes after the last 60 of a CSV file, or after every window of a large file."
     )
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
+    cli.add_model_dir(parser, Settings.from_environment())
     one = parser.add_argument_group("one forecast, as JSON on stdout")
     cli.add_file(one, required=False)
     one.add_argument("--symbol", help="the stock to read from a file with several")
@@ -94,7 +93,7 @@ def _predict(options: argparse.Namespace, model_dir: Path) -> None:
     file = read_prices(options.csv, options.symbol or UNNAMED, options.column, Part(newest=WINDOW))
     closes = file.closes
     if len(closes) < WINDOW:
-        raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast takes {WINDOW}.")
+        raise InvalidClosesError(f"{options.csv} has {len(closes)} closes; a forecast needs {WINDOW}.")
     file.log()
     warn_suspicious(closes)
     for warning in age_warnings(closes) if file.dated else []:

@@ -17,6 +17,9 @@ import dataclasses
 import logging
 import shlex
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,25 +102,26 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings,
     from tracking.connection import check_tracking
     from tracking.runs import log_or_keep
 
-    split = split_in_time(len(closes))
+    started, split = time.monotonic(), split_in_time(len(closes))
     data = Dataset(closes, split)
     data.check_movement()
-    log.info("Fit on %d windows of %d closes, calibrate on %d, test on %d.",
+    log.info("Fit on %d windows of %d closes; the next %d days are the calibration days, the last %d the test days.",
              split.calibration, WINDOW, split.test - split.calibration, split.n - split.test)  # fmt: skip
+    log.info("Connecting to MLflow at %s ...", settings.mlflow_shown)
     check_tracking(settings)
     with staging_folder(options.model_dir) as folder:
         forecaster, fitted = train(data, options.fit, folder)
         evaluation = evaluate(forecaster, closes, options.fit)
         result = evaluation.result
         write_backtest(result, folder / BACKTEST_FILE)
-        log.info("\n%s, %s to %s, unseen:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(evaluation.scores))
+        log.info("\n%s, test days from %s to %s:\n%s\n", closes.symbol, result.dates[0], result.dates[-1], summary(evaluation.scores))
         tuning = {"tuning": tuned.finish(data, result, settings)} if tuned else {}
         cli.interruption.check()
         published_before = current_version(options.model_dir)
         verdict = judge(result, closes, options.model_dir, options.promote)
-        metadata = evaluation.metadata(verdict, **tuning)
+        metadata = evaluation.metadata(verdict, training_seconds=round(time.monotonic() - started, 1), **tuning)
         write_json(folder / METADATA_FILE, metadata.as_dict())
-        title = f"{closes.symbol}: unseen closes and their forecasts"
+        title = f"{closes.symbol}: closes of the test days and their forecasts"
         record = RunRecord(metadata, fitted.losses, plots_of(result, fitted.losses, title), folder, example=result.windows[-1:])
         log.info("Logging to MLflow at %s ...", settings.mlflow_shown)
         run_id = log_or_keep(record, options.model_dir, settings)
@@ -142,9 +146,10 @@ def repeat_command(closes: Closes, options: TrainOptions) -> str:
     """Return the command that repeats a run. Yahoo Finance may have adjusted its closes since; data_sha256 shows that."""
     source = f"--csv {shlex.quote(str(options.csv))}" if options.csv else f"--source {closes.source}"
     source += f" --column {shlex.quote(options.column)}" if options.column else ""
+    promote = f" --promote {options.promote}" if options.promote != "if-better" else ""
     return (
         f"python modelTrain.py --symbol {shlex.quote(closes.symbol)} {source} --start {closes.first_date} --end {closes.last_date} "
-        f"{fit_arguments(options.fit)} --model-dir {shlex.quote(str(options.model_dir))}"
+        f"{fit_arguments(options.fit)} --model-dir {shlex.quote(str(options.model_dir))}{promote}"
     )
 
 
@@ -156,7 +161,7 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
     )
     add_closes_options(parser)
     add_fit_options(parser)
-    add_publication_options(parser)
+    add_publication_options(parser, settings)
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--rollback", action="store_true", help="put the previously published version back, and end")
     action.add_argument("--walk-forward", type=cli.positive_int, metavar="FOLDS", help="judge on successive test blocks, and end")
@@ -175,7 +180,7 @@ def parse(settings: Settings, arguments: list[str] | None = None) -> TrainOption
         csv=given.csv,
         column=given.column,
         fit=fit_options(given),
-        model_dir=given.model_dir or settings.MODEL_DIR,
+        model_dir=given.model_dir,
         promote=given.promote,
         rollback=given.rollback,
         walk_forward=given.walk_forward,
@@ -239,8 +244,32 @@ def main(arguments: list[str] | None = None) -> None:
         Keeper(options.symbols or [options.symbol.upper()], command).keep_running()
         return
     if options.nightly or options.symbols:
-        failures = train_nightly(options, settings) if options.nightly else train_symbols(options, settings)
+        train = train_nightly if options.nightly else train_symbols
+        with nullcontext() if options.symbols else _interruption_explained(options.model_dir):  # several symbols: see train_many
+            failures = train(options, settings)
         sys.exit(EXIT_SOME_FAILED if failures else 0)
+    try:
+        with _interruption_explained(options.model_dir):
+            train_one(options, settings)
+    except NotPromotedError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_NOT_PROMOTED)
+
+
+@contextmanager
+def _interruption_explained(model_dir: Path) -> Iterator[None]:
+    """On Ctrl-C, say whether a version was published before."""
+    before = current_version(model_dir)
+    try:
+        yield
+    except KeyboardInterrupt:
+        now = current_version(model_dir)
+        log.info("Nothing was published." if now == before else f"Version {now} was published before the interruption.")
+        raise
+
+
+def train_one(options: TrainOptions, settings: Settings) -> None:
+    """Load the closes of one symbol; walk forward, or tune, train and publish."""
     closes = load_closes(options.symbol, options.start, options.end, options.source, options.csv, settings, options.column)
     if options.walk_forward:
         walk_forward(closes, options.walk_forward, options.fit)
@@ -248,11 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
     tuned = tune(closes, options.fit, options.tune, settings, repeat_command(closes, options)) if options.tune else None
     if tuned:
         options = dataclasses.replace(options, fit=tuned.outcome.chosen)
-    try:
-        train_and_publish(closes, options, settings, tuned)
-    except NotPromotedError as error:
-        print(error, file=sys.stderr)
-        sys.exit(EXIT_NOT_PROMOTED)
+    train_and_publish(closes, options, settings, tuned)
 
 
 if __name__ == "__main__":

@@ -84,22 +84,25 @@ def load_closes(
 
 
 def _load_from_sources(symbol: str, start: str, end: str, sources: Sequence[str], settings: Settings) -> Closes:
-    """Return the closes of the first source that has them. Log why the sources before it were skipped."""
-    failures = []
+    """Return the closes of the first source that has them. Log why the sources before it were skipped; if all fail, the error says it."""
+    failures: list[str] = []
     for name in sources:
         try:
-            return _read_source(name, symbol, start, end, settings)
+            closes = _read_source(name, symbol, start, end, settings)
+            for failure in failures:
+                log.warning("Skipped %s", failure)
+            return closes
         except ForecastError as error:
             if len(sources) == 1:
                 raise
             failures.append(f"{name}: {error}")
-            log.warning("Skipped %s", failures[-1])
     raise DataUnavailableError(f"No source has closes of {symbol} from {start} to {end}.", failures)
 
 
 def _read_source(name: str, symbol: str, start: str, end: str, settings: Settings) -> Closes:
     """Return the closes that one source has from `start` to `end`."""
     if name == "yahoo":
+        log.info("Downloading %s from Yahoo Finance ...", symbol)
         return download_closes(symbol, start, end, settings)
     closes = read_cache(symbol, settings) if name == "cache" else read_snapshot(symbol)
     return closes.between(start, end)
@@ -129,7 +132,7 @@ def make_windows(prices: Floats, horizon: int = 1) -> tuple[Floats, Floats]:
     count = len(prices) - WINDOW + 1 - horizon
     if count < 1:
         raise InvalidClosesError(
-            f"{len(prices)} closes are too few: a window of {WINDOW} and the {horizon} to forecast need {WINDOW + horizon}."
+            f"{len(prices)} closes are too few: a window of {WINDOW} and the {horizon} to forecast need {WINDOW + horizon} closes."
         )
     views = np.lib.stride_tricks.sliding_window_view(prices, WINDOW + horizon)
     return views[:, :WINDOW].copy(), views[:, WINDOW:].copy()

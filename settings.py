@@ -15,8 +15,15 @@ from pydantic_core import ErrorDetails
 
 PROJECT_DIR = Path(__file__).resolve().parent
 SQLITE = "sqlite:///"
+MAX_SHOWN = 60  # characters of a wrong value in a message
 PATH_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")  # such as /stocks
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")  # a name, or an address of IPv4 or IPv6
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message, shortened if it is long."""
+    text = str(value)
+    return repr(text) if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]!r}..."
 
 
 def _check_rate(text: str) -> str:
@@ -30,7 +37,7 @@ def _check_origins(text: str) -> str:
     """Accept origins separated by commas, or nothing."""
     for origin in filter(None, text.split(",")):
         if origin != "*" and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
-            raise ValueError(f"{origin!r} is neither an origin such as https://a.example (no path, no spaces) nor *")
+            raise ValueError(f"{_shown(origin)} is neither an origin such as https://a.example (no path, no spaces) nor *")
     return text
 
 
@@ -48,7 +55,7 @@ def _check_hosts(text: str) -> str:
     """Accept host names or addresses separated by commas, or nothing."""
     for host in filter(None, text.split(",")):
         if not HOST.fullmatch(host):
-            raise ValueError(f"{host!r} is not a host such as stocks.example, 192.0.2.1 or [2001:db8::1] (no port, no spaces)")
+            raise ValueError(f"{_shown(host)} is not a host such as stocks.example, 192.0.2.1 or [2001:db8::1] (no port, no spaces)")
     return text
 
 
@@ -67,7 +74,14 @@ PROBLEMS = {
     "string_too_short": "must not be empty",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_type": "must be a whole number",
     "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+    "missing": "is missing",
     "greater_than_equal": "must be at least {ge:g}",
     "greater_than": "must be greater than {gt:g}",
     "less_than_equal": "must be at most {le:g}",
@@ -75,7 +89,7 @@ PROBLEMS = {
 }
 
 
-def _explain(problem: ErrorDetails) -> str:
+def explain(problem: ErrorDetails) -> str:
     """Describe what is wrong with a value."""
     words = PROBLEMS.get(problem["type"])
     return words.format(**problem.get("ctx", {})) if words else problem["msg"].removeprefix("Value error, ")
@@ -206,10 +220,10 @@ class Settings(BaseModel):
                 ]
             except (OSError, UnicodeError) as error:
                 raise SettingError(
-                    f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: {getattr(error, 'strerror', None) or 'not a text file'}"
+                    f"Wrong setting. API_KEY_FILE={_shown(self.API_KEY_FILE)}: {getattr(error, 'strerror', None) or 'not a text file'}"
                 ) from None
             if not found:
-                raise SettingError(f"Wrong setting. API_KEY_FILE={self.API_KEY_FILE!r}: it has no key")
+                raise SettingError(f"Wrong setting. API_KEY_FILE={_shown(self.API_KEY_FILE)}: it has no key")
             keys += found
         if not all(re.fullmatch(r"[!-~]+", key) for key in keys):
             raise SettingError("Wrong setting. API_KEY or API_KEY_FILE: a key must be printable ASCII without spaces, to fit into a header")
@@ -226,7 +240,7 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
-            problems = [f"{e['loc'][0]}={e['input']!r}: {_explain(e)}" for e in error.errors(include_url=False)]
+            problems = [f"{e['loc'][0]}={_shown(e['input'])}: {explain(e)}" for e in error.errors(include_url=False)]
             raise SettingError("Wrong setting. " + "; ".join(problems)) from None
         settings.api_keys  # noqa: B018 - reads the file now
         return settings

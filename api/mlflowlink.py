@@ -1,4 +1,4 @@
-"""GET /mlflow: a redirect to the MLflow UI, or an explanation of how to open it."""
+"""GET /mlflow: a redirect to the project's runs in the MLflow UI, or an explanation of how to open it."""
 
 import ipaddress
 
@@ -10,22 +10,26 @@ from api.errors import RequestError
 from api.proxies import is_through_unknown_proxy
 from settings import HOST, Settings
 from tracking import ui
+from tracking.experiment import runs_page
 
 START_SECONDS = 30  # that the MLflow UI needs to start
 
 
 def link(settings: Settings) -> ResponseReturnValue:
-    """Redirect to MLFLOW_UI_URL if it is set, otherwise to MLFLOW_UI_PORT on the host of the request.
+    """Redirect to the runs of the project's experiment in the MLflow UI.
+
+    The UI is at MLFLOW_UI_URL if that is set, otherwise at MLFLOW_UI_PORT on the host of the request. The experiment is that of
+    MLFLOW_TRACKING_URI; while it is not known, the UI's start page opens.
 
     If no UI answers, or it would not open for the requester, the answer is 503 and says what to do: a page for a browser, JSON for a
     program. The UI speaks plain HTTP, even if a proxy offers the service over HTTPS.
     """
     if settings.mlflow_ui_url:
-        return redirect(settings.mlflow_ui_url)
+        return redirect(runs_page(settings.mlflow_ui_url, settings))
     host = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
     target = f"{host}:{settings.MLFLOW_UI_PORT}"
     problem = _missing(settings) or _unreachable(settings) or _refused(settings, host, target)
-    return _explain(problem) if problem else redirect(f"http://{target}/")
+    return _explain(problem) if problem else redirect(runs_page(f"http://{target}/", settings))
 
 
 def _missing(settings: Settings) -> RequestError | None:

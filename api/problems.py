@@ -10,16 +10,7 @@ from processData import WINDOW
 from settings import PROBLEMS
 
 MAX_DETAILS = 5  # problems that an error names
-WORDS = PROBLEMS | {
-    "missing": "is missing",
-    "extra_forbidden": "is not a known field here",
-    "list_type": "must be a list",
-    "tuple_type": "must be a list",
-    "string_type": "must be a text",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-}
+WORDS = PROBLEMS | {"extra_forbidden": "is not a known field here", "tuple_type": "must be a list"}
 
 
 def in_words(error: ValidationError | OverflowError) -> list[str]:

@@ -6,8 +6,8 @@ from models.store import read_published
 from processData import WINDOW
 from settings import Settings
 from tracking.kept import RunRecord
+from tracking.log import log_run
 from tracking.names import CHAMPION, REGISTERED_MODEL
-from tracking.runs import log_run
 
 LATER = ("mlflow_run_id", "files", "previous_version")  # of the metadata: written after a run is logged
 

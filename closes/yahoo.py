@@ -95,6 +95,8 @@ def fetch_history(symbol: str, start: str, end: str, settings: Settings, seconds
         DataUnavailableError: the answer was not a price history.
     """
     yf.config.debug.hide_exceptions = False
+    for name in ("yfinance", "bs4"):  # they log each failure, which the error says in one sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=pd.errors.Pandas4Warning, module="yfinance")  # in yfinance's own code
     attempts = 1 if seconds else settings.YAHOO_RETRIES + 1
     for attempt in range(1, attempts + 1):

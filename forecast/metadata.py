@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, V
 
 from closes.series import MAX_PROBLEMS
 from forecast.calibration import Calibration
+from settings import explain
 
 N_RETURN_QUANTILES = 101  # from the smallest return to the largest, evenly spaced
 Rule = Literal["if-better", "always", "never"]
@@ -101,6 +102,8 @@ class Metadata(FitMetadata):
         coverage: coverage by year, by volatility, by horizon, and by symbol of the snapshot's stocks.
         promotion: the outcome of the promotion gate.
         tuning: the outcome of --tune, see tuning/outcome.py.
+        validation_rmse_ratio: of --symbols: RMSE against persistence on the calibration days, of the own and the global model.
+        training_seconds: from the start of the training to the end of its test.
         mlflow_run_id: null until MLflow has the run.
         files: SHA-256 of each file of the version; set at publication.
         previous_version: the version that was published before.
@@ -130,6 +133,8 @@ class Metadata(FitMetadata):
     coverage: dict[str, Group] = {}
     promotion: Verdict | None = None
     tuning: dict[str, Any] | None = None
+    validation_rmse_ratio: dict[str, float] | None = None
+    training_seconds: float | None = None
     mlflow_run_id: str | None = None
     files: dict[str, str] = {}
     previous_version: str | None = None
@@ -149,4 +154,4 @@ class Metadata(FitMetadata):
 
 def describe_problems(error: ValidationError) -> list[str]:
     """Return what is wrong with a metadata.json: the first problems with their places."""
-    return [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors(include_input=False)[:MAX_PROBLEMS]]
+    return [f"{'.'.join(map(str, problem['loc']))}: {explain(problem)}" for problem in error.errors(include_input=False)[:MAX_PROBLEMS]]

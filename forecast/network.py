@@ -34,7 +34,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # the operations are too s
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 log = logging.getLogger(__name__)
 
-MAX_WATCHED_AT_ONCE = 4096  # windows; bounds the memory of the loss on unseen days
+MAX_WATCHED_AT_ONCE = 4096  # windows; bounds the memory of the validation loss
 MAX_STEPS_AT_ONCE = 500  # batches between two returns to Python, which can be interrupted there
 SHRINKAGE = 0.5  # of the learned change; the rest is noise, see benchmarks/README.md
 
@@ -84,6 +84,8 @@ def check_backend() -> None:
         BackendError: KERAS_BACKEND names another backend.
     """
     check_variables()
+    if "tensorflow" not in sys.modules:
+        log.info("Importing TensorFlow, which takes some seconds ...")
     with _without_stderr():
         import keras  # noqa: F401
 
@@ -148,7 +150,7 @@ def build_network(
 
 
 def fit(prices: Floats, split: Split, options: FitOptions, progress: bool = True) -> Fitted:
-    """Fit scaler and network on the first part. The loss on the calibration part is reported, not used.
+    """Fit scaler and network on the first part. The loss on the calibration part, the validation loss, is reported, not used.
 
     Args:
         prices: (n_days,) float64 closes, oldest first; those of the test are not used and may be missing.
@@ -217,6 +219,7 @@ def _progress(epochs: int) -> "keras.callbacks.Callback":
     """Return a callback that logs one line per epoch: losses, seconds, and the time left."""
     import keras
 
+    log.info("Fitting the network. The validation loss is that of the calibration days, which take no part in the fit.")
     started = time.monotonic()
 
     def report(epoch: int, logs: dict[str, float]) -> None:
@@ -224,7 +227,7 @@ def _progress(epochs: int) -> "keras.callbacks.Callback":
         passed = time.monotonic() - started
         left = passed / (epoch + 1) * (epochs - epoch - 1)
         log.info(
-            "epoch %2d/%d  loss %.3e  on unseen days %.3e  %4.0f s, about %.0f s left",
+            "epoch %2d/%d  training loss %.3e  validation loss %.3e  %4.0f s, about %.0f s left",
             epoch + 1, epochs, logs["loss"], logs["val_loss"], passed, left,
         )  # fmt: skip
 

@@ -209,16 +209,15 @@ def summary(values: dict[str, float]) -> str:
         "  ".join((text.ljust if not place else text.rjust)(width) for place, (text, width) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
-    lines.append(
-        f"RMSE is {values['rmse_ratio']:.4f} times that of repeating the last close (Diebold-Mariano p = {values['dm_p_value']:.2f})."
-    )
+    lines.append("(persistence: repeat the last close; drift: go on as over the 60 closes)")
+    lines.append(f"RMSE is {values['rmse_ratio']:.4f} times that of persistence (Diebold-Mariano p = {values['dm_p_value']:.2f}).")
     lines.append(
         f"Direction right on {values['directional_accuracy']:.1%} of the days ({values['directional_accuracy_low']:.1%} to "
         f"{values['directional_accuracy_high']:.1%}); always up: {values['up_share']:.1%}."
     )
     for level in LEVELS:
         lines.append(
-            f"The {level}% interval held {values[f'coverage_{level}']:.1%} of {values['n_days']} unseen closes, Winkler score "
+            f"The {level}% interval held {values[f'coverage_{level}']:.1%} of the closes of {values['n_days']} test days, Winkler score "
             f"{values[f'winkler_{level}']:.4f}; bands of constant width {values[f'naive_coverage_{level}']:.1%}, "
             f"{values[f'naive_winkler_{level}']:.4f}."
         )

@@ -99,7 +99,7 @@ def split_in_time(n_closes: int) -> Split:
     calibration = int(test * (1 - CALIBRATION_SHARE))
     if test - calibration < MIN_CALIBRATION:
         needed = WINDOW + int(np.ceil(np.ceil(MIN_CALIBRATION / CALIBRATION_SHARE) / TRAIN_SHARE))
-        raise InvalidClosesError(f"{n_closes} closes are too few. Fitting, calibrating and testing need {needed}.")
+        raise InvalidClosesError(f"{n_closes} closes are too few. Fitting, calibrating and testing need {needed} closes.")
     return Split(calibration, test, n)
 
 

@@ -2,21 +2,22 @@
 
 import argparse
 import math
-from pathlib import Path
 
 import cli
 from closes.series import FIRST_DAY
 from forecast.features import FEATURES
 from forecast.network import FitOptions
+from settings import Settings
 
 MAX_SEED = 2**32 - 1
+DEFAULT = "(default: %(default)s)"  # in a help text
 
 
 def add_closes_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the closes to train on."""
     parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
-    parser.add_argument("--start", type=cli.iso_date, help=f"first day (default: {FIRST_DAY}; of a file, its first)")
-    parser.add_argument("--end", type=cli.iso_date, help="last day (default: yesterday; of a file, its last)")
+    parser.add_argument("--start", type=cli.iso_date, metavar="DATE", help=f"first day (default: {FIRST_DAY}; of a file, its first)")
+    parser.add_argument("--end", type=cli.iso_date, metavar="DATE", help="last day (default: yesterday; of a file, its last)")
     parser.add_argument(
         "--source",
         choices=["auto", "yahoo", "cache", "snapshot", "csv"],
@@ -36,27 +37,35 @@ def check_closes_options(parser: argparse.ArgumentParser, given: argparse.Namesp
         parser.error("--column needs a file: --csv PATH")
 
 
-def add_publication_options(parser: argparse.ArgumentParser) -> None:
+def add_publication_options(parser: argparse.ArgumentParser, settings: Settings) -> None:
     """Add the options of the publication."""
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
+    cli.add_model_dir(parser, settings)
     parser.add_argument(
         "--promote",
         choices=["if-better", "always", "never"],
         default="if-better",
-        help="publish if not worse than the published model on days that neither has seen, the default; always; or never",
+        help="publish if not worse than the published model on their common test days, the default; always; or never",
     )
 
 
 def add_fit_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a fit."""
     usual = FitOptions()
-    parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, help="passes over the data (default: %(default)s)")
-    parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, help="windows in a step (default: %(default)s)")
-    parser.add_argument("--seed", type=_seed, default=usual.seed, help="of all random numbers (default: %(default)s)")
-    parser.add_argument("--units", type=cli.positive_int, default=usual.units, help="of each LSTM layer (default: %(default)s)")
-    parser.add_argument("--layers", type=cli.positive_int, default=usual.layers, help="number of LSTM layers (default: %(default)s)")
-    parser.add_argument("--dropout", type=_fraction, default=usual.dropout, help="after each LSTM layer (default: %(default)s)")
-    parser.add_argument("--learning-rate", type=_positive, default=usual.learning_rate, help="of Adam (default: %(default)s)")
+    parser.add_argument("--epochs", type=cli.positive_int, default=usual.epochs, metavar="N", help=f"passes over the data {DEFAULT}")
+    parser.add_argument("--batch-size", type=cli.positive_int, default=usual.batch_size, metavar="N", help=f"windows in a step {DEFAULT}")
+    parser.add_argument("--seed", type=_seed, default=usual.seed, metavar="N", help=f"seed of all random numbers {DEFAULT}")
+    parser.add_argument("--units", type=cli.positive_int, default=usual.units, metavar="N", help=f"units of each LSTM layer {DEFAULT}")
+    parser.add_argument("--layers", type=cli.positive_int, default=usual.layers, metavar="N", help=f"number of LSTM layers {DEFAULT}")
+    parser.add_argument(
+        "--dropout",
+        type=_fraction,
+        default=usual.dropout,
+        metavar="X",
+        help=f"share dropped after each LSTM layer {DEFAULT}",
+    )
+    parser.add_argument(
+        "--learning-rate", type=_positive, default=usual.learning_rate, metavar="X", help=f"learning rate of Adam {DEFAULT}"
+    )
     parser.add_argument(
         "--features",
         choices=FEATURES,

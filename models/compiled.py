@@ -205,9 +205,8 @@ def _difference(model: "keras.Model", scaler: "MinMaxScaler", compiled: bytes) -
 def main(arguments: list[str] | None = None) -> None:
     """Recreate the published version's compiled form if it is missing or damaged."""
     parser = argparse.ArgumentParser(description="Recreate the published model's my_model.onnx if it is missing or damaged.")
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model (default: MODEL_DIR)")
-    options = parser.parse_args(arguments)
-    model_dir = options.model_dir or Settings.from_environment().MODEL_DIR
+    cli.add_model_dir(parser, Settings.from_environment())
+    model_dir = parser.parse_args(arguments).model_dir
     published = read_published(model_dir, only=(KERAS_FILE, SCALER_FILE))
     with suppress(ModelUnavailableError):
         load_forecaster(model_dir)

@@ -16,7 +16,7 @@ from models.loading import load_forecaster
 from models.store import MISSING
 
 TOLERANCES = {"rmse": 0.001, "winkler_80": 0.01, "winkler_95": 0.01}  # relative
-MIN_DAYS = 60  # fewer common unseen days decide nothing
+MIN_DAYS = 60  # fewer common test days decide nothing
 
 
 class NotPromotedError(ForecastError):
@@ -24,7 +24,7 @@ class NotPromotedError(ForecastError):
 
 
 def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict:
-    """Compare a new model's backtest on its unseen days with the published model on the same days.
+    """Compare a new model's backtest on its test days with the published model on the same days.
 
     Args:
         new: the new model's backtest on days that it has not seen.
@@ -46,13 +46,13 @@ def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict
     except DataUnavailableError:
         old = None
     if old is None or len(old) < MIN_DAYS:
-        reason = f"There are not {MIN_DAYS} days that neither the new model nor {published.version} has seen; --promote always publishes."
+        reason = f"The new model and {published.version} have fewer than {MIN_DAYS} common test days; --promote always publishes."
         return Verdict(rule=rule, publish=rule == "always", reason=reason, published_version=published.version)
     ours, theirs = ({name: scores[name] for name in TOLERANCES} for scores in (score(new.after(first)), score(old)))
     worse = [name for name, tolerance in TOLERANCES.items() if not ours[name] <= theirs[name] * (1 + tolerance)]
     said = ", ".join(f"{name} {ours[name]:.5g} against {theirs[name]:.5g}" for name in TOLERANCES)
     outcome = f"worse in {' and '.join(worse)}" if worse else "not worse"
-    reason = f"On {len(old)} days from {first} on, unseen by both, the new model is {outcome} than {published.version}: {said}."
+    reason = f"On {len(old)} test days of both models, from {first} on, the new model is {outcome} than {published.version}: {said}."
     return Verdict(
         rule=rule, publish=rule == "always" or (rule == "if-better" and not worse), reason=reason, published_version=published.version,
         days_from=date.fromisoformat(first), n_days=len(old), new=ours, published=theirs,

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 
+LEGEND = "(ratios: divided by the score of persistence, which repeats the last close; below 1 is better)"
 LEFT = 2  # columns that are aligned to the left, from the first on
 
 
@@ -56,7 +57,7 @@ def table(rows: Sequence[Row]) -> str:
         [(text.ljust if place < LEFT else text.rjust)(width) for place, (text, width) in enumerate(zip(line[:-1], widths, strict=False))]
         for line in lines
     ]
-    return "\n".join("  ".join([*cells, line[-1]]) for cells, line in zip(aligned, lines, strict=True))
+    return "\n".join([*("  ".join([*cells, line[-1]]) for cells, line in zip(aligned, lines, strict=True)), LEGEND])
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
@@ -74,12 +75,11 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def means(rows: Sequence[Row]) -> dict[str, float]:
-    """Return the figures of the whole training."""
+    """Return the figures of the whole training by their names in MLflow; the scores are means over the symbols."""
     if not rows:
         return {}
-    figures = {
-        name: sum(getattr(row, name) for row in rows) / len(rows) for name in ("rmse_ratio", "coverage_80", "coverage_95", "crps_ratio")
-    }
+    names = ("rmse_ratio", "coverage_80", "coverage_95", "crps_ratio")
+    figures = {f"test/{name}": sum(getattr(row, name) for row in rows) / len(rows) for name in names}
     return figures | {
         "n_symbols": len(rows), "n_global": sum(row.model == "global" for row in rows), "n_published": sum(row.published for row in rows),
     }  # fmt: skip

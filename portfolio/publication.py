@@ -16,8 +16,9 @@ from portfolio.task import Candidate, Finished
 from settings import Settings
 from storage import write_json
 from tracking.connection import TrackingError, tracking_folder
-from tracking.kept import RunRecord
-from tracking.runs import UNLOGGED, keep_somewhere, log_run
+from tracking.kept import UNLOGGED, RunRecord
+from tracking.log import log_run
+from tracking.runs import keep_somewhere
 
 log = logging.getLogger(__name__)
 

@@ -63,11 +63,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Net:
-    """What the last step needs of a fitted network: its version, my_model.onnx, and the ranges of Candidate."""
+    """What the last step needs of a fitted network: its version, my_model.onnx, and the ranges and seconds of Candidate."""
 
     version: str
     compiled: bytes
     ranges: dict[str, tuple[float, float]]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Candidate:
         losses: after each epoch, by name.
         ranges: smallest and largest relative close and volatility of the windows that it was fitted on.
         n_windows: number of these windows.
+        seconds: that the fit took.
     """
 
     version: str
@@ -87,11 +89,12 @@ class Candidate:
     losses: dict[str, list[float]]
     ranges: dict[str, tuple[float, float]]
     n_windows: int
+    seconds: float = 0.0
 
     @property
     def net(self) -> Net:
         """The part that the last step needs."""
-        return Net(self.version, self.files[ONNX_FILE], self.ranges)
+        return Net(self.version, self.files[ONNX_FILE], self.ranges, self.seconds)
 
 
 @dataclass(frozen=True)
@@ -159,18 +162,18 @@ def peak_memory() -> int:
 
 def fit_own(options: FitOptions, closes: Closes) -> Candidate:
     """Fit a symbol's own network."""
-    data = Dataset(closes, split_in_time(len(closes)))
-    return _candidate(fit(closes.prices, data.split, options, progress=False), make_windows(data.fit_prices)[0])
+    started, data = time.monotonic(), Dataset(closes, split_in_time(len(closes)))
+    return _candidate(fit(closes.prices, data.split, options, progress=False), make_windows(data.fit_prices)[0], started)
 
 
 def fit_pool(options: FitOptions, plan: PoolPlan, *series: Closes) -> Candidate:
     """Fit the global network."""
-    windows, targets, n_fit = pool_windows(series, plan)
-    return _candidate(fit_windows(windows, targets, n_fit, options, progress=False), windows[:n_fit])
+    started, (windows, targets, n_fit) = time.monotonic(), pool_windows(series, plan)
+    return _candidate(fit_windows(windows, targets, n_fit, options, progress=False), windows[:n_fit], started)
 
 
-def _candidate(fitted: Fitted, windows: Any) -> Candidate:
-    """Return the files and the description of a network fitted on windows (n, 60)."""
+def _candidate(fitted: Fitted, windows: Any, started: float) -> Candidate:
+    """Return the files and the description of a network fitted on windows (n, 60); `started` is when, by time.monotonic."""
     import keras
 
     with tempfile.TemporaryDirectory() as folder:
@@ -179,7 +182,7 @@ def _candidate(fitted: Fitted, windows: Any) -> Candidate:
     keras.backend.clear_session()  # the next fit in this process starts with no graphs in memory
     relative, volatility = relative_to_last(windows), window_volatility(windows)
     ranges = {name: (float(values.min()), float(values.max())) for name, values in (("relative", relative), ("volatility", volatility))}
-    return Candidate(new_version(), files, fitted.losses, ranges, len(windows))
+    return Candidate(new_version(), files, fitted.losses, ranges, len(windows), time.monotonic() - started)
 
 
 def finish(options: FitOptions, closes: Closes, own: Net, plan: PoolPlan | None = None, pooled: Net | None = None) -> Finished:
@@ -187,7 +190,7 @@ def finish(options: FitOptions, closes: Closes, own: Net, plan: PoolPlan | None 
 
     The validation days are the calibration part. The calibration does not use the network, so the choice does not bias it.
     """
-    data = Dataset(closes, split_in_time(len(closes)))
+    started, data = time.monotonic(), Dataset(closes, split_in_time(len(closes)))
     nets = {"own": own} if pooled is None else {"own": own, "global": pooled}
     networks = {name: Network(net.compiled) for name, net in nets.items()}
     validation = {name: validation_ratio(network, data) for name, network in networks.items()}
@@ -196,7 +199,8 @@ def finish(options: FitOptions, closes: Closes, own: Net, plan: PoolPlan | None 
     if chosen == "global" and plan is not None:
         metadata, fitted_on = _of_pool(metadata, plan, nets[chosen]), plan.symbols
     evaluation = evaluate(Forecaster(networks[chosen], metadata), closes, options)
-    content = evaluation.content | {"fitted_on": fitted_on, "validation_rmse_ratio": validation}
+    seconds = nets[chosen].seconds + time.monotonic() - started
+    content = evaluation.content | {"fitted_on": fitted_on, "validation_rmse_ratio": validation, "training_seconds": round(seconds, 1)}
     return Finished(chosen, evaluation.result, content, validation, crps_ratio(evaluation.result))
 
 

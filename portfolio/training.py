@@ -9,6 +9,7 @@ import logging
 import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ def train_many(options: ManyOptions, settings: Settings, check: Callable[[Closes
         try:
             return training.run()
         except KeyboardInterrupt:
+            report_failures(training.failures, len(options.symbols))
             log.info("%s The same command continues.", training.state())
             raise
         except OSError as error:
@@ -116,7 +118,8 @@ class Training:
 
     def state(self) -> str:
         """Return a sentence on what is finished."""
-        return f"{len(self.rows)} of {len(self.options.symbols)} symbols are finished."
+        published = sum(row.published for row in self.rows.values())
+        return f"{len(self.rows)} of {len(self.options.symbols)} symbols are finished; {published} models are published."
 
     def run(self) -> dict[str, str]:
         """Do all steps that are left."""
@@ -181,7 +184,7 @@ class Training:
                 name: str(value) for name, value in given["fit"].items()
             }
             params |= {"n_symbols": str(len(given["symbols"])), "pool_cut": str(plan and plan.cut)}
-            name = f"{len(given['symbols'])} symbols"
+            name = f"{len(given['symbols'])} symbols {datetime.now(UTC):%Y-%m-%d %H:%M}"
             self.journal.note(mlflow_run_id=start_parent(name, params, self.settings))
         run_id: str = self.journal.run["mlflow_run_id"]
         return run_id
@@ -255,12 +258,12 @@ class Training:
         self.peaks[usage.process] = max(usage.peak_bytes, self.peaks.get(usage.process, 0))
 
     def _fail(self, symbol: str, reason: str) -> None:
-        """Keep why a symbol failed, and log it now."""
+        """Keep why a symbol failed, and log that it did."""
         if symbol == GLOBAL:
             log.warning("There is no global model: %s", reason)
             return
         self.failures[symbol] = reason
-        log.warning("%s failed: %s", symbol, reason)
+        log.warning("%s failed. The reason is at the end.", symbol)
 
     def _close(self, parent: str, runs: ChildRuns) -> None:
         """Write the leaderboard, end the MLflow run, and say what was done."""

@@ -1,6 +1,8 @@
 """The training command: its output, its publication and its MLflow run."""
 
+import importlib
 import json
+import logging
 import shlex
 import shutil
 import signal
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from training import PRELOADED, SHORT, after, begin, environment, train, train_here
 
+import modelTrain
 from closes.series import Closes
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -64,7 +67,7 @@ def test_training_reports_its_steps(trained):
     repeat = done.stderr.partition("Repeat it: python modelTrain.py ")[2].splitlines()[0]
     assert repeat.startswith("--symbol MSFT --source snapshot --start 2019-06-03 --end 2022-12-28 --epochs 1")
     parse(Settings(), shlex.split(repeat))
-    for words in ("snapshot", "epoch  1/1", "persistence", "RMSE", "times that of repeating the last close", "Published"):
+    for words in ("snapshot", "epoch  1/1", "RMSE", "times that of persistence", "Importing TensorFlow", "validation loss", "Published"):
         assert words in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -96,14 +99,19 @@ def test_mlflow_keeps_parameters_metrics_plots_files_and_the_model(trained, meta
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     client = mlflow.MlflowClient()
     run = client.get_run(metadata["mlflow_run_id"])
-    for name in ("mse", "rmse", "mae", "mape", "r2", "naive_rmse", "coverage_80"):
-        assert run.data.metrics[name] == pytest.approx(metadata["metrics"][name])
+    names = {name: name for name in ("mse", "rmse", "mae", "mape", "r2")}
+    names |= {"test/coverage_80": "coverage_80", "persistence/rmse": "naive_rmse", "drift/rmse": "drift_rmse"}
+    for name, score in names.items():
+        assert run.data.metrics[name] == pytest.approx(metadata["metrics"][score])
+    assert len(run.data.metrics) < 30
+    seconds = (run.info.end_time - run.info.start_time) / 1000
+    assert seconds == pytest.approx(metadata["training_seconds"], abs=0.01)
+    assert seconds > 1
     assert run.data.params["source"] == "snapshot"
     assert run.data.params["data_sha256"] == metadata["data_sha256"]
-    assert run.data.params["epochs"] == "1"
+    assert {"epochs": "1", "units": "50", "layers": "2", "window": "60", "learning_rate": "0.001"}.items() <= run.data.params.items()
     assert run.data.params["version_keras"] == metadata["versions"]["keras"]
     assert run.data.tags["promotion"] == "published"
-    assert run.data.metrics["coverage_80_volatility_calm"] == metadata["coverage"]["volatility"]["calm"]["coverage_80"]
     assert len(client.get_metric_history(run.info.run_id, "loss")) == 1
     assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {
         f"plots/{name}.png" for name in ("backtest", "reliability", "residuals", "losses")
@@ -157,13 +165,14 @@ def test_worse_model_exits_with_code_3_and_stays_in_mlflow(trained, metadata, tm
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     (run,) = mlflow.search_runs(experiment_names=["stock-forecast"], output_format="list")
     assert run.data.tags["promotion"] == "refused"
-    assert run.data.metrics["gate_new_rmse"] > run.data.metrics["gate_published_rmse"]
+    assert run.data.metrics["gate/new/rmse"] > run.data.metrics["gate/published/rmse"]
 
 
 @pytest.mark.slow
 def test_promote_never_logs_without_publishing(tmp_path):
     done = train_here(tmp_path, *SHORT, "--promote", "never")
     assert "MLflow run" in done.stderr
+    assert " --promote never" in done.stderr.partition("Repeat it: ")[2].splitlines()[0]
     assert done.stderr.splitlines()[-1] == "Not published (--promote never)."
     assert "oneDNN" not in done.stderr  # nor what else TensorFlow says
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()
@@ -183,6 +192,7 @@ def test_silent_tracking_server_ends_the_run_before_training(tmp_path):
 @pytest.mark.slow
 def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
     done = train_here(tmp_path, *SHORT, "--walk-forward", "2")
+    assert "RMSE ratio: RMSE divided by that of persistence, which repeats the last close." in done.stderr
     rows = [line for line in done.stderr.splitlines() if line[:2] == "20"]
     assert len(rows) == 2
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()
@@ -220,6 +230,46 @@ def test_wrong_usage_exits_with_code_2(options, capsys):
         parse(Settings(), options)
     assert end.value.code == 2
     assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["modelTrain", "modelEvaluate", "modelPredict", "tracking.runs", "models.compiled"])
+def test_help_names_the_folder_that_is_the_default(module, monkeypatch, capsys, tmp_path):
+    main = importlib.import_module(module).main
+    for value, shown in (("modelFiles", "modelFiles"), (str(tmp_path / "100%"), f"{tmp_path}/100%")):
+        monkeypatch.setenv("MODEL_DIR", value)
+        monkeypatch.setenv("COLUMNS", "500")
+        with pytest.raises(SystemExit):
+            main(["--help"])
+        assert f"(default: {shown}, the setting MODEL_DIR)" in capsys.readouterr().out
+
+
+def test_command_that_repeats_a_run_has_every_option_that_changes_it():
+    words = [
+        "--symbol", "KO", "--source", "snapshot", "--start", "2015-01-02", "--end", "2022-12-28", "--epochs", "3", "--batch-size", "16",
+        "--seed", "7", "--units", "8", "--layers", "1", "--dropout", "0.1", "--learning-rate", "0.01", "--features", "changes",
+        "--model-dir", "elsewhere", "--promote", "never",
+    ]  # fmt: skip
+    options = parse(Settings(), words)
+    closes = Closes("KO", "snapshot", np.array(["2015-01-02", "2022-12-28"], "datetime64[D]"), np.ones(2))
+    assert parse(Settings(), shlex.split(repeat_command(closes, options))[2:]) == options
+
+
+def interrupt_after(folder, version):
+    """Ctrl-C during a training, after the publication of a version; None for no publication."""
+    with modelTrain._interruption_explained(folder):
+        if version:
+            (folder / "metadata.json").write_text(json.dumps({"model_version": version}))
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(None, "Nothing was published."), ("v2", "Version v2 was published before the interruption.")]
+)
+def test_interruption_says_what_was_published(tmp_path, caplog, version, said):
+    caplog.set_level(logging.INFO)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_after(tmp_path, version)
+    assert caplog.messages == [said]
 
 
 def test_command_that_repeats_a_run_can_be_pasted_into_a_shell():
@@ -305,6 +355,6 @@ def test_interrupted_training_exits_with_code_130_and_publishes_nothing(tmp_path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "interrupted" in said
+    assert said.splitlines()[-2:] == ["Nothing was published.", "interrupted"]
     assert "Traceback" not in said
     assert not (tmp_path / "modelFiles" / "metadata.json").exists()

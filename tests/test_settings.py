@@ -1,5 +1,6 @@
 """The settings: defaults, values of the environment, and errors for invalid ones."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -247,6 +248,22 @@ def test_errors_are_in_plain_words(monkeypatch, name, value, said):
         Settings.from_environment()
     assert "Value error" not in str(caught.value)
     assert "pattern" not in str(caught.value)
+
+
+WRONG = ["abc", "1.5", "-1", "999999999", "9" * 5000, "nan", "inf", " ", "http://x y", "*:8", "\N{ARABIC-INDIC DIGIT THREE}"]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_no_setting_is_refused_in_the_words_of_pydantic(monkeypatch, name):
+    for value in WRONG:
+        monkeypatch.setenv(name, value)
+        said = ""
+        try:
+            Settings.from_environment()
+        except SettingError as error:
+            said = str(error).replace(value, "")
+        assert not re.search(r"Input|[Uu]nable|valid |parse|pydantic|Value error", said), said
+        assert len(said) < 300
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 METRICS_AT_ONCE = 1000  # MLflow's limit
 
 
-def start_run(client: Any, experiment: str, name: str, parent: str | None = None) -> str:
+def start_run(
+    client: Any, experiment: str, name: str, parent: str | None = None, tags: dict[str, str] | None = None, start: int | None = None
+) -> str:
     """Create a run and return its id.
 
     Args:
@@ -16,12 +18,14 @@ def start_run(client: Any, experiment: str, name: str, parent: str | None = None
         experiment: its id.
         name: of the run.
         parent: id of the run that the MLflow UI folds it under; None for none.
+        tags: further tags.
+        start: its start, in milliseconds since 1970; None for now.
     """
     from mlflow.tracking.context import registry
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-    tags = registry.resolve_tags() | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {})
-    return str(client.create_run(experiment, run_name=name, tags=tags).info.run_id)
+    all_tags = registry.resolve_tags() | ({MLFLOW_PARENT_RUN_ID: parent} if parent else {}) | (tags or {})
+    return str(client.create_run(experiment, start_time=start, run_name=name, tags=all_tags).info.run_id)
 
 
 def log_params(client: Any, run_id: str, params: Iterable[tuple[str, Any]]) -> None:

@@ -14,14 +14,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from errors import ForecastError
-from settings import PROJECT_DIR, SQLITE, Settings
+from settings import PROJECT_DIR, Settings
 from storage import locked
+from tracking.experiment import EXPERIMENT, VIEW, VIEW_TAG, database_of
 from tracking.moved import ARTIFACTS, repoint
 
 LOCK_SECONDS = 15.0  # MLflow itself waits 20 s in each of its calls
 HTTP_SECONDS = 8  # for each of three attempts
 RETRIES_VARIABLE = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-EXPERIMENT = "stock-forecast"
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault(RETRIES_VARIABLE, "2")  # MLflow's default of 7 takes minutes
@@ -55,9 +55,9 @@ def connect(settings: Settings) -> str:
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # migrations, notes, and tracebacks of what one_sentence says
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries
     mlflow.set_tracking_uri(settings.MLFLOW_TRACKING_URI)
-    database = _database(settings)
+    database = database_of(settings)
     if database is None:
-        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
+        return _open_experiment()
     folder = database.parent
     folder.mkdir(parents=True, exist_ok=True)
     wait_for_database(settings, LOCK_SECONDS)
@@ -66,7 +66,17 @@ def connect(settings: Settings) -> str:
         (folder / ARTIFACTS).mkdir(exist_ok=True)
         if mlflow.get_experiment_by_name(EXPERIMENT) is None:
             mlflow.create_experiment(EXPERIMENT, artifact_location=(folder / ARTIFACTS).as_uri())
-        return str(mlflow.set_experiment(EXPERIMENT).experiment_id)
+        return _open_experiment()
+
+
+def _open_experiment() -> str:
+    """Make the experiment the current one, give it its view of the runs, and return its id."""
+    import mlflow
+
+    found = mlflow.set_experiment(EXPERIMENT)
+    if found.tags.get(VIEW_TAG) != VIEW:
+        mlflow.MlflowClient().set_experiment_tag(found.experiment_id, VIEW_TAG, VIEW)
+    return str(found.experiment_id)
 
 
 def repoint_if_moved(settings: Settings) -> None:
@@ -76,7 +86,7 @@ def repoint_if_moved(settings: Settings) -> None:
         OSError: the folder cannot be locked.
         sqlite3.Error: the file is locked, read-only or not a database.
     """
-    database = _database(settings)
+    database = database_of(settings)
     if database is not None and database.is_file():
         with locked(database.parent):
             repoint(database, EXPERIMENT, LOCK_SECONDS)
@@ -84,7 +94,7 @@ def repoint_if_moved(settings: Settings) -> None:
 
 def is_new(settings: Settings) -> bool:
     """Return whether MLflow's SQLite file does not exist yet."""
-    database = _database(settings)
+    database = database_of(settings)
     return database is not None and not database.is_file()
 
 
@@ -94,7 +104,7 @@ def wait_for_database(settings: Settings, seconds: float) -> None:
     Raises:
         sqlite3.OperationalError: another program keeps it locked.
     """
-    database = _database(settings)
+    database = database_of(settings)
     if database is not None:
         with closing(sqlite3.connect(database, timeout=seconds, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -103,7 +113,7 @@ def wait_for_database(settings: Settings, seconds: float) -> None:
 
 def tracking_folder(settings: Settings) -> Path:
     """Return the folder of MLflow's SQLite file; with a server, the folder of the default file."""
-    return (_database(settings) or PROJECT_DIR / "mlruns" / "mlflow.db").parent
+    return (database_of(settings) or PROJECT_DIR / "mlruns" / "mlflow.db").parent
 
 
 @contextmanager
@@ -119,12 +129,6 @@ def one_sentence(settings: Settings, what: str, remedy: str = "") -> Iterator[No
         log.debug("MLflow failed", exc_info=True)
         reason = next((line.strip(" .") for line in str(_origin(error)).splitlines() if line.strip()), type(error).__name__)
         raise TrackingError(f"MLflow at {settings.mlflow_shown} {what}: {reason[:300]}. {remedy}".strip()) from None
-
-
-def _database(settings: Settings) -> Path | None:
-    """Return MLflow's SQLite file; None for a server."""
-    uri = settings.MLFLOW_TRACKING_URI
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
 def _origin(error: BaseException) -> BaseException:

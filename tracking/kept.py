@@ -22,6 +22,7 @@ from models.store import METADATA_FILE, VERSION, problems_of
 from storage import flush_folder, remove_stale, sha256
 from tracking.names import MODEL_FILES
 
+UNLOGGED = "unlogged"  # folder of the runs that MLflow has not accepted yet
 PLOTS, RUN_FILE = "plots", "run.json"
 PREFIX = ".keeping-"  # of a folder that is not whole yet
 

@@ -1,4 +1,4 @@
-"""A training run in MLflow: parameters, metrics, loss curves, plots, files and the registered model.
+"""Runs that are saved until MLflow has them, and the command that logs them later.
 
     python -m tracking.runs mlruns/unlogged/<model_version>     logs a run that MLflow did not accept during the training; takes several
     python -m tracking.runs                                     points the alias `champion` at the model that serves
@@ -19,34 +19,23 @@ if __name__ == "__main__":
 
 import argparse
 import logging
-import os
 import shlex
 import shutil
-import time
-from contextlib import nullcontext, suppress
-from importlib.metadata import version
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from filelock import Timeout
 
 import cli
-from forecast.metadata import Metadata
 from models.publishing import record_run
-from models.store import METADATA_FILE, ONNX_FILE, symbol_folder
+from models.store import symbol_folder
 from settings import PROJECT_DIR, Settings
-from storage import json_of, locked, sha256
+from storage import locked
 from tracking.champion import set_champion
-from tracking.client import log_files, log_metrics, log_params, start_run
-from tracking.connection import HTTP_SECONDS, RETRIES_VARIABLE, TrackingError, connect, one_sentence, tracking_folder, wait_for_database
-from tracking.kept import PLOTS, RunRecord, keep, read_kept
-from tracking.names import CHAMPION, MODEL_FILES, MODEL_FOLDER, REGISTERED_MODEL
-
-UNLOGGED = "unlogged"  # folder of the runs that MLflow has not accepted yet
-PYFUNC_CODE = ["errors.py", "settings.py", "storage.py", "processData.py", "closes", "forecast"]  # what pyfunc.py imports
-PYFUNC_PARAMETERS = ("intervals", "skip_invalid")  # of its predict
-PYFUNC_REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "filelock", "numpy", "onnxruntime", "pydantic")]
+from tracking.connection import TrackingError, tracking_folder
+from tracking.kept import UNLOGGED, RunRecord, keep, read_kept
+from tracking.log import log_run
+from tracking.names import CHAMPION
 
 log = logging.getLogger(__name__)
 
@@ -126,120 +115,6 @@ def log_later(folder: Path, model_dir: Path, settings: Settings) -> bool:
     return is_published
 
 
-def log_run(record: RunRecord, settings: Settings) -> str:
-    """Log a run and register its model. Return the run's id.
-
-    Raises:
-        TrackingError: MLflow failed.
-    """
-    with one_sentence(settings, "did not accept the run"):
-        import mlflow
-
-        experiment, client = connect(settings), mlflow.MlflowClient()
-        logged_before = _logged_before(record, experiment, client)
-        if logged_before:
-            return logged_before
-        searched = (record.metadata.tuning or {}).get("mlflow_run_id")
-        run_id = start_run(client, experiment, record.version, record.parent_run_id or searched)
-        try:
-            _fill_run(run_id, record, client)
-            if not record.parent_run_id:
-                _register(run_id, record)
-            client.set_terminated(run_id)
-        except BaseException:
-            _mark_failed(run_id, client, settings)
-            raise
-        return run_id
-
-
-def _logged_before(record: RunRecord, experiment: str, client: Any) -> str | None:
-    """The complete run of a model, even if the process that logged it was killed before it noted the run. Marks partial runs as failed."""
-    complete = None
-    for run in client.search_runs([experiment], f"attributes.run_name = '{record.version}'"):
-        if run.info.status == "FINISHED":
-            complete = str(run.info.run_id)
-        elif run.info.status == "RUNNING":
-            client.set_terminated(run.info.run_id, "FAILED")
-    return complete
-
-
-def _fill_run(run_id: str, record: RunRecord, client: Any) -> None:
-    """Log parameters, metrics, tags and files of a run."""
-    from mlflow.entities import RunTag
-
-    verdict = record.metadata.promotion
-    params = {name: value for name, value in record.metadata.as_dict().items() if not isinstance(value, dict)}
-    params |= {f"version_{name}": number for name, number in record.metadata.versions.items()}
-    tags = {"promotion": "published" if verdict.publish else "refused", "promotion_reason": verdict.reason} if verdict else {}
-    metrics = [(name, value, 0) for name, value in _figures(record.metadata).items()]
-    metrics += [(name, value, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]
-    log_params(client, run_id, params.items())
-    client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-    log_metrics(client, run_id, metrics, time.time_ns() // 1_000_000)
-    for name in MODEL_FILES:
-        if name != METADATA_FILE:
-            client.log_artifact(run_id, str(record.folder / name), MODEL_FOLDER)
-    log_files(client, run_id, {METADATA_FILE: _published_form(run_id, record)}, MODEL_FOLDER)
-    log_files(client, run_id, record.plots, PLOTS)
-
-
-def _published_form(run_id: str, record: RunRecord) -> bytes:
-    """Return the metadata.json of a run with what its publication adds: the run and the checksums, so that tracking/fetch.py can verify."""
-    sums = {name: sha256(record.folder / name) for name in sorted(MODEL_FILES) if name != METADATA_FILE}
-    return json_of(record.metadata.changed(mlflow_run_id=run_id, files=sums).as_dict())
-
-
-def _figures(metadata: Metadata) -> dict[str, float]:
-    """Return the metrics of a model by their names in MLflow."""
-    figures = {name: value for name, value in metadata.metrics.model_dump().items() if value is not None}
-    for group, parts in metadata.coverage.items():
-        for name, values in parts.items():
-            figures |= {f"{measure}_{group}_{name}": value for measure, value in values.items() if measure != "n_days"}
-    if metadata.promotion:
-        for model, scores in (("new", metadata.promotion.new), ("published", metadata.promotion.published)):
-            figures |= {f"gate_{model}_{name}": value for name, value in (scores or {}).items()}
-    return figures
-
-
-def _register(run_id: str, record: RunRecord) -> None:
-    """Log and register the model of a run."""
-    import mlflow
-    from mlflow.models import Model, ModelSignature
-    from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
-
-    Model.log(  # pyfunc.log_model uses a global run, and ending that waits for a locked database again
-        artifact_path=None,
-        name="model",
-        flavor=mlflow.pyfunc,
-        run_id=run_id,
-        registered_model_name=REGISTERED_MODEL,
-        await_registration_for=HTTP_SECONDS,
-        python_model=str(PROJECT_DIR / "tracking" / "pyfunc.py"),
-        artifacts={"network": str(record.folder / ONNX_FILE), "metadata": str(record.folder / METADATA_FILE)},
-        code_paths=[str(PROJECT_DIR / name) for name in PYFUNC_CODE],
-        signature=ModelSignature(
-            inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, record.example.shape[1]))]),
-            outputs=Schema([TensorSpec(np.dtype(np.float64), (-1,))]),
-            params=ParamSchema([ParamSpec(name, "boolean", False) for name in PYFUNC_PARAMETERS]),
-        ),
-        input_example=record.example,
-        pip_requirements=PYFUNC_REQUIREMENTS,
-    )
-
-
-def _mark_failed(run_id: str, client: Any, settings: Settings) -> None:
-    """Mark an incomplete run as failed, unless that would take long; then it is marked when the run is logged later."""
-    retries = RETRIES_VARIABLE
-    before = os.environ[retries]
-    os.environ[retries] = "0"
-    try:
-        with suppress(Exception):
-            wait_for_database(settings, seconds=0)
-            client.set_terminated(run_id, "FAILED")
-    finally:
-        os.environ[retries] = before
-
-
 def _shown(path: Path) -> str:
     """Return a path relative to the project's folder, where commands run."""
     return str(path.relative_to(PROJECT_DIR) if path.is_relative_to(PROJECT_DIR) else path)
@@ -251,10 +126,10 @@ def main(arguments: list[str] | None = None) -> None:
         description="Log a run that MLflow did not take when it was trained, and point MLflow's alias champion at the model that serves."
     )
     parser.add_argument("folders", type=Path, nargs="*", help="where runs are kept: mlruns/unlogged/<model_version>")
-    parser.add_argument("--model-dir", type=Path, help="folder of the published model; MODEL_DIR if not given")
-    options = parser.parse_args(arguments)
     settings = Settings.from_environment()
-    model_dir = options.model_dir or settings.MODEL_DIR
+    cli.add_model_dir(parser, settings)
+    options = parser.parse_args(arguments)
+    model_dir = options.model_dir
     serves = model_dir.resolve() == settings.MODEL_DIR.resolve()
     if not (options.folders or serves):
         parser.error("the alias follows the model in MODEL_DIR alone: set that, or name the folder of a run")

@@ -22,6 +22,7 @@ class SearchRecord:
         metrics: the outcome.
         ratios: (number, validation ratio) of each complete trial.
         files: the content of files by name.
+        started: when it began, in milliseconds since 1970.
     """
 
     name: str
@@ -29,6 +30,7 @@ class SearchRecord:
     metrics: dict[str, float]
     ratios: list[tuple[int, float]]
     files: dict[str, bytes]
+    started: int
 
 
 def log_search(record: SearchRecord, settings: Settings) -> str | None:
@@ -46,9 +48,9 @@ def _log(record: SearchRecord, settings: Settings) -> str:
     import mlflow
 
     experiment, client = connect(settings), mlflow.MlflowClient()
-    run_id = start_run(client, experiment, f"tune-{record.name}")
+    run_id = start_run(client, experiment, f"search {record.name}", start=record.started)
     metrics = [(name, value, 0) for name, value in record.metrics.items()]
-    metrics += [("validation_ratio", ratio, number) for number, ratio in record.ratios]
+    metrics += [("validation/ratio", ratio, number) for number, ratio in record.ratios]
     log_params(client, run_id, record.params.items())
     log_metrics(client, run_id, metrics, time.time_ns() // 1_000_000)
     log_files(client, run_id, record.files)

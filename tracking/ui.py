@@ -24,6 +24,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Literal
 
@@ -237,7 +239,22 @@ def main() -> None:
     except (OSError, sqlite3.Error) as error:
         log.warning("MLflow's database cannot be checked: %s.", error)
     log.info("The MLflow UI starts on http://%s:%d. It needs half a minute.", settings.MLFLOW_UI_HOST, settings.MLFLOW_UI_PORT)
-    supervise(settings, parent)
+    with _published_run(settings):
+        supervise(settings, parent)
+
+
+@contextmanager
+def _published_run(settings: Settings) -> Iterator[None]:
+    """Log the run of the model that serves if MLflow does not have it, in a process of its own, so that the UI does not open empty."""
+    from tracking.published import is_missing  # not in the image, which has no UI
+
+    child = None
+    if is_missing(settings):
+        child = subprocess.Popen([sys.executable, "-m", "tracking.published"], cwd=PROJECT_DIR, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        stop(child)
 
 
 if __name__ == "__main__":

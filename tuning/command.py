@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,14 @@ class Tuned:
         outcome: what it found on validation.
         ratios: (number, validation ratio) of each complete trial.
         files: table and plots of the trials, by name.
+        started: when it began, in milliseconds since 1970.
     """
 
     name: str
     outcome: Outcome
     ratios: list[tuple[int, float]]
     files: dict[str, bytes]
+    started: int
 
     def finish(self, data: Dataset, result: Backtest, settings: Settings) -> dict[str, Any]:
         """Judge best and default settings on the test, print the table and log the search to MLflow.
@@ -58,11 +61,11 @@ class Tuned:
         test = judge_on_test(self.outcome, data, result)
         log.info("\n%s\n", table(self.outcome, test))
         content = {"study": self.name} | report(self.outcome, test)
-        metrics = {name: value for name, value in content.items() if isinstance(value, float)}
+        metrics = {name.replace("_", "/", 1): value for name, value in content.items() if isinstance(value, float)}  # test/best, ...
         params = {f"best_{name}": value for name, value in tuned_values(self.outcome.best).items()}
         params |= {f"default_{name}": value for name, value in tuned_values(self.outcome.default).items()}
         params |= {"study": self.name, "n_trials": self.outcome.n_trials, "folds": FOLDS, "seed": self.outcome.default.seed}
-        record = SearchRecord(self.name, params | {"reason": self.outcome.reason}, metrics, self.ratios, self.files)
+        record = SearchRecord(self.name, params | {"reason": self.outcome.reason}, metrics, self.ratios, self.files, self.started)
         return content | {"mlflow_run_id": log_search(record, settings)}
 
 
@@ -81,6 +84,7 @@ def tune(closes: Closes, default: FitOptions, n_trials: int, settings: Settings,
         InvalidClosesError: too few closes.
         TuningError: the study's database is locked or damaged, or another process uses the study.
     """
+    started = time.time_ns() // 1_000_000
     data = Dataset(closes, split_in_time(len(closes)))
     validation = validation_of(data)
     name, folder = study_name(data, default), tracking_folder(settings)
@@ -98,7 +102,7 @@ def tune(closes: Closes, default: FitOptions, n_trials: int, settings: Settings,
         ratios = [(number, float(trial.value or 0)) for number, trial in enumerate(finished(study), 1) if trial in complete(study)]
         files = {"trials.csv": trials_csv(study).encode()} | plots(study)
     log.info("Best settings of %d trials: %s.", outcome.n_trials, describe(outcome.best))
-    return Tuned(name, outcome, ratios, files)
+    return Tuned(name, outcome, ratios, files, started)
 
 
 def study_name(data: Dataset, default: FitOptions) -> str:

@@ -340,6 +340,16 @@ def test_auto_skips_a_damaged_cache_with_a_warning(yahoo, settings, caplog):
     assert any(message.startswith("Skipped cache: ") and "is damaged" in message for message in caplog.messages)
 
 
+@pytest.mark.parametrize("behaviour", ["not found", "half", "text"])
+def test_each_failure_appears_once(yahoo, settings, caplog, behaviour):
+    caplog.set_level(logging.INFO)
+    yahoo.behave(behaviour)
+    with pytest.raises(DataUnavailableError) as caught:
+        load_closes("NEWCO", FIRST, LAST, settings=settings.model_copy(update={"YAHOO_RETRIES": 0}))
+    assert [detail.partition(":")[0] for detail in caught.value.details] == ["yahoo", "cache", "snapshot"]
+    assert caplog.messages == ["Downloading NEWCO from Yahoo Finance ..."]  # and nothing from yfinance
+
+
 def test_auto_without_any_source_reports_every_failure(yahoo, settings):
     yahoo.behave("not found")
     with pytest.raises(DataUnavailableError) as caught:

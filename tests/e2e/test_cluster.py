@@ -22,8 +22,8 @@ from models.store import METADATA_FILE, current_version, read_published
 from settings import PROJECT_DIR, Settings
 from tracking.champion import set_champion
 from tracking.kept import RunRecord
+from tracking.log import log_run
 from tracking.names import MODEL_FILES
-from tracking.runs import log_run
 
 pytestmark = [
     pytest.mark.slow,

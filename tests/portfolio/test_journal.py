@@ -86,10 +86,11 @@ def test_leaderboard_is_aligned_and_ranked():
         "symbol  model   RMSE ratio  held 80%  held 95%  CRPS ratio  published",
         "MSFT    global      0.9900     80.0%     95.0%      0.7000  yes",
         "KO      own         1.0100     80.0%     95.0%      0.7000  no: worse in rmse",
+        "(ratios: divided by the score of persistence, which repeats the last close; below 1 is better)",
     ]
     lines = as_csv(rows).splitlines()
     assert lines[0].startswith("symbol,model,rmse_ratio,coverage_80,coverage_95,crps_ratio,")
     assert [line.partition(",")[0] for line in lines[1:]] == ["MSFT", "KO"]
-    assert means(rows)["rmse_ratio"] == pytest.approx(1.0)
+    assert means(rows)["test/rmse_ratio"] == pytest.approx(1.0)
     assert means(rows)["n_published"] == 1
     assert means([]) == {}

@@ -105,7 +105,7 @@ def test_mlflow_has_a_parent_run_with_nested_children(trained):
     for run in runs:
         published = read_published(symbol_folder(folder / "modelFiles", run.data.params["symbol"]))
         assert published.metadata["mlflow_run_id"] == run.info.run_id
-        assert run.data.metrics["rmse_ratio"] == published.metadata["metrics"]["rmse_ratio"]
+        assert run.data.metrics["test/rmse_ratio"] == published.metadata["metrics"]["rmse_ratio"]
         assert run.data.tags["promotion"] == "published"
     assert client.search_registered_models() == []
 
@@ -168,7 +168,7 @@ def test_interrupted_training_continues_and_gives_the_same_result(trained, tmp_p
     process.send_signal(signal.SIGINT)
     rest = process.communicate(timeout=120)[1]
     assert process.returncode == 130
-    assert rest.splitlines()[-2:] == ["0 of 3 symbols are finished. The same command continues.", "interrupted"]
+    assert rest.splitlines()[-2:] == ["0 of 3 symbols are finished; 0 models are published. The same command continues.", "interrupted"]
     assert "Traceback" not in rest
     assert ended(children)
 
@@ -204,7 +204,7 @@ def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
     done = subprocess.run(["unshare", "-rm", "sh", "-c", "; ".join(steps)], **run, check=False)
     first, _, second = done.stderr.partition("first 1\n")
     assert first.splitlines()[-1] == (
-        "error: The disk is full. 0 of 3 symbols are finished. Free some space, then give the same command again."
+        "error: The disk is full. 0 of 3 symbols are finished; 0 models are published. Free some space, then give the same command again."
     )
     assert "Traceback" not in first
     assert "Continuing" in second

@@ -54,3 +54,8 @@ def test_failed_run_is_repeated_as_by_keep_running():
 def test_command_of_the_unit_exists():
     (command,) = re.findall(r"^ExecStart=\S+ modelTrain.py (.*) \$RETRAIN_OPTIONS$", SERVICE, flags=re.M)
     assert parse(Settings(), [*command.split(), "--symbols", "MSFT,KO"]).nightly
+
+
+def test_training_has_the_memory_limit_of_the_container():
+    (limit,) = re.findall(r"^  trainer:$.*?^    mem_limit: (\d+g)$", (PROJECT_DIR / "compose.yaml").read_text(), flags=re.M | re.S)
+    assert {f"MemoryMax={limit.upper()}", "MemorySwapMax=0"} <= lines(SERVICE)

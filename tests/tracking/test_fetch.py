@@ -20,8 +20,8 @@ from settings import PROJECT_DIR, Settings
 from tracking import fetch
 from tracking.champion import set_champion
 from tracking.fetch import FetchError, NoChampionError, fetch_champion
+from tracking.log import log_run
 from tracking.names import CHAMPION, MODEL_FILES, REGISTERED_MODEL
-from tracking.runs import log_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 ALIASES = "api/2.0/mlflow/registered-models/alias"

@@ -23,8 +23,8 @@ from models.loading import load_forecaster
 from settings import PROJECT_DIR, Settings
 from tracking import ui
 from tracking.connection import connect, repoint_if_moved
+from tracking.log import log_run
 from tracking.moved import repoint
-from tracking.runs import log_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

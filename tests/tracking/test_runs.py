@@ -22,13 +22,16 @@ from models.store import read_published
 from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import locked
-from tracking import champion, connection
+from tracking import champion, connection, registry
+from tracking import log as log_module
 from tracking import runs as runs_module
 from tracking.champion import point_champion, set_champion
-from tracking.connection import TrackingError, check_tracking
+from tracking.connection import check_tracking
+from tracking.content import run_name
 from tracking.kept import RunRecord, keep
+from tracking.log import log_run
 from tracking.names import MODEL_FILES
-from tracking.runs import log_or_keep, log_run, main
+from tracking.runs import log_or_keep, main
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,11 +94,11 @@ def run_elsewhere(command):
     subprocess.run(command, shell=True, cwd=PROJECT_DIR, env=bare, check=True, capture_output=True)
 
 
-def test_kept_run_is_logged_later_and_becomes_champion(settings, kept, record):
+def test_kept_run_is_logged_later_and_becomes_champion(settings, kept, record, tmp_path):
     done = run("-m", "tracking.runs", str(kept))
     assert done.returncode == 0, done.stderr
     ((run_id, status, name),) = runs(settings)
-    assert (status, name) == ("FINISHED", record.version)
+    assert (status, name) == ("FINISHED", run_name(record.metadata))
     assert registered(settings) == ([run_id], [run_id])
     published = read_published(settings.MODEL_DIR)
     assert published.metadata["mlflow_run_id"] == run_id
@@ -108,7 +111,8 @@ def test_kept_run_is_logged_later_and_becomes_champion(settings, kept, record):
     client = mlflow.MlflowClient()
     logged = client.get_run(run_id)
     assert logged.data.metrics["rmse"] == record.metadata.metrics.rmse
-    assert logged.data.metrics["coverage_80_volatility_calm"] == record.metadata.coverage["volatility"]["calm"]["coverage_80"]
+    coverage = client.download_artifacts(run_id, "coverage.csv", str(tmp_path))
+    assert f"volatility,calm,214,{record.metadata.coverage['volatility']['calm']['coverage_80']}," in Path(coverage).read_text()
     assert [metric.value for metric in client.get_metric_history(run_id, "val_loss")] == [0.75, 0.5]
     assert logged.data.params["data_sha256"] == record.metadata.data_sha256
     assert logged.data.tags["mlflow.source.name"].endswith("tracking/runs.py")
@@ -130,7 +134,7 @@ def test_logging_a_rejected_run_changes_no_alias_or_publication(settings, record
     (tmp_path / "files" / "metadata.json").write_text(json.dumps(refused.metadata.as_dict()))
     refused = RunRecord(refused.metadata, record.losses, record.plots, tmp_path / "files", record.example)
     main([str(keep(refused, tmp_path / "unlogged"))])
-    assert [(status, name) for _, status, name in runs(settings)] == [("FINISHED", record.version), ("FINISHED", "refused")]
+    assert [(status, name) for _, status, name in runs(settings)] == 2 * [("FINISHED", run_name(record.metadata))]
     assert registered(settings)[1] == [runs(settings)[0][0]]
     assert (settings.MODEL_DIR / "metadata.json").read_bytes() == before
     assert list((tmp_path / "unlogged").iterdir()) == []
@@ -179,7 +183,7 @@ def test_run_is_marked_partial_if_the_database_locks_meanwhile(settings, record,
 
 
 def test_failed_run_is_marked_at_once(settings, record, monkeypatch, caplog):
-    monkeypatch.setattr(runs_module, "PYFUNC_CODE", ["missing.py"])
+    monkeypatch.setattr(registry, "PYFUNC_CODE", ["missing.py"])
     assert log_or_keep(record, settings.MODEL_DIR, settings) is None
     assert "missing.py" in caplog.text
     assert [status for _, status, _ in runs(settings)] == ["FAILED"]
@@ -204,13 +208,13 @@ def test_run_being_logged_by_another_process_is_skipped(settings, kept):
 
 def test_run_is_kept_until_it_is_logged(settings, record, monkeypatch, tmp_path):
     place, seen = tmp_path / "mlruns" / "unlogged", []
-    register = runs_module._register
+    register = registry.register
 
     def look_and_register(*arguments):
         seen.extend(place.iterdir())
         register(*arguments)
 
-    monkeypatch.setattr(runs_module, "_register", look_and_register)
+    monkeypatch.setattr(log_module, "register", look_and_register)
     assert log_or_keep(record, settings.MODEL_DIR, settings)
     assert [path.name for path in seen] == [record.version]
     assert list(place.iterdir()) == []
@@ -221,7 +225,7 @@ def test_ctrl_c_during_logging_does_not_lose_the_run(settings, record, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs_module, "_register", interrupt)
+        patch.setattr(log_module, "register", interrupt)
         with pytest.raises(KeyboardInterrupt):
             log_or_keep(record, settings.MODEL_DIR, settings)
     assert "Interrupted while the run was logged. The run is saved. Log it later: " in caplog.text
@@ -279,12 +283,21 @@ def test_command_without_a_folder_moves_a_pending_alias(settings, record, caplog
     assert registered(settings)[1] == [run_id]
 
 
-@pytest.mark.parametrize(("run_id", "said"), [(None, "model {} has no run"), ("0" * 32, f"run {'0' * 32} is unknown")])
-def test_alias_stays_with_a_reason_if_the_model_is_not_in_mlflow(settings, record, run_id, said):
+@pytest.mark.parametrize("run_id", [None, "0" * 32])
+def test_alias_of_a_model_without_a_run_makes_one_from_its_files(settings, record, run_id):
     record_run(settings.MODEL_DIR, record.version, run_id)
-    with pytest.raises(TrackingError) as caught:
-        set_champion(settings.MODEL_DIR, settings)
-    assert str(caught.value).endswith(f"leaves the alias 'champion' unchanged: {said.format(record.version)}.")
+    assert set_champion(settings.MODEL_DIR, settings) == record.version
+    assert set_champion(settings.MODEL_DIR, settings) == record.version  # and no second run
+    ((made, status, name),) = runs(settings)
+    assert (status, name) == ("FINISHED", run_name(record.metadata))
+    assert registered(settings) == ([made], [made])
+
+
+def test_alias_of_a_model_whose_run_is_saved_logs_that_run(settings, kept):
+    set_champion(settings.MODEL_DIR, settings)
+    ((run_id, _, _),) = runs(settings)
+    with closing(sqlite3.connect(database(settings))) as connection:
+        assert connection.execute("SELECT count(*) FROM metrics WHERE run_uuid = ? AND key = 'val_loss'", (run_id,)).fetchone() == (2,)
 
 
 def test_alias_follows_a_model_published_meanwhile(settings, record, monkeypatch, tmp_path):

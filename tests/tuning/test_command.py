@@ -79,7 +79,7 @@ def test_mlflow_has_the_search_as_parent_run_with_table_and_plots(tuned, metadat
     assert (child.data.params["units"], child.data.params["window"]) == (str(metadata["units"]), "60")
     assert parent.info.status == "FINISHED"
     assert parent.data.params["default_units"] == "2"
-    assert parent.data.metrics["test_default"] == metadata["tuning"]["test_default"]
+    assert parent.data.metrics["test/default"] == metadata["tuning"]["test_default"]
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"trials.csv", "trials.png", "settings.png"}
     path = client.download_artifacts(parent.info.run_id, "trials.csv", str(folder))
     with open(path, newline="") as file:
@@ -87,7 +87,7 @@ def test_mlflow_has_the_search_as_parent_run_with_table_and_plots(tuned, metadat
     assert [(row["trial"], row["state"]) for row in rows] == [("1", "complete"), ("2", "complete")]
     assert float(rows[0]["rmse_ratio"]) == pytest.approx(sum(float(rows[0][f"fold_{fold}"]) for fold in (1, 2, 3)) / 3)
     assert float(rows[0]["rmse_ratio"]) == metadata["tuning"]["validation_default"][0]
-    history = client.get_metric_history(parent.info.run_id, "validation_ratio")
+    history = client.get_metric_history(parent.info.run_id, "validation/ratio")
     assert [(metric.step, metric.value) for metric in history] == [
         (number + 1, float(row["rmse_ratio"])) for number, row in enumerate(rows)
     ]

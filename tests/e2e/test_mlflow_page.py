@@ -1,0 +1,29 @@
+"""What GET /mlflow opens on a fresh installation, in a real Chromium with a real MLflow UI."""
+
+import pytest
+from browsing import MARKS
+from playwright.sync_api import expect
+from serving import answers, free_port, wait_until
+
+pytestmark = MARKS
+
+
+@pytest.mark.timeout(600)
+def test_mlflow_opens_the_runs_with_their_scores_and_that_of_the_model_in_git(start, browser, tmp_path):
+    port = free_port()
+    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), 180, "the MLflow UI")
+    context = browser.new_context(viewport={"width": 1600, "height": 900})
+    page = context.new_page()
+    page.goto(f"{service.url}/mlflow")
+    page.wait_for_url("**/#/experiments/1/runs*")
+    for _ in range(60):  # the run is logged while the UI starts
+        page.wait_for_timeout(3000)
+        if page.get_by_text("MSFT 2026-").count():
+            break
+        page.reload()
+    expect(page.get_by_text("MSFT 2026-")).to_be_visible()
+    for column in ("test/rmse_ratio", "persistence/rmse", "test/coverage_80"):
+        expect(page.get_by_role("columnheader").filter(has_text=column)).to_be_visible()
+    expect(page.get_by_text("Model training")).to_be_visible()
+    context.close()
