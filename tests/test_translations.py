@@ -45,7 +45,7 @@ def test_translations_have_the_values_of_the_english_text(catalog):
         english = [message.id] if isinstance(message.id, str) else list(message.id)
         translated = [message.string] if isinstance(message.string, str) else list(message.string)
         names = {name for text in english for name in NAMES.findall(text)}
-        many = {name for name in NAMES.findall(english[-1])}
+        many = set(NAMES.findall(english[-1]))
         for number, text in enumerate(translated):
             found = set(NAMES.findall(text))
             if not (found <= names and (number == 0 or many <= found) and (len(english) > 1 or names <= found)):

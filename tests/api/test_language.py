@@ -100,7 +100,7 @@ def test_page_is_described_in_its_language(client):
 
 def test_unknown_address_is_explained_in_the_language_of_the_reader(client):
     page = client.get("/nothing?lang=pt", headers={"Accept": "text/html"}).text
-    assert "<title>Página não encontrada – Previsões de ações</title>" in page
+    assert "<title>Página não encontrada \u2013 Previsões de ações</title>" in page
     assert "Não há nada neste endereço. As chamadas estão listadas em /apidocs." in page
 
 
