@@ -28,9 +28,9 @@ WIDTH = 140
 
 
 def sentences() -> list[str]:
-    """Return the templates of sentences.txt: its lines but the empty ones and comments. Bars around a line keep spaces at its ends."""
+    """Return the templates of sentences.txt: its lines but the empty ones and comments."""
     lines = (PROJECT / SENTENCES).read_text().splitlines()
-    return [line.removeprefix("|").removesuffix("|") for line in lines if line.strip() and not line.startswith("#")]
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def template() -> Catalog:
@@ -79,7 +79,7 @@ def mo(catalog: Catalog) -> bytes:
 
 
 def page(catalog: Catalog) -> str:
-    """Return page.json: the texts of static/js, and the sentences of the API, the longest template first."""
+    """Return page.json: the texts of static/js, and the sentences of the API in the order in which to try them."""
     texts: dict[str, Any] = {}
     sentences: list[tuple[str, str]] = []
     for message in _texts(catalog):
@@ -90,7 +90,7 @@ def page(catalog: Catalog) -> str:
             texts[_key(message)] = message.string
         if SENTENCES in files:
             sentences.append((_key(message), str(message.string)))
-    sentences.sort(key=lambda pair: (-_length(pair[0]), pair[0]))
+    sentences.sort(key=lambda pair: ("{problem}" not in pair[0], -_length(pair[0]), pair[0]))
     return json.dumps({"texts": texts, "sentences": sentences}, ensure_ascii=False, indent=0) + "\n"
 
 
