@@ -27,7 +27,7 @@ from api.answers import SECURITY_HEADERS, error_answer, json_answer
 from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
-from api.language import language, render
+from api.language import language, render, told
 from api.page import OpeningForecast, embedded
 from api.pricefile import forecast_file
 from api.query import horizon_and_question, reading, shown_closes, whole_number
@@ -164,6 +164,7 @@ def page() -> Response:
     except ModelUnavailableError as error:
         return render("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
+    shown["warnings"] = [warning | {"text": told(warning["text"])} for warning in shown["warnings"]]
     return render("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
 
 

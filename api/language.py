@@ -45,13 +45,18 @@ def gettext(text: str) -> str:
     return texts.of(language()).gettext(text)
 
 
+def told(sentence: str) -> str:
+    """Return a sentence of the API in the language of the current request."""
+    return texts.of(language()).told(sentence)
+
+
 def render(template: str, **values: Any) -> Response:
     """Return a page in the language of the current request."""
     own = language()
     other = next(name for name in LANGUAGES if name != own)
     query = urlencode(request.args.to_dict(flat=False) | {PARAMETER: other.split("-")[0]}, doseq=True)
     switch = {"tag": other, "name": LANGUAGES[other], "address": f"?{query}"}
-    response = make_response(render_template(template, language=own, switch=switch, texts=texts.of(own).page, **values))
+    response = make_response(render_template(template, language=own, switch=switch, texts=texts.of(own), **values))
     response.content_language.add(own)
     response.vary.update(("Accept-Language", "Cookie"))
     return response

@@ -1,21 +1,22 @@
 """The page's texts in other languages than English, which the code has: translations/<language>/LC_MESSAGES.
 
-`make texts` writes messages.mo and page.json from messages.po. The API answers in English. A page shows the sentences of the API in its own
-language: `told` finds the template of a sentence and fills in its values, as static/js/shared/sentences.js does in the browser.
+`make texts` makes messages.mo, page.json and static/sentences from messages.po. The API answers in English. A page shows the sentences of
+the API in its own language: `told` finds the template of a sentence and fills in its values, as static/js/shared/sentences.js does in the
+browser.
 """
 
 import gettext
 import json
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from flask import Flask
 
 from settings import PROJECT_DIR
 
-FOLDER = PROJECT_DIR / "translations"
+FOLDER, SENTENCES = PROJECT_DIR / "translations", PROJECT_DIR / "static" / "sentences"
 DOMAIN = "messages"
 MAX_DEPTH = 3  # of sentences within sentences
 NAME = re.compile(r"\{(\w+)\}")  # of a value in a template
@@ -28,19 +29,26 @@ class Texts:
     """The texts of one language.
 
     Attributes:
-        page: what JavaScript needs; empty in English.
+        page: the texts of JavaScript by their English; empty in English.
+        sentences: name of the file in static/sentences; empty in English.
         gettext, ngettext, pgettext: of the standard library.
     """
 
     def __init__(self, tag: str) -> None:
         """Read the catalogue of a language, such as pt-BR. English has none."""
         name = tag.replace("-", "_")
-        found = gettext.translation(DOMAIN, FOLDER, [name], fallback=True)
+        found = gettext.translation(DOMAIN, FOLDER, [name], fallback=tag == "en")
         self.gettext, self.ngettext, self.pgettext = found.gettext, found.ngettext, found.pgettext
         self.has_comma = name.startswith("pt")
-        file = FOLDER / name / "LC_MESSAGES" / "page.json"
-        self.page: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
-        self._templates = [_compiled(*pair) for pair in self.page.get("sentences", [])]
+        self.sentences = "" if tag == "en" else f"{name}.json"
+        page = FOLDER / name / "LC_MESSAGES" / "page.json"
+        self.page: dict[str, Any] = json.loads(page.read_text(encoding="utf-8")) if self.sentences else {}
+
+    @cached_property
+    def _templates(self) -> list[tuple[re.Pattern[str], list[str], str]]:
+        """The templates of sentences, compiled on first use: few pages need them."""
+        pairs = json.loads((SENTENCES / self.sentences).read_text(encoding="utf-8")) if self.sentences else []
+        return [_compiled(*pair) for pair in pairs]
 
     def told(self, sentence: str, depth: int = 0) -> str:
         """Return a sentence of the API in this language; one without a template stays as it is."""

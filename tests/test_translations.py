@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from settings import PROJECT_DIR
 from translations import makeTexts
 
 NAMES = re.compile(r"%\((\w+)\)|\{(\w+)\}|(%%)")  # of values, and percent signs
@@ -22,18 +21,13 @@ def catalog(language):
     return makeTexts.merged(language)
 
 
-def folder_of(language):
-    return PROJECT_DIR / "translations" / language / "LC_MESSAGES"
-
-
 def test_every_text_is_translated(catalog):
     missing = makeTexts.missing(catalog)
     assert missing == [], "write their translations into messages.po, then: make texts"
 
 
 def test_catalogue_and_what_is_made_from_it_are_up_to_date(catalog, language):
-    made = {"messages.po": makeTexts.po(catalog), "messages.mo": makeTexts.mo(catalog), "page.json": makeTexts.page(catalog).encode()}
-    stale = [name for name, content in made.items() if (folder_of(language) / name).read_bytes() != content]
+    stale = [file.name for file, content in makeTexts.made(catalog, language).items() if file.read_bytes() != content]
     assert stale == [], "run: make texts"
 
 

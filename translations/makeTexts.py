@@ -1,9 +1,10 @@
-"""Collect the page's texts, put the new ones into each messages.po, and compile messages.mo and page.json from it.
+"""Collect the page's texts, put the new ones into each messages.po, and compile it.
 
     make texts
 
 English is in the code: `_()` and `ngettext()` in templates and Python, `t()` and `nt()` in static/js. sentences.txt has the templates of
-what the API says. Translations are written into <language>/LC_MESSAGES/messages.po. Exit code 1: some texts have no translation yet.
+what the API says. Translations are written into <language>/LC_MESSAGES/messages.po. From it come messages.mo for templates and Python,
+page.json for static/js, and static/sentences/<language>.json. Exit code 1: some texts have no translation yet.
 """
 
 import io
@@ -29,7 +30,7 @@ WIDTH = 140
 
 def sentences() -> list[str]:
     """Return the templates of sentences.txt: its lines but the empty ones and comments."""
-    lines = (PROJECT / SENTENCES).read_text().splitlines()
+    lines = (PROJECT / SENTENCES).read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -78,20 +79,36 @@ def mo(catalog: Catalog) -> bytes:
     return file.getvalue()
 
 
-def page(catalog: Catalog) -> str:
-    """Return page.json: the texts of static/js, and the sentences of the API in the order in which to try them."""
-    texts: dict[str, Any] = {}
-    sentences: list[tuple[str, str]] = []
-    for message in _texts(catalog):
-        files = {file for file, _ in message.locations}
-        if not all(_strings(message)):
-            continue
-        if any(file.startswith("static/js/") for file in files):
-            texts[_key(message)] = message.string
-        if SENTENCES in files:
-            sentences.append((_key(message), str(message.string)))
-    sentences.sort(key=lambda pair: ("{problem}" not in pair[0], -_length(pair[0]), pair[0]))
-    return json.dumps({"texts": texts, "sentences": sentences}, ensure_ascii=False, indent=0) + "\n"
+def page(catalog: Catalog) -> bytes:
+    """Return page.json: the texts of static/js, by their English."""
+    return _json({_key(message): message.string for message in _translated(catalog, "static/js/")})
+
+
+def told(catalog: Catalog) -> bytes:
+    """Return the templates of the API's sentences and their translations, in the order in which to try them."""
+    pairs = [(_key(message), str(message.string)) for message in _translated(catalog, SENTENCES)]
+    return _json(sorted(pairs, key=lambda pair: ("{problem}" not in pair[0], -_length(pair[0]), pair[0])))
+
+
+def made(catalog: Catalog, language: str) -> dict[Path, bytes]:
+    """Return the files of a language and their content."""
+    folder = FOLDER / language / "LC_MESSAGES"
+    contents = {"messages.po": po(catalog), "messages.mo": mo(catalog), "page.json": page(catalog)}
+    return {folder / name: content for name, content in contents.items()} | {
+        PROJECT / "static" / "sentences" / f"{language}.json": told(catalog)
+    }
+
+
+def _translated(catalog: Catalog, place: str) -> list[Message]:
+    """Return the translated messages of a file, or of a folder with a slash at its end."""
+    return [
+        message for message in _texts(catalog) if all(_strings(message)) and any(file.startswith(place) for file, _ in message.locations)
+    ]
+
+
+def _json(content: Any) -> bytes:
+    """Return JSON with a line a text, so that differences can be read."""
+    return f"{json.dumps(content, ensure_ascii=False, indent=0)}\n".encode()
 
 
 def _length(text: str) -> int:
@@ -123,10 +140,9 @@ def main() -> int:
     """Update all catalogues."""
     count = 0
     for language in languages():
-        folder, catalog = FOLDER / language / "LC_MESSAGES", merged(language)
-        (folder / "messages.po").write_bytes(po(catalog))
-        (folder / "messages.mo").write_bytes(mo(catalog))
-        (folder / "page.json").write_text(page(catalog))
+        catalog = merged(language)
+        for file, content in made(catalog, language).items():
+            file.write_bytes(content)
         for text in missing(catalog):
             print(f"{language}: no translation of {text!r}")
             count += 1

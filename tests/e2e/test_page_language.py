@@ -16,7 +16,8 @@ pytestmark = MARKS
 
 VALUES = ("1,234.5", "2024-02-29", "'a, b'", "x y")  # of sentences
 TELL = """async sentences => {
-  const { told } = await import("/static/js/shared/sentences.js");
+  const { loadSentences, told } = await import("/static/js/shared/sentences.js");
+  await loadSentences();
   return sentences.map((sentence) => told(sentence));
 }"""
 
@@ -149,6 +150,17 @@ def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, schem
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert violations(page) == []
     context.close()
+
+
+def test_page_without_the_sentences_shows_them_in_english(page):
+    page.route("**/static/sentences/*", lambda route: route.abort())
+    page.reload()
+    page.locator("#question").fill("1 2 3 x 4 5")
+    page.locator("#submit").click()
+    expect(page.locator("#question-error")).to_contain_text("The file has no header")
+    page.unroute("**/static/sentences/*")
+    page.locator("#submit").click()
+    expect(page.locator("#question-error")).to_contain_text("O arquivo n\u00e3o tem cabe\u00e7alho")
 
 
 def test_browser_and_server_translate_alike(page):

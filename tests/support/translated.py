@@ -14,13 +14,18 @@ from translations import makeTexts
 SERVE = """
 import sys
 from pathlib import Path
+from flask import send_from_directory
 from werkzeug.serving import run_simple
 from api import texts
 from app import create_app
 from settings import Settings
-texts.FOLDER = Path(sys.argv[1])
+folder = texts.FOLDER = texts.SENTENCES = Path(sys.argv[1])
 settings = Settings.from_environment()
-run_simple("127.0.0.1", settings.PORT, create_app(settings), threaded=True)
+app = create_app(settings)
+static = app.view_functions["static"]
+sentences = lambda name: send_from_directory(folder, name.partition("/")[2])
+app.view_functions["static"] = lambda filename: sentences(filename) if filename.startswith("sentences/") else static(filename=filename)
+run_simple("127.0.0.1", settings.PORT, app, threaded=True)
 """
 FIELD, FORECAST = "#question", "#submit"
 WIDE = str.maketrans({letter: chr(ord(letter) + 0xFEE0) for letter in string.ascii_letters})  # as in Japanese texts
@@ -59,16 +64,17 @@ def mark_catalogue(folder: Path) -> None:
     catalog = Catalog(locale="pt_BR")
     for message in makeTexts.template():
         if message.id:
-            forms = message.id if isinstance(message.id, tuple) else (message.id,)
-            marked = tuple(map(widened, forms))
-            catalog.add(message.id, marked if len(forms) > 1 else marked[0], message.locations, context=message.context)
+            marked = widened(message.id) if isinstance(message.id, str) else tuple(map(widened, message.id))
+            catalog.add(message.id, marked, message.locations, context=message.context)
     (own / "messages.mo").write_bytes(makeTexts.mo(catalog))
-    (own / "page.json").write_text(makeTexts.page(catalog))
+    (own / "page.json").write_bytes(makeTexts.page(catalog))
+    (folder / "pt_BR.json").write_bytes(makeTexts.told(catalog))
 
 
 # Quoted, names, units, symbols, tags, and what Intl writes.
 NO_TEXT = re.compile(
-    r"<[^>]*>|\u201c[^\u201d]*\u201d|\b(?:Microsoft|Apple|Coca-Cola|Johnson & Johnson|JPMorgan Chase|Procter & Gamble|Walmart|Exxon Mobil|Python|curl|English)\b"
+    r"<[^>]*>|\u201c[^\u201d]*\u201d"
+    r"|\b(?:Microsoft|Apple|Coca-Cola|Johnson & Johnson|JPMorgan Chase|Procter & Gamble|Walmart|Exxon Mobil|Python|curl|English)\b"
     r"|\b[A-Z]{2,5}\b|\b(?:ms|kB|p95|p99)\b|\b\d{8}-\d{6}-\w{6}\b|http\S+"
     r"|\b(?:website|pt_BR|light dark|width=device-width, initial-scale=1)\b"
     r"|\b(?:dom|seg|ter|qua|qui|sex|s\u00e1b|jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)\b|\bde\b"

@@ -1,5 +1,6 @@
 /** The calls of the service. */
 
+import { loadSentences } from "./sentences.js";
 import { t } from "./texts.js";
 
 /**
@@ -127,9 +128,11 @@ export function published(url, headers) {
  * @returns {Promise<Reply<T>>}
  */
 async function call(url, request, read) {
+  const sentences = loadSentences();
   let response;
   try {
     response = await fetch(url, request);
+    await sentences; // so that what is answered can be shown in the page's language
   } catch {
     return { ok: false, status: 0, error: NO_ANSWER, details: [] };
   }

@@ -1,6 +1,7 @@
-/** Sentences of the API, which speaks English, in the page's language: by the templates of translations/sentences.txt. */
+/** Sentences of the API, which speaks English, in the page's language: by the templates of translations/sentences.txt.
+ * They are loaded with the first answer, as most of the page needs none of them. */
 
-import { LANGUAGE, sentences } from "./texts.js";
+import { LANGUAGE, SENTENCES } from "./texts.js";
 import { dayText } from "./format.js";
 
 const NAME = /\{(\w+)\}/; // of a value in a template
@@ -11,7 +12,23 @@ const MAX_DEPTH = 3; // of sentences within sentences
 
 /** @typedef {{pattern: RegExp, names: string[], translation: string}} Template */
 
-const templates = /** @type {Template[]} */ ([]);
+let templates = /** @type {Template[]} */ ([]);
+let loading = /** @type {Promise<void> | null} */ (null);
+
+/** Load the templates, once; without them sentences stay in English. */
+export function loadSentences() {
+  loading ??= SENTENCES ? load() : Promise.resolve();
+  return loading;
+}
+
+async function load() {
+  try {
+    const response = await fetch(SENTENCES);
+    templates = (await response.json()).map(compiled);
+  } catch {
+    loading = null; // the next answer tries again
+  }
+}
 
 /**
  * Return a sentence of the API in the page's language. A sentence without a template stays as it is.
@@ -20,9 +37,6 @@ const templates = /** @type {Template[]} */ ([]);
  * @returns {string}
  */
 export function told(sentence, depth = 0) {
-  if (!templates.length) {
-    templates.push(...sentences.map(compiled));
-  }
   for (const { pattern, names, translation } of depth < MAX_DEPTH ? templates : []) {
     const found = pattern.exec(sentence);
     if (found) {

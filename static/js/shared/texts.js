@@ -5,8 +5,8 @@
 const block = document.getElementById("texts");
 
 export const LANGUAGE = document.documentElement.lang;
-export const { texts = {}, sentences = [] } =
-  /** @type {{texts?: Record<string, string | string[]>, sentences?: [string, string][]}} */ (JSON.parse(block?.textContent || "{}"));
+export const SENTENCES = block?.dataset.sentences ?? ""; // address of the API's sentences in this language; empty in English
+const texts = /** @type {Record<string, string | string[]>} */ (JSON.parse(block?.textContent || "{}"));
 const NUMBER = new Intl.NumberFormat(LANGUAGE);
 const PLURAL = new Intl.PluralRules(LANGUAGE);
 
