@@ -41,7 +41,7 @@ PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
 up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: docs docs-serve diagrams pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
+.PHONY: docs docs-serve diagrams pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz texts lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -131,6 +131,9 @@ soak: $(VENV)/requirements-dev  ## run half an hour of valid and invalid load, a
 
 fuzz: $(VENV)/requirements-dev  ## read damaged price files for ten minutes, and report those that are read wrongly
 	@$(BIN)/python benchmarks/fuzzReader.py
+
+texts: $(VENV)/requirements-dev  ## collect the page's texts into translations/ and compile them; names those without a translation
+	@$(BIN)/python translations/makeTexts.py
 
 notebook: $(VENV)/requirements-dev  ## run jupyter/forecast.py, the notebook as text, and write forecast.ipynb (a minute)
 	@$(BIN)/python jupyter/makeNotebook.py

@@ -17,16 +17,17 @@ import time
 from dataclasses import dataclass
 from typing import cast
 
-from flask import Flask, Response, current_app, g, render_template, request
+from flask import Flask, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
 from flask_compress import Compress
 from werkzeug.exceptions import HTTPException
 
-from api import mlflowlink, proxies, startup, swagger
+from api import mlflowlink, proxies, startup, swagger, texts
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
 from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
+from api.language import language, render, told
 from api.page import OpeningForecast, embedded
 from api.pricefile import forecast_file
 from api.query import horizon_and_question, reading, shown_closes, whole_number
@@ -73,8 +74,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask(__name__)
     app.url_map.strict_slashes = False
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]  # the extension adds it
+    texts.add_texts(app, language)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     settings = settings or Settings.from_environment()
     service = ForecastService(settings)
@@ -154,17 +154,18 @@ def forecast(symbol: str) -> Response:
     return json_answer(answer)
 
 
-def page() -> str:
-    """The web page, with the forecast that it opens with."""
+def page() -> Response:
+    """The web page in the reader's language, with the forecast that it opens with."""
     service, opening = _service(), _state().opening
     symbol = request.args.get("symbol", "").strip().upper()
     asked = symbol if is_symbol(symbol) else ""
     try:
         forecaster = service.models.current()
     except ModelUnavailableError as error:
-        return render_template("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
+        return render("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
-    return render_template("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
+    shown["warnings"] = [warning | {"text": told(warning["text"])} for warning in shown["warnings"]]
+    return render("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
 
 
 def backtest() -> Response:

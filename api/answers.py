@@ -8,13 +8,14 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, render_template, request
+from flask import Response, g, request
 from flask.typing import ResponseReturnValue
 from pydantic_core import to_json
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 
 from api.errors import describe
+from api.language import gettext, render
 from monitoring.accesslog import ID_HEADER
 
 SECURITY_HEADERS = {
@@ -47,7 +48,8 @@ def error_answer(error: Exception) -> ResponseReturnValue:
     response = json_answer(answer.content, answer.status)
     response.headers.extend(answer.headers)
     if request.url_rule is None:
-        show_as_page(response, "Not found" if answer.status == HTTPStatus.NOT_FOUND else "Error", answer.sentence, answer.details)
+        title = gettext("Not found") if answer.status == HTTPStatus.NOT_FOUND else gettext("Error")
+        show_as_page(response, title, answer.sentence, answer.details)
     return response
 
 
@@ -56,15 +58,18 @@ def show_as_page(response: Response, title: str, sentence: str, details: list[st
 
     Args:
         response: the answer as JSON.
-        title: of the page.
-        sentence: what is wrong.
-        details: one sentence each.
+        title: of the page, in its language.
+        sentence: what is wrong, in English.
+        details: one sentence each, in English.
         again: the address to try again; empty for no link.
     """
     response.vary.add("Accept")
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-        response.set_data(render_template("error.html", title=title, error=sentence, details=details, again=again))
+        page = render("error.html", title=title, error=sentence, details=details, again=again)
+        response.set_data(page.get_data())
         response.mimetype = "text/html"
+        response.content_language.update(page.content_language)
+        response.vary.update(page.vary)
 
 
 def raw_answer(status: int, content: bytes, request_id: str, headers: list[tuple[str, str]], *, is_last: bool) -> bytes:

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from api.answers import error_answer, show_as_page
 from api.errors import RequestError
+from api.language import gettext
 from api.proxies import is_through_unknown_proxy
 from settings import HOST, Settings
 from tracking import ui
@@ -67,7 +68,7 @@ def _refused(settings: Settings, host: str, target: str) -> RequestError | None:
 def _explain(error: RequestError) -> ResponseReturnValue:
     """Return an error as JSON, or as a page if the client prefers HTML."""
     response = current_app.make_response(error_answer(error))
-    show_as_page(response, "Experiments (MLflow)", str(error), error.details, again=url_for("mlflow"))
+    show_as_page(response, gettext("Experiments (MLflow)"), str(error), error.details, again=url_for("mlflow"))
     return response
 
 

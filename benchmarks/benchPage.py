@@ -2,6 +2,7 @@
 
     python benchmarks/benchPage.py                  10 openings
     python benchmarks/benchPage.py --openings 30
+    python benchmarks/benchPage.py --locale pt-BR   in Portuguese
 
 The real service, a real headless Chromium; each opening has a browser context of its own, so nothing is cached, and comes to the page over
 a new connection. Bytes are what the network brought, headers included and compressed, of all requests until the chart; static/js/chart.js
@@ -46,13 +47,13 @@ class Opening:
     after_load: float
 
 
-def open_page(browser: Browser, url: str) -> Opening:
+def open_page(browser: Browser, url: str, locale: str = "en-US") -> Opening:
     """Open the page with an empty cache and wait for its chart.
 
     Raises:
         BenchError: no chart was drawn.
     """
-    context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=VIEWPORT, locale=locale)  # type: ignore[arg-type]
     try:
         page = context.new_page()
         network = context.new_cdp_session(page)
@@ -74,8 +75,8 @@ def find_chromium() -> str | None:
     return shutil.which("chromium-headless-shell") or shutil.which("chromium")
 
 
-def measure(openings: int, chromium: str) -> list[Opening]:
-    """Open the page of a new service `times` times.
+def measure(openings: int, chromium: str, locale: str = "en-US") -> list[Opening]:
+    """Open the page of a new service `openings` times in the language of a locale.
 
     Raises:
         BenchError: the service does not start, or a chart is missing.
@@ -85,7 +86,7 @@ def measure(openings: int, chromium: str) -> list[Opening]:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"])
         server = Server("ours", recipe, Path(folder))
         try:
-            return [open_page(browser, f"http://127.0.0.1:{server.port}/") for _ in range(openings)]
+            return [open_page(browser, f"http://127.0.0.1:{server.port}/", locale) for _ in range(openings)]
         finally:
             server.stop()
             browser.close()
@@ -114,6 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure the page: its weight, and the time to its first chart.")
     parser.add_argument("--openings", type=int, default=10, help="how often it is opened (default: 10)")
+    parser.add_argument("--locale", default="en-US", help="of the browser, which decides the language of the page (default: en-US)")
     options = parser.parse_args(arguments)
     if options.openings < 1:
         parser.error("--openings must be at least 1")
@@ -121,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         chromium = find_chromium()
         if chromium is None:
             raise BenchError("Chromium is missing: make chromium (Debian's package, needs root).")
-        print(report(measure(options.openings, chromium)))
+        print(report(measure(options.openings, chromium, options.locale)))
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -6,6 +6,9 @@ import { createChart } from "../chart/chart.js";
 import { forecastLines, misses, tellForecast, tellMiss } from "../chart/lines.js";
 import { startPeriods } from "../chart/periods.js";
 import { byId } from "../shared/dom.js";
+import { dayText, monthName } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
+import { t } from "../shared/texts.js";
 
 /** @typedef {import("../chart/chart.js").Content} Content */
 
@@ -15,7 +18,6 @@ const MONTH = 30 * DAY; // as in uPlot
 const YEAR = 365 * DAY;
 const SHORTEST = 14 * DAY; // the closest zoom
 const STEPS = [DAY, 2 * DAY, 7 * DAY, 14 * DAY, MONTH, 2 * MONTH, 3 * MONTH, 6 * MONTH, YEAR, 2 * YEAR, 5 * YEAR, 10 * YEAR];
-const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "short", year: "numeric" });
 
 const figure = byId("backtest-figure"); // null if there is no model
 const markPeriod = startPeriods(/** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll("#backtest-periods button")]), bounds, (min, max) => chart.zoom(min, max));
@@ -35,9 +37,9 @@ export async function loadBacktest() {
   loading = false;
   const { version, symbol } = figure.dataset;
   if (!reply.ok) {
-    showError(reply.error);
+    showError(told(reply.error));
   } else if (reply.answer.etag && !reply.answer.etag.includes(version)) {
-    showError("Another model was published since this page was loaded. Load the page again to see its backtest.");
+    showError(t("Another model was published since this page was loaded. Load the page again to see its backtest."));
   } else {
     showError("");
     const { dates, columns } = readBacktest(reply.answer.csv, COLUMNS);
@@ -67,10 +69,19 @@ function content(columns, symbol) {
     axis: { space: 90, incrs: STEPS, values: dateLabels },
     scale: { time: true },
     shortest: SHORTEST,
-    tell: (row, format) => `${isoDate(Number(row[0]))}: close ${format(Number(row[5]))}, forecast ${tellForecast(row, format)}${tellMiss(row)}`,
+    tell: (row, format) =>
+      t("{day}: close {close}, forecast {forecast}{miss}", {
+        day: dayText(isoDate(Number(row[0]))),
+        close: format(Number(row[5])),
+        forecast: tellForecast(row, format),
+        miss: tellMiss(row),
+      }),
     describe: () =>
-      `Line chart of ${closes.length} closes of ${symbol} from ${isoDate(days[0])} to ${isoDate(days[days.length - 1])}, of the 80% and ` +
-      "95% intervals of each, with the closes outside them marked. The tables say how often the intervals held, the CSV file has all numbers.",
+      t(
+        "Line chart of {count} closes of {symbol} from {first} to {last}, of the 80% and 95% intervals of each, with the closes outside them " +
+          "marked. The tables say how often the intervals held, the CSV file has all numbers.",
+        { count: closes.length, symbol, first: dayText(isoDate(days[0])), last: dayText(isoDate(days[days.length - 1])) },
+      ),
   };
 }
 
@@ -88,7 +99,8 @@ function isoDate(seconds) {
  * @param {number} step
  */
 function dateLabels(_, splits, __, ___, step) {
-  return splits.map((seconds) => (step < MONTH ? isoDate(seconds) : MONTH_NAME.format(seconds * 1000)));
+  const month = (/** @type {Date} */ date) => `${monthName(date)} ${date.getUTCFullYear()}`;
+  return splits.map((seconds) => (step < MONTH ? dayText(isoDate(seconds)) : month(new Date(seconds * 1000))));
 }
 
 /** @param {string} period a year; empty: all days @returns {[number, number] | null} its first and last day, in seconds */

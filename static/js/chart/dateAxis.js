@@ -1,10 +1,11 @@
 /** The x axis of a forecast's chart where dates are known. */
 
+import { monthName } from "../shared/format.js";
+
 const DAY_STEPS = [1, 5, 10]; // between days
 const MONTH_STEPS = [1, 2, 3, 6, 12, 24, 60]; // between months
 const DATE_ROOM = 50; // pixels for "28 Dec" and a gap
 const MONTH_ROOM = 36; // for "Dec" above "2022"
-const MONTH_NAME = new Intl.DateTimeFormat("en", { timeZone: "UTC", month: "short" });
 
 /** @typedef {{room: number, text: (date: Date) => string, days: number[]}} Level  days that may be marked, oldest first; 0 is the last close's */
 
@@ -44,7 +45,7 @@ function levelsOf(dates, last) {
   const month = (/** @type {number} */ day) => 12 * Number(dates[last + day].slice(0, 4)) + Number(dates[last + day].slice(5, 7)) - 1;
   return [
     ...DAY_STEPS.map((step) => ({ room: DATE_ROOM, text: dayAndMonth, days: offsets.filter((day) => day % step === 0) })),
-    ...MONTH_STEPS.map((step) => ({ room: MONTH_ROOM, text: monthOnly, days: firsts.filter((day) => month(day) % step === 0) })),
+    ...MONTH_STEPS.map((step) => ({ room: MONTH_ROOM, text: monthName, days: firsts.filter((day) => month(day) % step === 0) })),
   ];
 }
 
@@ -75,10 +76,5 @@ function labels(days, dates, last, text) {
 
 /** @param {Date} date */
 function dayAndMonth(date) {
-  return `${date.getUTCDate()} ${monthOnly(date)}`;
-}
-
-/** @param {Date} date */
-function monthOnly(date) {
-  return MONTH_NAME.format(date);
+  return `${date.getUTCDate()} ${monthName(date)}`;
 }

@@ -2,10 +2,11 @@
 
 import { dateAxis } from "./dateAxis.js";
 import { forecastLines, misses, tellForecast, tellMiss } from "./lines.js";
-import { steps } from "../shared/format.js";
+import { dayText, steps } from "../shared/format.js";
+import { nt, t } from "../shared/texts.js";
 
 const SHORTEST = 4; // days in the closest zoom
-const DAY_AXIS = { label: "closes from the last one", labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
+const DAY_AXIS = { label: t("closes from the last one"), labelSize: 20, incrs: [1, 2, 5, 10, 20, 50, 100], values: signed };
 
 /** @typedef {import("../shared/api.js").Step} Step */
 /** @typedef {import("./chart.js").Content} Content */
@@ -78,8 +79,12 @@ function signed(_, days) {
 
 /** A day without a date. @param {number} day from the last close */
 function numbered(day) {
-  const count = `${Math.abs(day)} ${Math.abs(day) === 1 ? "close" : "closes"}`;
-  return day === 0 ? "last close" : day > 0 ? `${count} ahead` : `${count} before the last`;
+  if (day === 0) {
+    return t("last close");
+  }
+  return day > 0
+    ? nt("{count} close ahead", "{count} closes ahead", day)
+    : nt("{count} close before the last", "{count} closes before the last", -day);
 }
 
 /**
@@ -91,13 +96,14 @@ function numbered(day) {
  */
 function tell(row, dates, path, format) {
   const [day, , , high80, low80, close] = row;
-  const name = dates[dates.length - 1 + Number(day)] ?? path[Number(day) - 1]?.date ?? numbered(Number(day));
+  const date = dates[dates.length - 1 + Number(day)] ?? path[Number(day) - 1]?.date;
+  const name = date ? dayText(date) : numbered(Number(day));
   if (close === null) {
     return `${name}: ${tellForecast(row, format)}`;
   }
   const [high, low] = [Number(high80), Number(low80)];
-  const interval = low80 === null || high === low ? "" : `, its 80% interval was ${format(low)} to ${format(high)}`;
-  return `${name}: close ${format(close)}${interval}${tellMiss(row)}`;
+  const interval = low80 === null || high === low ? "" : t(", its 80% interval was {low} to {high}", { low: format(low), high: format(high) });
+  return t("{day}: close {close}{interval}{miss}", { day: name, close: format(close), interval, miss: tellMiss(row) });
 }
 
 /**
@@ -109,8 +115,9 @@ function tell(row, dates, path, format) {
  */
 function describe(closes, path, ahead, format) {
   const end = path[path.length - 1];
-  return (
-    `Line chart of ${closes.length} closes from ${format(closes[0])} to ${format(closes[closes.length - 1])}, and of the forecast ` +
-    `${ahead} ahead: ${format(end.price)}, with its 80% and 95% intervals. The table has the forecast's numbers.`
+  return t(
+    "Line chart of {count} closes from {first} to {last}, and of the forecast {steps} ahead: {price}, with its 80% and 95% intervals. " +
+      "The table has the forecast's numbers.",
+    { count: closes.length, first: format(closes[0]), last: format(closes[closes.length - 1]), steps: ahead, price: format(end.price) },
   );
 }

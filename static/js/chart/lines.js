@@ -1,5 +1,7 @@
 /** The lines of a chart of closes, forecasts and intervals. */
 
+import { t } from "../shared/texts.js";
+
 /** @typedef {import("./chart.js").Content} Content */
 /** @typedef {import("./chart.js").Format} Format */
 
@@ -54,10 +56,19 @@ export function misses(closes, [high95, low95, high80, low80]) {
  */
 export function tellForecast([, high95, low95, high80, low80, , price], format) {
   const text = (/** @type {number | null} */ value) => format(Number(value));
-  return `${text(price)}, 80% ${text(low80)} to ${text(high80)}, 95% ${text(low95)} to ${text(high95)}`;
+  return t("{price}, 80% {low80} to {high80}, 95% {low95} to {high95}", {
+    price: text(price),
+    low80: text(low80),
+    high80: text(high80),
+    low95: text(low95),
+    high95: text(high95),
+  });
 }
 
 /** Which interval a close missed, in words. @param {(number | null)[]} row as in tellForecast */
 export function tellMiss(row) {
-  return Number.isFinite(row[8] ?? NaN) ? ", outside the 95% interval" : Number.isFinite(row[7] ?? NaN) ? ", outside the 80% interval" : "";
+  if (Number.isFinite(row[8] ?? NaN)) {
+    return t(", outside the 95% interval");
+  }
+  return Number.isFinite(row[7] ?? NaN) ? t(", outside the 80% interval") : "";
 }

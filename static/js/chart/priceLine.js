@@ -1,5 +1,8 @@
 /** A horizontal line of a chart that is dragged, or moved with the arrow keys, to a price. */
 
+import { readNumber } from "../shared/format.js";
+import { t } from "../shared/texts.js";
+
 const KEY_STEPS = 100; // from the bottom of the chart to its top, with the arrow keys
 const KEY_WAIT = 400; // milliseconds after the last key until the price is used
 
@@ -26,7 +29,7 @@ export function createPriceLine(use) {
   /** @param {number} next */
   function move(next) {
     const { min, max } = plot.scales.y;
-    price = Number(format(Math.max(min, Math.min(max, next))).replaceAll(",", ""));
+    price = readNumber(format(Math.max(min, Math.min(max, next))));
     draw();
   }
 
@@ -39,7 +42,7 @@ export function createPriceLine(use) {
 
   line.className = line.id = "price-line";
   line.tabIndex = 0;
-  for (const [name, value] of [["role", "slider"], ["aria-orientation", "vertical"], ["aria-label", "Price to compare the closes with"]]) {
+  for (const [name, value] of [["role", "slider"], ["aria-orientation", "vertical"], ["aria-label", t("Price to compare the closes with")]]) {
     line.setAttribute(name, value);
   }
   line.addEventListener("mousedown", (event) => event.stopPropagation()); // or the chart would zoom

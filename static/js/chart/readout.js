@@ -1,5 +1,7 @@
 /** The values of one day in a box at the cursor. The pointer, a tap and the arrow keys move it. */
 
+import { t } from "../shared/texts.js";
+
 const GAP = 12; // pixels from the cursor to the box
 const STEPS = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity });
 
@@ -32,7 +34,7 @@ export function hideReadout(readout) {
 export function startKeys(host, plotOf) {
   host.tabIndex = 0;
   host.setAttribute("role", "group");
-  host.setAttribute("aria-label", "Chart. The arrow keys show the values day by day.");
+  host.setAttribute("aria-label", t("Chart. The arrow keys show the values day by day."));
   host.addEventListener("keydown", (event) => {
     const plot = plotOf();
     const isCommand = event.ctrlKey || event.altKey || event.metaKey || event.target !== host;

@@ -3,9 +3,11 @@
 import { forecastSymbol, predict, predictFile } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createPriceLine } from "../chart/priceLine.js";
-import { percent, priceFormat, steps } from "../shared/format.js";
+import { dayText, percent, priceFormat, readNumber, steps } from "../shared/format.js";
 import { showProblems } from "../shared/messages.js";
 import { byId } from "../shared/dom.js";
+import { told } from "../shared/sentences.js";
+import { t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
 /** @typedef {import("./snippets.js").Call} Call */
@@ -21,7 +23,7 @@ let questions = 0;
 let answered = /** @type {{price: string, path: import("../shared/api.js").Step[]} | null} */ (null);
 let format = /** @type {(price: number) => string} */ (String);
 const line = createPriceLine((price) => {
-  field.value = format(price).replaceAll(",", "");
+  field.value = format(price);
   ask();
 });
 
@@ -33,7 +35,7 @@ export function drawAbove(plot) {
 /** The probability of one day, in words; empty if no price is asked about. @param {number} step */
 export function aboveOn(step) {
   const found = answered?.path[step - 1];
-  return found ? `, above ${answered?.price} ${chance(found)}` : "";
+  return found ? t(", above {price} {chance}", { price: answered?.price ?? "", chance: chance(found) }) : "";
 }
 
 /**
@@ -45,17 +47,17 @@ export function startAbove(shown, close) {
   call = shown;
   questions++;
   answered = null;
-  format = priceFormat(close);
+  format = priceFormat(close, { grouping: false }); // as in the field
   line.put(close, format);
   field.value = "";
-  field.placeholder = format(close).replaceAll(",", "");
+  field.placeholder = format(close);
   place.textContent = "";
   showProblems(field, byId("above-error"), []);
 }
 
 async function ask() {
-  const price = Number(field.value.trim());
-  const problems = price > 0 && Number.isFinite(price) ? [] : ["Write a positive price, with a point as the decimal mark."];
+  const price = readNumber(field.value);
+  const problems = price > 0 && Number.isFinite(price) ? [] : [t("Write a positive price, with a point as the decimal mark.")];
   showProblems(field, byId("above-error"), problems);
   place.textContent = "";
   if (problems.length || !call) {
@@ -75,7 +77,7 @@ async function ask() {
   } else if (reply.status === 401) {
     askForKey(ask);
   } else {
-    showProblems(field, byId("above-error"), [reply.error, ...reply.details]);
+    showProblems(field, byId("above-error"), [reply.error, ...reply.details].map((sentence) => told(sentence)));
   }
 }
 
@@ -101,21 +103,31 @@ function askAbout(price, { url, body, content }) {
 function sentence({ path, warnings }, price) {
   const first = path[0];
   const last = path[path.length - 1];
-  const next = `The next close${dateOf(first)} is above ${price} ${chance(first)}`;
-  return last === first ? `${next}.` : `${next}, the close ${steps(last.step, warnings)} ahead${dateOf(last)} ${chance(last)}.`;
+  const values = { price, day: dateOf(first), chance: chance(first) };
+  if (last === first) {
+    return t("The next close{day} is above {price} {chance}.", values);
+  }
+  return t("The next close{day} is above {price} {chance}, the close {steps} ahead{lastDay} {lastChance}.", {
+    ...values,
+    steps: steps(last.step, warnings),
+    lastDay: dateOf(last),
+    lastChance: chance(last),
+  });
 }
 
 /** @param {import("../shared/api.js").Step} step */
 function dateOf({ date }) {
-  return date ? ` (${date})` : "";
+  return date ? ` (${dayText(date)})` : "";
 }
 
 /** @param {import("../shared/api.js").Step} step */
 function chance({ probability_above: [probability] = [NaN] }) {
   if (probability <= LEAST + ROUNDING) {
-    return `with a probability of less than ${percent(LEAST)}`;
+    return t("with a probability of less than {percent}", { percent: percent(LEAST) });
   }
-  return probability >= 1 - LEAST - ROUNDING ? `with a probability of more than ${percent(1 - LEAST)}` : `with a probability of ${percent(probability)}`;
+  return probability >= 1 - LEAST - ROUNDING
+    ? t("with a probability of more than {percent}", { percent: percent(1 - LEAST) })
+    : t("with a probability of {percent}", { percent: percent(probability) });
 }
 
 form.addEventListener("submit", (/** @type {SubmitEvent} */ event) => {

@@ -1,11 +1,12 @@
 /** The level of the range that is shown in words. */
 
 import { byId } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
 
 /** @typedef {"50" | "80" | "95"} Level  percent */
 
 export const LEVELS = "50,80,95"; // of each request
-const TIMES = { "50": "5 times in 10", "80": "8 times in 10", "95": "19 times in 20" };
+const TIMES = { "50": t("5 times in 10"), "80": t("8 times in 10"), "95": t("19 times in 20") };
 
 const buttons = /** @type {HTMLButtonElement[]} */ ([...byId("levels").querySelectorAll("button")]);
 

@@ -1,6 +1,8 @@
 /** The last close, its day and its source, in one sentence. The answer's warnings do not repeat it. */
 
-import { priceFormat } from "../shared/format.js";
+import { dayText, daysAhead, priceFormat } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
+import { nt, t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer} SymbolAnswer */
 /** @typedef {import("../shared/api.js").SeriesWarning} SeriesWarning */
@@ -13,8 +15,7 @@ import { priceFormat } from "../shared/format.js";
  * @typedef {Origin & {warnings: SeriesWarning[]}} Told  warnings: those that the sentence does not cover
  */
 
-const SOURCES = { yahoo: "Yahoo Finance", cache: "an earlier download from Yahoo Finance", snapshot: "the embedded snapshot" };
-const DAY = 86_400_000; // milliseconds
+const SOURCES = { yahoo: t("Yahoo Finance"), cache: t("an earlier download from Yahoo Finance"), snapshot: t("the embedded snapshot") };
 
 /**
  * Return the origin of a symbol's closes, and the warnings that it does not cover.
@@ -24,7 +25,12 @@ const DAY = 86_400_000; // milliseconds
 export function originOf({ last_close, as_of, source, warnings }) {
   const isOld = warnings.some((warning) => warning.code === "old_data");
   return {
-    origin: `Last close ${priceFormat(last_close)(last_close)} on ${as_of}${isOld ? daysAgo(as_of) : ""}, from ${SOURCES[source] ?? source}.`,
+    origin: t("Last close {close} on {day}{age}, from {source}.", {
+      close: priceFormat(last_close)(last_close),
+      day: dayText(as_of),
+      age: isOld ? daysAgo(as_of) : "",
+      source: SOURCES[source] ?? source,
+    }),
     isOld,
     warnings: warnings.filter((warning) => warning.code !== "old_data"),
   };
@@ -38,18 +44,20 @@ export function originOf({ last_close, as_of, source, warnings }) {
 export function ownOrigin({ last_close, as_of, warnings }) {
   const isOld = warnings.some((warning) => warning.code === "old_data");
   return {
-    origin: `Last close ${priceFormat(last_close)(last_close)}${as_of ? ` on ${as_of}${daysAgo(as_of)}` : ""}.`,
+    origin: as_of
+      ? t("Last close {close} on {day}{age}.", { close: priceFormat(last_close)(last_close), day: dayText(as_of), age: daysAgo(as_of) })
+      : t("Last close {close}.", { close: priceFormat(last_close)(last_close) }),
     isOld,
     warnings: warnings.filter(({ code }) => code !== "old_data" && code !== "unknown_dates"),
-    notes: warnings.filter(({ code }) => code === "unknown_dates").map(({ text }) => text),
+    notes: warnings.filter(({ code }) => code === "unknown_dates").map(({ text }) => told(text)),
   };
 }
 
 /** Say how many days ago a day was, in UTC; nothing for a day in the future. @param {string} date */
 function daysAgo(date) {
-  const days = Math.floor(Date.now() / DAY) - Date.parse(date) / DAY;
+  const days = -daysAhead(date);
   if (days < 1) {
-    return days ? "" : ", today";
+    return days ? "" : t(", today");
   }
-  return `, ${days.toLocaleString("en")} ${days === 1 ? "day" : "days"} ago`;
+  return nt(", {count} day ago", ", {count} days ago", days);
 }

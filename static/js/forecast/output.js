@@ -2,7 +2,7 @@
 
 import { putIntoAddress } from "../shared/address.js";
 import { aboveOn, drawAbove, startAbove } from "./above.js";
-import { steps } from "../shared/format.js";
+import { dayText, steps } from "../shared/format.js";
 import { asCurl, asPython, copyText } from "./snippets.js";
 import { createChart } from "../chart/chart.js";
 import { asCsv, asPng, save } from "./downloads.js";
@@ -12,6 +12,7 @@ import { write } from "../shared/prose.js";
 import { onLevel } from "./levels.js";
 import { headline, showAnswer, showRange } from "./result.js";
 import { byId } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
 
@@ -103,7 +104,7 @@ function draw(output) {
   showProgress("");
   panel.hidden = false;
   byId("placeholder").hidden = true;
-  byId("result-title").textContent = isExample ? `${symbol}, an example` : symbol || "Your closes";
+  byId("result-title").textContent = isExample ? t("{symbol}, an example", { symbol }) : symbol || t("Your closes");
   write(byId("origin"), origin);
   byId("origin").classList.toggle("old", isOld);
   showAnswer({ ...answer, warnings }, symbol);
@@ -120,7 +121,7 @@ function draw(output) {
 /** Name the forecast in the page's title. */
 function showTitle() {
   const { answer, symbol, isExample } = /** @type {Output} */ (shown);
-  document.title = isExample ? OPENING_TITLE : headline(answer, symbol || "Your closes");
+  document.title = isExample ? OPENING_TITLE : headline(answer, symbol || t("Your closes"));
 }
 
 /** Bring the panel's top into sight, unless it is. */
@@ -161,9 +162,10 @@ function fileName({ symbol, dates }) {
 
 /** Which forecast it is, in words. @param {Output} output */
 function title({ answer, symbol, dates }) {
-  const days = steps(answer.path.length, answer.warnings);
-  const name = symbol ? `${symbol} to ${dates[dates.length - 1]}` : "Closes";
-  return `${name}, forecast ${days} ahead with 80% and 95% intervals`;
+  const ahead = steps(answer.path.length, answer.warnings);
+  return symbol
+    ? t("{symbol} to {day}, forecast {steps} ahead with 80% and 95% intervals", { symbol, day: dayText(dates[dates.length - 1]), steps: ahead })
+    : t("Closes, forecast {steps} ahead with 80% and 95% intervals", { steps: ahead });
 }
 
 onLevel(() => {
@@ -193,5 +195,5 @@ byId("save-png").addEventListener("click", async () => {
 });
 byId("copy").addEventListener("click", async () => {
   const copied = await copyText(byId("call"));
-  byId("copy-status").textContent = copied ? "Copied" : "Not copied: press Ctrl+C";
+  byId("copy-status").textContent = copied ? t("Copied") : t("Not copied: press Ctrl+C");
 });

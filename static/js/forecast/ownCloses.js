@@ -8,6 +8,9 @@ import { LEVELS } from "./levels.js";
 import { ownOrigin } from "./origin.js";
 import { showOutput } from "./output.js";
 import { sentences } from "./reading.js";
+import { retryAdvice } from "../shared/messages.js";
+import { told } from "../shared/sentences.js";
+import { nt, t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").FileAnswer} FileAnswer */
 /** @typedef {import("./priceFile.js").Source} Source */
@@ -23,13 +26,13 @@ const form = byId("form");
  * @param {object} callbacks
  * @param {() => void} callbacks.again asks once more, with an API key
  * @param {(reading: string[]) => void} callbacks.succeed gets how the closes were read
- * @param {(problems: string[]) => void} callbacks.refuse
+ * @param {(problems: string[], error: string) => void} callbacks.refuse error: as the server said it, in English
  */
 export async function askAboutCloses(given, options, { again, succeed, refuse }) {
   const chosen = Object.entries(options).filter(([, value]) => value);
   const url = `${form.action}?${new URLSearchParams([["horizon", String(HORIZON)], ["closes", String(SHOWN_CLOSES)], ...chosen])}&levels=${LEVELS}`;
   await askServer({
-    progress: given.name ? `Reading ${given.name} …` : "Reading the closes …",
+    progress: given.name ? t("Reading {name} …", { name: given.name }) : t("Reading the closes …"),
     send: (headers) => predictFile(url, given.content, headers),
     again,
     succeed({ answer }, headers) {
@@ -37,7 +40,7 @@ export async function askAboutCloses(given, options, { again, succeed, refuse })
       show(answer, told, given, url, options.symbol, headers);
       succeed([...sentences(answer, given.name), ...notes]);
     },
-    fail: (reply) => refuse(failure(reply)),
+    fail: (reply) => refuse(failure(reply), reply.error),
   });
 }
 
@@ -63,6 +66,6 @@ function show(answer, told, given, url, symbol, headers) {
 
 /** Return why there is no forecast, and the first of its details, in two lines. @param {import("../shared/api.js").Failure} failure */
 function failure({ error, details: [first = "", ...more], retryAfter }) {
-  const others = more.length ? ` (and ${more.length.toLocaleString("en")} more)` : "";
-  return [error, first ? `${first}${others}` : retryAfter ? `Try again in ${retryAfter} seconds.` : ""].filter(Boolean);
+  const others = more.length ? nt(" (and {count} more)", " (and {count} more)", more.length) : "";
+  return [told(error), first ? `${told(first)}${others}` : retryAdvice(retryAfter)].filter(Boolean);
 }

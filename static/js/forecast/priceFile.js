@@ -2,6 +2,8 @@
 
 import { write } from "../shared/prose.js";
 import { byId } from "../shared/dom.js";
+import { number } from "../shared/format.js";
+import { t } from "../shared/texts.js";
 
 const MAX_BYTES = 2 * 1024 * 1024; // of a request, as on the server
 const UNITS = /** @type {[number, string][]} */ ([[1024 * 1024, "MB"], [1024, "kB"]]);
@@ -17,12 +19,16 @@ let file = /** @type {File | null} */ (null);
 /** Return what the user brought, or a sentence that says what is wrong with it. @returns {Source | string} */
 export function source() {
   if (!file) {
-    return field.value.trim() ? { content: field.value, name: "" } : "Write a symbol, paste closes, or choose a file.";
+    return field.value.trim() ? { content: field.value, name: "" } : t("Write a symbol, paste closes, or choose a file.");
   }
   if (file.size > MAX_BYTES) {
-    return `${file.name} is larger than ${size(MAX_BYTES)}. Read it with a command: python modelPredict.py --csv ${file.name}`;
+    return t("{name} is larger than {size}. Read it with a command: {command}", {
+      name: file.name,
+      size: size(MAX_BYTES),
+      command: `python modelPredict.py --csv ${file.name}`,
+    });
   }
-  return file.size ? { content: file, name: file.name } : `${file.name} is empty.`;
+  return file.size ? { content: file, name: file.name } : t("{name} is empty.", { name: file.name });
 }
 
 /** Use a file, or pasted text from now on. @param {File | null} next */
@@ -44,7 +50,7 @@ export function useFile(next) {
  */
 export function onFile(panel, use, refuse) {
   /** @param {FileList} files */
-  const take = (files) => (files.length === 1 ? use(files[0]) : refuse("Choose one file at a time."));
+  const take = (files) => (files.length === 1 ? use(files[0]) : refuse(t("Choose one file at a time.")));
   input.addEventListener("change", () => input.files.length && take(input.files));
   addEventListener("dragover", (event) => {
     if (event.dataTransfer?.types.includes("Files")) {
@@ -65,6 +71,6 @@ export function onFile(panel, use, refuse) {
 
 /** A size in its largest unit. @param {number} bytes */
 function size(bytes) {
-  const [unit, name] = UNITS.find(([least]) => bytes >= least) ?? [1, "bytes"];
-  return `${(bytes / unit).toLocaleString("en", { maximumFractionDigits: 1 })} ${name}`;
+  const [unit, name] = UNITS.find(([least]) => bytes >= least) ?? [1, t("bytes")];
+  return `${number(bytes / unit, { maximumFractionDigits: 1 })} ${name}`;
 }

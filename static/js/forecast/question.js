@@ -20,19 +20,26 @@ const example = JSON.parse(byId("example").textContent);
 let optionsUsed = false; // by an earlier request
 let asked = ""; // the text of the question in progress
 
-/** Show what is wrong with the question. @param {string[]} problems at most two lines */
-function tell(problems) {
-  const [first = ""] = problems;
-  const wrong = /column/.test(first) && column.value ? column : /symbol/.test(first) && stock.value ? stock : field;
+/**
+ * Show what is wrong with the question.
+ * @param {string[]} problems at most two lines
+ * @param {string} [error] as the server said it, in English: it may name an option
+ */
+function tell(problems, error = "") {
+  const wrong = /column/.test(error) && column.value ? column : /symbol/.test(error) && stock.value ? stock : field;
   showMessages(byId("question-error"), problems);
   for (const input of [column, stock, field]) {
     mark(input, problems.length > 0 && input === wrong);
   }
 }
 
-/** Refuse the question; a forecast of another one would look like its answer. @param {string[]} problems */
-function refuse(problems) {
-  tell(problems);
+/**
+ * Refuse the question; a forecast of another one would look like its answer.
+ * @param {string[]} problems
+ * @param {string} [error] as in `tell`
+ */
+function refuse(problems, error) {
+  tell(problems, error);
   hideOutput();
 }
 
@@ -109,10 +116,10 @@ function ask() {
   askAboutCloses(given, chosen, {
     again: ask,
     succeed: tellReading,
-    refuse(problems) {
+    refuse(problems, error) {
       tellReading([]);
-      options.open ||= /\b(symbol|column)=/.test(problems[0]); // the error names an option
-      refuse(problems);
+      options.open ||= /\b(symbol|column)=/.test(error);
+      refuse(problems, error);
     },
   });
 }

@@ -1,8 +1,12 @@
 /** How the server read a price file, in sentences. */
 
+import { dayText } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
+import { nt, t } from "../shared/texts.js";
+
 /** @typedef {import("../shared/api.js").FileAnswer} FileAnswer */
 
-const KINDS = ["date", "close", "open", "high", "low"];
+const KINDS = { date: t("date"), close: t("close"), open: t("open"), high: t("high"), low: t("low") };
 
 /**
  * Return the sentences: which closes are used, from which columns, what was guessed and what was left out.
@@ -11,26 +15,33 @@ const KINDS = ["date", "close", "open", "high", "low"];
  * @returns {string[]}
  */
 export function sentences(answer, name) {
-  return [which(answer, name), ...columns(answer), ...answer.guesses, ...answer.left_out.map(leftOut)];
+  return [which(answer, name), ...columns(answer), ...answer.guesses.map((guess) => told(guess)), ...answer.left_out.map(leftOut)];
 }
 
 /** @param {FileAnswer} answer @param {string} name */
 function which({ total, used, closes, dates }, name) {
-  const from = name ? `From ${name}: the ` : "The ";
   const first = dates[closes.length - used];
-  const period = first ? `, from ${first} to ${dates[dates.length - 1]}` : "";
-  return `${from}${total === used ? used : `newest ${used} of ${total.toLocaleString("en")}`} closes are used${period}.`;
+  const period = first ? t(", from {first} to {last}", { first: dayText(first), last: dayText(dates[dates.length - 1]) }) : "";
+  const values = { name, used, total, period };
+  if (total === used) {
+    return name ? t("From {name}: the {used} closes are used{period}.", values) : t("The {used} closes are used{period}.", values);
+  }
+  return name
+    ? t("From {name}: the newest {used} of {total} closes are used{period}.", values)
+    : t("The newest {used} of {total} closes are used{period}.", values);
 }
 
 /** The columns, unless they are named as usual. @param {FileAnswer} answer @returns {string[]} */
 function columns({ columns }) {
-  const named = KINDS.filter((kind) => columns[kind]);
-  const isPlain = named.every((kind) => columns[kind]?.trim().toLowerCase() === kind);
-  return isPlain ? [] : [`Columns: ${named.map((kind) => `${kind} from “${columns[kind]}”`).join(", ")}.`];
+  const named = Object.entries(KINDS).flatMap(([kind, name]) => (columns[kind] ? [{ kind, name, column: columns[kind] ?? "" }] : []));
+  const isPlain = named.every(({ kind, column }) => column.trim().toLowerCase() === kind);
+  const list = named.map(({ name, column }) => t("{kind} from “{column}”", { kind: name, column })).join(", ");
+  return isPlain ? [] : [t("Columns: {list}.", { list })];
 }
 
 /** @param {{rows: number, reason: string, lines: number[]}} item */
 function leftOut({ rows, reason, lines }) {
-  const places = lines.length ? ` (line ${lines.join(", ")}${rows > lines.length ? ", …" : ""})` : "";
-  return `Left out ${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}: ${reason}${places}.`;
+  const list = `${lines.join(", ")}${rows > lines.length ? ", …" : ""}`;
+  const places = lines.length ? t(" (line {lines})", { lines: list }) : "";
+  return nt("Left out {count} row: {reason}{places}.", "Left out {count} rows: {reason}{places}.", rows, { reason: told(reason), places });
 }

@@ -1,9 +1,11 @@
 /** Shows an answer of /predict as sentences, warnings and a table. */
 
-import { dayName, duration, percent, priceFormat, steps } from "../shared/format.js";
+import { dayName, dayText, daysAhead, duration, percent, priceFormat, steps } from "../shared/format.js";
 import { chosenLevel, times } from "./levels.js";
 import { write } from "../shared/prose.js";
+import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
+import { t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").Answer} Answer */
 /** @typedef {import("../shared/api.js").Step} Step */
@@ -15,7 +17,7 @@ export function showAnswer(answer, symbol) {
   put("nextDay", answer.path[0].date, dayName);
   put("price", answer.predicted_price, format);
   put("horizon", final.step, (step) => steps(step, answer.warnings));
-  put("finalDate", final.date ?? "", (date) => (date ? ` (${date})` : ""));
+  put("finalDate", final.date ?? "", (date) => (date ? ` (${dayText(date)})` : ""));
   put("version", answer.model_version, String);
   put("modelSymbol", answer.model_symbol ?? "", String);
   find("#own-model").hidden = !answer.model_symbol;
@@ -50,9 +52,16 @@ export function showRange(answer) {
 export function headline(answer, name) {
   const format = priceFormat(answer.last_close);
   const [low, high] = answer.intervals[chosenLevel()].map(format);
-  const [day] = dayName(answer.path[0].date).split(", ");
-  const when = { Today: "today", Tomorrow: "tomorrow" }[day] ?? (answer.path[0].date ? `on ${answer.path[0].date}` : "next");
-  return `${name}: ${low} to ${high} ${when}`;
+  const { date } = answer.path[0];
+  const ahead = date ? daysAhead(date) : NaN;
+  const values = { name, low, high, day: date ? dayText(date) : "" };
+  if (!date) {
+    return t("{name}: {low} to {high} next", values);
+  }
+  if (ahead === 0) {
+    return t("{name}: {low} to {high} today", values);
+  }
+  return ahead === 1 ? t("{name}: {low} to {high} tomorrow", values) : t("{name}: {low} to {high} on {day}", values);
 }
 
 /**
@@ -88,7 +97,7 @@ function showTrackRecord(record, symbol) {
 function showWarnings(warnings) {
   const list = find("#warnings");
   list.hidden = warnings.length === 0;
-  list.replaceChildren(...warnings.map((warning) => element("li", warning.text)));
+  list.replaceChildren(...warnings.map((warning) => element("li", told(warning.text))));
 }
 
 /**
@@ -96,8 +105,11 @@ function showWarnings(warnings) {
  * @param {(price: number) => string} format
  */
 function stepRow(step, format) {
-  const day = step.date ? `${step.step}: ${step.date}` : String(step.step);
-  const ranges = (/** @type {const} */ (["50", "80", "95"])).map((level) => step.intervals[level].map(format).join(" to "));
+  const day = step.date ? `${step.step}: ${dayText(step.date)}` : String(step.step);
+  const ranges = (/** @type {const} */ (["50", "80", "95"])).map((level) => {
+    const [low, high] = step.intervals[level].map(format);
+    return t("{low} to {high}", { low, high });
+  });
   return tableRow(day, [format(step.price), ...ranges]);
 }
 

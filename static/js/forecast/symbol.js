@@ -7,6 +7,9 @@ import { LEVELS } from "./levels.js";
 import { originOf } from "./origin.js";
 import { showOutput } from "./output.js";
 import { fetchPast } from "./past.js";
+import { retryAdvice } from "../shared/messages.js";
+import { told } from "../shared/sentences.js";
+import { nt, t } from "../shared/texts.js";
 
 const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/; // as on the server; ".." would lead to another address
 const HORIZON = 20;
@@ -21,13 +24,13 @@ const form = byId("form");
  */
 export async function askAboutSymbol(symbol, { again, refuse }) {
   if (!SYMBOL.test(symbol)) {
-    refuse([`“${symbol.slice(0, SHOWN_LENGTH)}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first).`]);
+    refuse([t("“{text}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first).", { text: symbol.slice(0, SHOWN_LENGTH) })]);
     return;
   }
   const url = `${form.dataset.forecast}/${encodeURIComponent(symbol)}?horizon=${HORIZON}&closes=${SHOWN_CLOSES}&levels=${LEVELS}`;
   const address = new URL(url, location.href).href;
   await askServer({
-    progress: `Asking for the newest closes of ${symbol} …`,
+    progress: t("Asking for the newest closes of {symbol} …", { symbol }),
     async send(headers) {
       const [reply, past] = await Promise.all([forecastSymbol(address, headers), fetchPast(form.dataset.backtest, symbol, headers)]);
       return reply.ok ? { ...reply, past } : reply;
@@ -44,8 +47,14 @@ export async function askAboutSymbol(symbol, { again, refuse }) {
 /** Return why there is no forecast, and what to do, in two lines. @param {import("../shared/api.js").Failure} failure */
 function failure({ status, error, retryAfter }) {
   const advice = {
-    404: "Check the symbol: Yahoo Finance writes KO, PETR4.SA, BRK-B or ^GSPC.",
-    503: retryAfter ? `Try again in ${retryAfter} seconds, or choose one of the symbols below.` : "Choose one of the symbols below.",
+    404: t("Check the symbol: Yahoo Finance writes KO, PETR4.SA, BRK-B or ^GSPC."),
+    503: retryAfter
+      ? nt(
+          "Try again in {count} second, or choose one of the symbols below.",
+          "Try again in {count} seconds, or choose one of the symbols below.",
+          retryAfter,
+        )
+      : t("Choose one of the symbols below."),
   }[status];
-  return [error, advice ?? (retryAfter ? `Try again in ${retryAfter} seconds.` : "")].filter(Boolean);
+  return [told(error), advice ?? retryAdvice(retryAfter)].filter(Boolean);
 }

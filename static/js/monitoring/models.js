@@ -3,8 +3,10 @@
 import { published } from "../shared/api.js";
 import { keyHeader } from "../shared/apiKey.js";
 import { byId } from "../shared/dom.js";
-import { percent } from "../shared/format.js";
+import { dayText, decimals, percent } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
+import { nt, t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").PublishedModel} PublishedModel */
 
@@ -33,15 +35,15 @@ export async function followModels(url) {
 function show({ models, problems }) {
   const more = models.length - SHOWN;
   byId("models").hidden = models.length === 0;
-  byId("models-more").textContent = more > 0 ? `${more.toLocaleString("en")} more are in the answer of /models.` : "";
-  byId("models-problems").textContent = problems.join("; ");
+  byId("models-more").textContent = more > 0 ? nt("{count} more is in the answer of /models.", "{count} more are in the answer of /models.", more) : "";
+  byId("models-problems").textContent = problems.map((problem) => told(problem)).join("; ");
   byId("models-table").querySelector("tbody").replaceChildren(...models.slice(0, SHOWN).map(modelRow));
 }
 
 /** @param {PublishedModel} model */
 function modelRow({ symbol, default: isDefault, model_version, created_at, last_date, metrics }) {
   const share = (/** @type {number | null | undefined} */ held) => (typeof held === "number" ? percent(held) : NONE);
-  const ratio = typeof metrics.rmse_ratio === "number" ? metrics.rmse_ratio.toFixed(4) : NONE;
-  const texts = [model_version, created_at.slice(0, 10), last_date, ratio, share(metrics.coverage_80), share(metrics.coverage_95)];
-  return tableRow(isDefault ? `Default (${symbol})` : symbol, texts);
+  const ratio = typeof metrics.rmse_ratio === "number" ? decimals(metrics.rmse_ratio, 4) : NONE;
+  const texts = [model_version, dayText(created_at.slice(0, 10)), dayText(last_date), ratio, share(metrics.coverage_80), share(metrics.coverage_95)];
+  return tableRow(isDefault ? t("Default ({symbol})", { symbol }) : symbol, texts);
 }

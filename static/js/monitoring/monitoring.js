@@ -3,10 +3,12 @@
 import { monitor, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
-import { age, duration, percent, priceFormat, utc } from "../shared/format.js";
+import { age, decimals, duration, number, percent, priceFormat, utc } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
 import { followModels } from "./models.js";
 import { byId } from "../shared/dom.js";
+import { t } from "../shared/texts.js";
 import { latencies, periodName, rates } from "./timeline.js";
 
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
@@ -37,7 +39,7 @@ export async function followMonitoring() {
   const [state, model] = await Promise.all([monitor(`${monitorUrl}?limit=${LIMIT}`, keyHeader()), ready(readyUrl)]);
   asking = false;
   if (!state.ok && state.status === 401) {
-    showProblem("The figures need the API key.");
+    showProblem(t("The figures need the API key."));
     askForKey(followMonitoring);
     return;
   }
@@ -47,7 +49,7 @@ export async function followMonitoring() {
     show(state.answer.content, state.answer.now);
     showProblem("");
   } else {
-    showProblem(`Could not refresh: ${state.error} Trying again every ${PERIOD / 1000} seconds.`);
+    showProblem(t("Could not refresh: {error} Trying again every {seconds} seconds.", { error: told(state.error), seconds: PERIOD / 1000 }));
   }
   showModel(model);
   timer = setTimeout(followMonitoring, PERIOD);
@@ -69,11 +71,11 @@ function show(content, now) {
   const { requests, workers, by_status, latency_seconds, live_accuracy, drift } = content.SUMMARY;
   const refused = countStatuses(by_status, 400, 499);
   const failed = countStatuses(by_status, 500, 599);
-  put("refreshed", `Refreshed at ${utc(now)} UTC.`);
-  put("requests", requests.toLocaleString("en"));
-  put("workers", workers?.toLocaleString("en") ?? NONE);
-  put("statuses", Object.entries(by_status).map(([status, count]) => `${status}: ${count.toLocaleString("en")}`).join(", ") || NONE);
-  put("errors", `${failed.toLocaleString("en")} failed, ${refused.toLocaleString("en")} refused`);
+  put("refreshed", t("Refreshed at {time} UTC.", { time: utc(now) }));
+  put("requests", number(requests));
+  put("workers", workers === undefined ? NONE : number(workers));
+  put("statuses", Object.entries(by_status).map(([status, count]) => `${status}: ${number(count)}`).join(", ") || NONE);
+  put("errors", t("{failed} failed, {refused} refused", { failed, refused }));
   put("rate", requestRate(content.RESPONSES, now));
   for (const name of /** @type {const} */ (["p50", "p95", "p99"])) {
     put(name, latency_seconds ? duration(latency_seconds[name]) : NONE);
@@ -81,7 +83,7 @@ function show(content, now) {
   put("cpu", percent(content["CURRENT CPU"] / 100));
   put("memory", percent(content["MEMORY %"] / 100));
   showAccuracy(live_accuracy);
-  put("drift", drift.verdict);
+  put("drift", told(drift.verdict));
   showRequests(content);
 }
 
@@ -100,7 +102,7 @@ function requestRate(rows, now) {
   const recent = ages.filter((seconds) => seconds <= RATE_SECONDS);
   const full = rows.length >= LIMIT && recent.length === rows.length;
   const span = full ? Math.max(1, ages[0]) : RATE_SECONDS;
-  return `${(recent.length / span).toLocaleString("en", { maximumSignificantDigits: 2 })} over ${Math.ceil(span)} s`;
+  return t("{rate} over {seconds} s", { rate: number(recent.length / span, { maximumSignificantDigits: 2 }), seconds: Math.ceil(span) });
 }
 
 /** @param {import("../shared/api.js").Reply<import("../shared/api.js").Ready>} reply */
@@ -108,13 +110,13 @@ function showModel(reply) {
   if (!reply.ok) {
     put("version", NONE);
     put("age", NONE);
-    put("model-problem", reply.status ? reply.error : ""); // a missing answer is reported already
+    put("model-problem", reply.status ? told(reply.error) : ""); // a missing answer is reported already
     return;
   }
   const { model_version, problem } = reply.answer;
   put("version", model_version);
   put("age", age(trainedAt(model_version)));
-  put("model-problem", problem ?? "");
+  put("model-problem", told(problem ?? ""));
 }
 
 /** Return when a model was trained, which is the beginning of its version. @param {string} version such as 20261123-155456-85c3c3 */
@@ -128,17 +130,20 @@ function showAccuracy(accuracy) {
   showSymbols(by_symbol);
   const enough = rmse !== null;
   byId("accuracy-table").hidden = !enough;
-  put("coverage", enough ? verdict : "");
-  const reading = caught_up ? "" : " The log is still being read.";
+  put("coverage", enough ? told(verdict) : "");
+  const reading = caught_up ? "" : t(" The log is still being read.");
   if (!enough) {
-    put("accuracy", `${verdict}${reading}`);
+    put("accuracy", `${told(verdict)}${reading}`);
     return;
   }
   const days = (/** @type {number | null} */ error) => percent(Number(error), 2);
   put(
     "accuracy",
-    `Of ${n.toLocaleString("en")} forecasts, the close is known. The RMSE of their daily returns is ${days(rmse)}, that of repeating ` +
-      `the last close ${days(naive_rmse)}: ${(Number(rmse) / Number(naive_rmse)).toFixed(4)} times as large.${reading}`,
+    t(
+      "Of {n} forecasts, the close is known. The RMSE of their daily returns is {rmse}, that of repeating the last close {naive}: " +
+        "{ratio} times as large.",
+      { n, rmse: days(rmse), naive: days(naive_rmse), ratio: decimals(Number(rmse) / Number(naive_rmse), 4) },
+    ) + reading,
   );
   for (const level of /** @type {const} */ (["80", "95"])) {
     put(`coverage-${level}`, percent(Number(accuracy[`coverage_${level}`])));
@@ -150,7 +155,7 @@ function showAccuracy(accuracy) {
 /** The range of the coverage of right intervals, 19 times in 20. @param {number} level @param {number} n closes */
 function chance(level, n) {
   const half = CHANCE_Z * Math.sqrt((level * (1 - level)) / n);
-  return `${percent(level - half)} to ${percent(Math.min(1, level + half))}`;
+  return t("{low} to {high}", { low: percent(level - half), high: percent(Math.min(1, level + half)) });
 }
 
 /** @param {Record<string, import("../shared/api.js").LiveFigures>} figures */
@@ -161,8 +166,8 @@ function showSymbols(figures) {
   table.querySelector("tbody").replaceChildren(
     ...rows.map(([symbol, { n, rmse, naive_rmse, coverage_80, coverage_95 }]) => {
       const share = (/** @type {number | null} */ held) => (held === null ? NONE : percent(held));
-      const ratio = rmse === null || !naive_rmse ? NONE : (rmse / naive_rmse).toFixed(4);
-      return tableRow(symbol, [n.toLocaleString("en"), share(coverage_80), share(coverage_95), ratio]);
+      const ratio = rmse === null || !naive_rmse ? NONE : decimals(rmse / naive_rmse, 4);
+      return tableRow(symbol, [number(n), share(coverage_80), share(coverage_95), ratio]);
     }),
   );
 }
@@ -197,7 +202,7 @@ function requestRow(row) {
     row.model_symbol ?? NONE,
     price(last_close),
     price(predicted_price),
-    low_80 === null ? NONE : `${price(low_80)} to ${price(high_80)}`,
+    low_80 === null ? NONE : t("{low} to {high}", { low: price(low_80), high: price(high_80) }),
   ]);
 }
 

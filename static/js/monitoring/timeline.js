@@ -1,21 +1,27 @@
 /** The contents of the charts of requests and of latency, over time. */
 
-import { duration, utc } from "../shared/format.js";
+import { dayAndMonthText, duration, utc } from "../shared/format.js";
+import { nt, t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").Timeline} Timeline */
 /** @typedef {import("../shared/api.js").Period} Period */
 /** @typedef {import("../chart/chart.js").Content} Content */
 
-const UNITS = /** @type {[string, number][]} */ ([["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]]);
+const HOUR = 3600; // seconds
+const MINUTE = 60; // seconds
 const DAY = 86_400; // seconds
 const POINTS = { show: false };
 const LONE_POINT = { show: true, size: 6 };
 
 /** Name the length of a period. @param {number} seconds */
 export function periodName(seconds) {
-  const [unit, size] = UNITS.find(([, length]) => seconds >= length && seconds % length === 0) ?? UNITS[3];
-  const count = seconds / size;
-  return count === 1 ? `a ${unit}`.replace("a hour", "an hour") : `in ${count.toLocaleString("en")} ${unit}s`;
+  if (seconds % DAY === 0) {
+    return nt("a day", "in {count} days", seconds / DAY);
+  }
+  if (seconds % HOUR === 0) {
+    return nt("an hour", "in {count} hours", seconds / HOUR);
+  }
+  return seconds % MINUTE === 0 ? nt("a minute", "in {count} minutes", seconds / MINUTE) : nt("a second", "in {count} seconds", seconds);
 }
 
 /** The numbers of requests, of refused and of failed ones. @param {Timeline} timeline @returns {Content} */
@@ -39,8 +45,14 @@ export function rates({ periods, period_seconds }) {
       bands: [],
     }),
     priceScale: { range: [0, most * 1.1] },
-    tell: ([start, requests, refused, failed]) => `${moment(start)}: ${requests} requests, ${refused} refused, ${failed ?? 0} failed`,
-    describe: () => `Line chart of the requests ${periodName(Number(period_seconds))}: at most ${most}. The table has the newest of them.`,
+    tell: ([start, requests, refused, failed]) => 
+      nt("{time}: {count} request, {refused} refused, {failed} failed", "{time}: {count} requests, {refused} refused, {failed} failed", requests ?? 0, {
+        time: moment(start),
+        refused: refused ?? 0,
+        failed: failed ?? 0,
+      }),
+    describe: () => 
+      t("Line chart of the requests {period}: at most {most}. The table has the newest of them.", { period: periodName(Number(period_seconds)), most }),
   };
 }
 
@@ -48,7 +60,7 @@ export function rates({ periods, period_seconds }) {
 export function latencies({ periods, period_seconds }) {
   const milliseconds = (/** @type {number | null} */ seconds) => (seconds === null ? null : seconds * 1000);
   const slowest = Math.max(0.001, ...periods.map(({ p95 }) => (p95 ?? 0) * 1000));
-  const text = (/** @type {number | null} */ value) => (value === null ? "none answered" : duration(value / 1000));
+  const text = (/** @type {number | null} */ value) => (value === null ? t("none answered") : duration(value / 1000));
   return {
     ...common(periods),
     columns: [starts(periods), periods.map(({ p95 }) => milliseconds(p95)), periods.map(({ p50 }) => milliseconds(p50))],
@@ -61,9 +73,12 @@ export function latencies({ periods, period_seconds }) {
       bands: [],
     }),
     priceScale: { range: [0, slowest * 1.1] },
-    tell: ([start, p95, p50]) => `${moment(start)}: median ${text(p50)}, 95th percentile ${text(p95)}`,
+    tell: ([start, p95, p50]) => t("{time}: median {p50}, 95th percentile {p95}", { time: moment(start), p50: text(p50), p95: text(p95) }),
     describe: () =>
-      `Line chart of the latency, median and 95th percentile ${periodName(Number(period_seconds))}: at most ${duration(slowest / 1000)}.`,
+      t("Line chart of the latency, median and 95th percentile {period}: at most {most}.", {
+        period: periodName(Number(period_seconds)),
+        most: duration(slowest / 1000),
+      }),
   };
 }
 
@@ -72,7 +87,10 @@ function common(periods) {
   const [first, last] = [starts(periods)[0], starts(periods)[periods.length - 1]];
   const margin = first === last ? 1 : 0; // a single period has a width too
   const isLong = last - first > 2 * DAY;
-  const label = (/** @type {number} */ seconds) => new Date(seconds * 1000).toISOString().slice(...(isLong ? [5, 10] : [11, 16]));
+  const label = (/** @type {number} */ seconds) => {
+    const iso = new Date(seconds * 1000).toISOString();
+    return isLong ? dayAndMonthText(iso) : iso.slice(11, 16);
+  };
   const axis = { space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(label) };
   return { axis, scale: { time: true, range: [first - margin, last + margin] } };
 }

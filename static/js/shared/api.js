@@ -1,5 +1,8 @@
 /** The calls of the service. */
 
+import { loadSentences } from "./sentences.js";
+import { t } from "./texts.js";
+
 /**
  * @typedef {{"50": [number, number], "80": [number, number], "95": [number, number]}} Intervals  [low, high] in the currency of the closes
  * @typedef {{code: string, day: string | null, text: string}} SeriesWarning  code: for programs; text: for people
@@ -38,7 +41,7 @@
  */
 
 const STATE_MILLISECONDS = 10_000; // time limit of a call for the service's state
-const NO_ANSWER = "The server did not answer. Is it running, and are you connected?";
+const NO_ANSWER = t("The server did not answer. Is it running, and are you connected?");
 
 /**
  * POST one window and a horizon.
@@ -125,9 +128,11 @@ export function published(url, headers) {
  * @returns {Promise<Reply<T>>}
  */
 async function call(url, request, read) {
+  const sentences = loadSentences();
   let response;
   try {
     response = await fetch(url, request);
+    await sentences; // so that what is answered can be shown in the page's language
   } catch {
     return { ok: false, status: 0, error: NO_ANSWER, details: [] };
   }
@@ -137,6 +142,6 @@ async function call(url, request, read) {
   }
   const { status } = response;
   const content = await response.json().catch(() => null);
-  const error = content?.error ?? `The server answered with status ${status}.`;
+  const error = content?.error ?? t("The server answered with status {status}.", { status: String(status) });
   return { ok: false, status, error, details: content?.details ?? [], retryAfter: Number(response.headers.get("Retry-After")) };
 }

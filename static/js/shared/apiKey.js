@@ -1,5 +1,7 @@
 /** The API key. The page asks for it when the server needs one, keeps it until the browser tab is closed, and never shows it. */
 
+import { t } from "./texts.js";
+
 export const KEY_HEADER = "X-API-Key";
 const SENDABLE = /^[\x20-\x7e\xa0-\xff]+$/; // what a header can hold
 
@@ -23,7 +25,7 @@ export function keyHeader() {
  */
 export function askForKey(again) {
   retry = again;
-  problem.textContent = field.value.trim() || kept() ? "The server does not take this API key." : "This server asks for an API key.";
+  problem.textContent = field.value.trim() || kept() ? t("The server does not take this API key.") : t("This server asks for an API key.");
   keep("");
   field.setAttribute("aria-invalid", "true");
   form.hidden = false;

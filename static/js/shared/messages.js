@@ -1,6 +1,7 @@
 /** Error messages next to the field that they are about. */
 
 import { write } from "./prose.js";
+import { nt } from "./texts.js";
 
 /**
  * @param {HTMLElement} place with role="alert"
@@ -28,6 +29,11 @@ export function mark(field, isInvalid) {
   } else {
     field.removeAttribute("aria-invalid");
   }
+}
+
+/** When to try again, in a sentence; empty if that is unknown. @param {number | undefined} seconds */
+export function retryAdvice(seconds) {
+  return seconds ? nt("Try again in {count} second.", "Try again in {count} seconds.", seconds) : "";
 }
 
 /** @param {string} text */

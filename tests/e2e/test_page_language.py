@@ -1,0 +1,174 @@
+"""The page in Portuguese, in a real Chromium: the switch of the language, and how numbers, dates and prices are written."""
+
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from browsing import MARKS, violations
+from playwright.sync_api import Browser, Page, expect
+
+from api import texts
+from translations import makeTexts
+
+pytestmark = MARKS
+
+VALUES = ("1,234.5", "2024-02-29", "'a, b'", "x y")  # of sentences
+TELL = """async sentences => {
+  const { loadSentences, told } = await import("/static/js/shared/sentences.js");
+  await loadSentences();
+  return sentences.map((sentence) => told(sentence));
+}"""
+
+
+@pytest.fixture
+def page(browser: Browser, server: str) -> Iterator[Page]:
+    """The page as readers of Portuguese open it."""
+    context = browser.new_context(locale="pt-BR", viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(server)
+    yield page
+    context.close()
+
+
+def test_numbers_dates_and_durations_are_written_as_in_brazil(page):
+    written = page.evaluate(
+        """async () => {
+          const format = await import('/static/js/shared/format.js');
+          const { nt } = await import('/static/js/shared/texts.js');
+          return [
+            format.priceFormat(1234.56)(1234.56), format.percent(0.8, 0), format.percent(0.123), format.duration(0.0125),
+            format.duration(2.5),
+            format.dayText('2026-11-30'), format.dayName('2026-11-30').split(', ').slice(-2).join(', '),
+            format.utc(new Date(Date.UTC(2026, 10, 30, 9, 5, 7))),
+            format.decimals(0.99921, 4), format.number(1034),
+            nt('{count} trading day', '{count} trading days', 1), nt('{count} trading day', '{count} trading days', 1234),
+          ];
+        }"""
+    )
+    assert written == [
+        *("1.234,56", "80%", "12,3%", "13 ms", "2,5 s", "30/11/2026", "seg., 30 de nov. de 2026", "30/11/2026 09:05:07", "0,9992", "1.034"),
+        *("1 preg\u00e3o", "1.234 preg\u00f5es"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("250,5", 250.5),
+        ("250.5", 250.5),
+        ("1.234,56", 1234.56),
+        ("1.234", 1234),
+        ("1234", 1234),
+        (" 12,50 ", 12.5),
+        ("1.234.567,8", 1234567.8),
+    ],
+)
+def test_price_may_have_a_decimal_comma(page, text, price):
+    with page.expect_request("**/predict") as sent:
+        page.locator("#above").fill(text)
+        page.locator("#above-form button").click()
+    assert json.loads(sent.value.post_data)["above"] == [price]
+    expect(page.locator("#above-answer")).to_contain_text(f"acima de {text.strip()} com probabilidade de")
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "1.23,4.5", "x", "-5", "0", "1.234.5"])
+def test_wrong_price_is_refused_in_portuguese(page, text):
+    page.locator("#above").fill(text)
+    page.locator("#above-form button").click()
+    expect(page.locator("#above-error")).to_contain_text("Digite um pre\u00e7o positivo")
+
+
+def test_line_of_the_price_writes_a_price_that_can_be_read_again(page):
+    expect(page.locator("#chart canvas")).to_be_visible()
+    with page.expect_request("**/predict") as sent:
+        page.locator("#price-line").press("ArrowUp")
+    (price,) = json.loads(sent.value.post_data)["above"]
+    expect(page.locator("#above")).to_have_value(f"{price:.2f}".replace(".", ","))
+    expect(page.locator("#above-answer")).to_contain_text(f"acima de {price:.2f}".replace(".", ","))
+
+
+def test_downloads_and_calls_stay_machine_readable(page):
+    expect(page.locator("#call")).to_contain_text('"levels":[50,80,95]')
+    assert "curl -sS" in page.locator("#call").inner_text()
+    with page.expect_download() as download:
+        page.locator("#save-csv").click()
+    header, first, *_ = download.value.path().read_text().splitlines()
+    assert header == "step,date,forecast,low_80,high_80,low_95,high_95"
+    step, day, *prices = first.split(",")
+    assert (step, day) == ("1", "2022-12-29")
+    assert [float(price) > 0 for price in prices] == [True] * 5
+
+
+def test_language_is_switched_by_keyboard_and_remembered(browser, server):
+    context = browser.new_context(locale="en-US", viewport={"width": 390, "height": 800})
+    page = context.new_page()
+    page.goto(f"{server}/?symbol=KO#backtest")
+    assert page.locator("html").get_attribute("lang") == "en"
+    switch = page.get_by_role("link", name="Portugu\u00eas")
+    assert switch.get_attribute("lang") == "pt-BR"
+    box = switch.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    assert box["width"] >= 44
+    switch.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "pt-BR")
+    assert urlsplit(page.url)[3:] == ("symbol=KO&lang=pt", "backtest")
+    expect(page.locator("#backtest-title")).to_be_visible()
+    page.goto(f"{server}/")
+    assert page.locator("html").get_attribute("lang") == "pt-BR"
+    page.get_by_role("link", name="English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    page.goto(f"{server}/nothing")
+    assert page.locator("html").get_attribute("lang") == "en"
+    context.close()
+
+
+def test_language_is_switched_without_javascript(browser, server):
+    context = browser.new_context(locale="pt-PT", java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{server}/?symbol=KO")
+    assert page.locator("html").get_attribute("lang") == "pt-BR"
+    page.get_by_role("link", name="English").click()
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert urlsplit(page.url).query == "symbol=KO&lang=en"
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, scheme):
+    context = browser.new_context(locale="pt-BR", color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.goto(server)
+    expect(page.locator("#chart canvas")).to_be_visible()
+    for tab, drawn in (("forecast", "#chart"), ("backtest", "#backtest-chart"), ("monitoring", "#rate-chart")):
+        page.locator(f"#tab-{tab}").click()
+        expect(page.locator(f"{drawn} canvas")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(page) == []
+    context.close()
+
+
+def test_page_without_the_sentences_shows_them_in_english(page):
+    page.route("**/static/sentences/*", lambda route: route.abort())
+    page.reload()
+    page.locator("#question").fill("1 2 3 x 4 5")
+    page.locator("#submit").click()
+    expect(page.locator("#question-error")).to_contain_text("The file has no header")
+    page.unroute("**/static/sentences/*")
+    page.locator("#submit").click()
+    expect(page.locator("#question-error")).to_contain_text("O arquivo n\u00e3o tem cabe\u00e7alho")
+
+
+def test_browser_and_server_translate_alike(page):
+    sentences = [
+        re.sub(r"\{\w+\}", value, sentence) for sentence in makeTexts.sentences() for value in ("1,234.5", "2024-02-29", "'a, b'", "x y")
+    ]
+    told = page.evaluate(
+        "async sentences => { const { told } = await import('/static/js/shared/sentences.js'); return sentences.map((one) => told(one)); }",
+        sentences,
+    )
+    assert told == [texts.of("pt-BR").told(sentence) for sentence in sentences]
