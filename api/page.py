@@ -23,7 +23,7 @@ from processData import WINDOW
 from settings import PROJECT_DIR
 
 EXAMPLE_SYMBOL = "MSFT"
-OFFERED = {  # symbols of the snapshot, so that they work without a network; with the names of their companies
+OFFERED = {  # all symbols of the snapshot, which work without a network, with the names of their companies
     "MSFT": "Microsoft",
     "AAPL": "Apple",
     "KO": "Coca-Cola",
@@ -32,7 +32,20 @@ OFFERED = {  # symbols of the snapshot, so that they work without a network; wit
     "PG": "Procter & Gamble",
     "WMT": "Walmart",
     "XOM": "Exxon Mobil",
+    "AMD": "Advanced Micro Devices",
+    "BAC": "Bank of America",
+    "BBY": "Best Buy",
+    "CVX": "Chevron",
+    "GE": "General Electric",
+    "HD": "Home Depot",
+    "LLY": "Eli Lilly",
+    "MRK": "Merck",
+    "PEP": "PepsiCo",
+    "PFE": "Pfizer",
+    "RRC": "Range Resources",
+    "UNH": "UnitedHealth",
 }
+SUGGESTED = 8  # of them that are shown before the reader types; the others are found by a part of their name
 LEVELS = (50, 80, 95)  # that the page shows
 SHOWN_CLOSES = 250  # about a year, as many as the page requests for a symbol
 
@@ -44,7 +57,7 @@ def embedded() -> dict[str, Any]:
     example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
     folder = PROJECT_DIR / "static" / "js"
     modules = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.js"))
-    return {"modules": modules, "symbols": OFFERED, "example": example}
+    return {"modules": modules, "symbols": OFFERED, "suggested": SUGGESTED, "example": example}
 
 
 class OpeningForecast:

@@ -360,6 +360,7 @@ class TrackRecord:
         last_date: The last of them.
         held: How many closes were within the interval, by level in percent.
         rmse_ratio: RMSE divided by that of persistence; None if the close never changed.
+        median_width: Median width of the interval relative to the last close, by level in percent; None from an older service.
     """
 
     days: int
@@ -367,6 +368,7 @@ class TrackRecord:
     last_date: dt.date
     held: dict[float, int]
     rmse_ratio: float | None
+    median_width: dict[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +384,7 @@ class SymbolForecast(Forecast):
         track_record: How the intervals held on the symbol's last days; None if it has too few closes.
         dates: The dates of `closes`.
         closes: The newest closes, oldest first; empty without `closes`.
+        probability_of_rise: Probability that the next close is above `last_close`; None from an older service.
     """
 
     symbol: str
@@ -392,6 +395,7 @@ class SymbolForecast(Forecast):
     track_record: TrackRecord | None
     dates: tuple[dt.date, ...] = ()
     closes: tuple[float, ...] = ()
+    probability_of_rise: float | None = None
 
 
 @dataclass(frozen=True)

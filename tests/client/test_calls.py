@@ -146,6 +146,8 @@ def test_track_record_of_a_symbol_with_enough_closes(call, yahoo, monkeypatch):
     assert forecast.warnings[0].day == forecast.as_of == forecast.track_record.last_date
     assert forecast.track_record.days == 250
     assert forecast.track_record.held[80] < forecast.track_record.held[95] <= 250
+    assert 0 < forecast.track_record.median_width[80] < forecast.track_record.median_width[95]
+    assert 0 < forecast.probability_of_rise < 1
 
 
 def test_symbol_with_signs_reaches_the_service(call):

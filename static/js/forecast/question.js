@@ -1,6 +1,7 @@
 /** The search field: a symbol, pasted closes or a price file -> a forecast. */
 
 import { hideOutput, isAsking } from "./output.js";
+import { suggest, symbolOf } from "../shared/companies.js";
 import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
@@ -15,7 +16,7 @@ const field = byId("question");
 const options = byId("file-options");
 const column = byId("file-column");
 const stock = byId("file-symbol");
-const chips = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".chips [data-symbol]")]);
+const chips = /** @type {HTMLElement} */ (byId("form").querySelector(".chips"));
 const example = JSON.parse(byId("example").textContent);
 let optionsUsed = false; // by an earlier request
 let asked = ""; // the text of the question in progress
@@ -77,8 +78,7 @@ function symbolIn(text) {
   if (SEPARATORS.test(text) || NUMBERS.test(text) || (/\s/.test(text) && /\d/.test(text))) {
     return null;
   }
-  const named = chips.find((chip) => chip.dataset.name?.toLowerCase() === text.toLowerCase());
-  return named?.dataset.symbol ?? text.toUpperCase();
+  return symbolOf(text);
 }
 
 /** Ask, unless the same question is in progress. */
@@ -90,6 +90,7 @@ function askOnce() {
 
 function ask() {
   asked = field.value;
+  suggest(chips, "");
   tell([]);
   const given = source();
   if (typeof given === "string") {
@@ -131,8 +132,9 @@ field.addEventListener("input", () => {
   takeOther();
   useFile(null);
   grow();
+  suggest(chips, field.value);
 });
-for (const chip of chips) {
+for (const chip of /** @type {NodeListOf<HTMLElement>} */ (chips.querySelectorAll("[data-symbol]"))) {
   chip.addEventListener("click", () => askFor(chip.dataset.symbol ?? ""));
 }
 byId("load-example").addEventListener("click", () => askFor(example.closes.join(", ")));
