@@ -1,11 +1,11 @@
 /** The search field: a symbol, pasted closes or a price file -> a forecast. */
 
 import { hideOutput, isAsking } from "./output.js";
-import { suggest, symbolOf } from "../shared/companies.js";
 import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
 import { onFile, source, useFile } from "./priceFile.js";
+import { suggest, symbolOf } from "../shared/symbols.js";
 import { askAboutSymbol } from "./symbol.js";
 
 const SEPARATORS = /[\n,;|\t[{]/; // between closes; a symbol has none of them

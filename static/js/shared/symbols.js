@@ -1,9 +1,10 @@
-/** The offered companies: found by their symbol or by a part of their name. */
+/** Symbols, and the offered companies: found by their symbol or by a part of their name. */
 
 import { byId } from "./dom.js";
 
 /** @typedef {{symbol: string, name: string}} Company */
 
+const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/; // as on the server; ".." would lead to another address
 const LEAST = 4; // letters of a word that names a company by itself; a shorter one may be another symbol
 
 const companies = /** @type {Company[]} */ (
@@ -12,6 +13,11 @@ const companies = /** @type {Company[]} */ (
     name: dataset.name ?? "",
   }))
 );
+
+/** Whether a text is written like a symbol, in upper case. @param {string} text */
+export function isSymbol(text) {
+  return SYMBOL.test(text);
+}
 
 /** Return the name of a symbol's company; empty if it is not known. @param {string} symbol */
 export function nameOf(symbol) {
