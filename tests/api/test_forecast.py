@@ -152,10 +152,15 @@ def test_symbol_backtest_is_the_track_record_as_csv(client):
     assert header == "date,actual,predicted,low_80,high_80,low_95,high_95"
     assert (len(rows), rows[-1].partition(",")[0]) == (30, "2022-12-28")
     assert len(client.get("/backtest/AMD").text.splitlines()) == 251
+    with_pit = client.get("/backtest/AMD?pit=1").text.splitlines()
+    assert with_pit[0] == f"{header},pit"
+    record = client.get("/forecast/AMD").json["track_record"]
+    pit = [float(row.rpartition(",")[2]) for row in with_pit[1:]]
+    assert {level: sum(abs(value - 0.5) <= int(level) / 200 for value in pit) for level in ("80", "95")} == record["held"]
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("AMD?days=0", 422), ("AMD?days=941", 422), ("AMD?days=x", 422), (".AMD", 422), ("NONE", 503)]
+    ("path", "status"), [("AMD?days=0", 422), ("AMD?days=941", 422), ("AMD?days=x", 422), ("AMD?pit=2", 422), (".AMD", 422), ("NONE", 503)]
 )
 def test_symbol_backtest_rejects_an_invalid_request(client, path, status):
     assert client.get(f"/backtest/{path}").status_code == status
