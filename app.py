@@ -37,6 +37,7 @@ from closes.newest import MAX_CLOSES
 from closes.symbols import is_symbol
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
+from forecast.pit import add_pit
 from models.store import BACKTEST_FILE
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
@@ -169,12 +170,13 @@ def page() -> Response:
 
 
 def backtest() -> Response:
-    """The backtest of the model that serves, as CSV. Its ETag is the model's version.
+    """The backtest of the model that serves, as CSV. Its ETag begins with the model's version.
 
     :raise 404: this version was published without a backtest.
+    :raise 422: `pit` is neither 0 nor 1.
     :raise 503: there is no model that can be trusted.
     """
-    service = _service()
+    pit, service = whole_number("pit", 0, 1, default=0), _service()
     forecaster = service.models.current()
     version, sums = forecaster.version, forecaster.metadata.files
     try:
@@ -183,8 +185,8 @@ def backtest() -> Response:
         raise RequestError(404, f"Model {version} has no backtest. Train a model that has one: python modelTrain.py") from None
     if sha256_of(content) != sums.get(BACKTEST_FILE):
         raise ModelUnavailableError(f"The backtest of model {version} has changed since its publication. Train again: python modelTrain.py")
-    response = Response(content, mimetype="text/csv")
-    response.set_etag(version)
+    response = Response(add_pit(content.decode(), forecaster) if pit else content, mimetype="text/csv")
+    response.set_etag(f"{version}-pit" if pit else version)
     response.make_conditional(request)
     return response
 
@@ -194,13 +196,14 @@ def symbol_backtest(symbol: str) -> Response:
 
     :raise 401: the API key is missing or wrong.
     :raise 404: the symbol is unknown.
-    :raise 422: a wrong symbol or number of days, or a symbol with too few closes.
+    :raise 422: a wrong symbol, number of days or `pit`, or a symbol with too few closes.
     :raise 503: there is no model, or no source of closes.
     """
-    days, service = whole_number("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), _service()
+    days, pit = whole_number("days", 1, MAX_CLOSES - WINDOW, default=TRACK_DAYS), whole_number("pit", 0, 1, default=0)
+    service = _service()
     service.symbols.of(symbol)  # without a model, do not download
     result, serving = service.track(service.newest.of(symbol).closes, days)
-    response = Response(backtest_csv(result), mimetype="text/csv")
+    response = Response(backtest_csv(result, pit=bool(pit)), mimetype="text/csv")
     for name, value in zip(MODEL_HEADERS, (serving.forecaster.version, serving.symbol), strict=True):
         if value is not None:
             response.headers[name] = value

@@ -6,7 +6,9 @@
 The opening forecast is made in the worker, so it is neither logged nor counted.
 """
 
+import re
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from api.symbol import TRACK_DAYS, content_of, forecast_symbol, record_of
@@ -23,7 +25,7 @@ from processData import WINDOW
 from settings import PROJECT_DIR
 
 EXAMPLE_SYMBOL = "MSFT"
-OFFERED = {  # symbols of the snapshot, so that they work without a network; with the names of their companies
+OFFERED = {  # all symbols of the snapshot, which work without a network, with the names of their companies
     "MSFT": "Microsoft",
     "AAPL": "Apple",
     "KO": "Coca-Cola",
@@ -32,19 +34,42 @@ OFFERED = {  # symbols of the snapshot, so that they work without a network; wit
     "PG": "Procter & Gamble",
     "WMT": "Walmart",
     "XOM": "Exxon Mobil",
+    "AMD": "Advanced Micro Devices",
+    "BAC": "Bank of America",
+    "BBY": "Best Buy",
+    "CVX": "Chevron",
+    "GE": "General Electric",
+    "HD": "Home Depot",
+    "LLY": "Eli Lilly",
+    "MRK": "Merck",
+    "PEP": "PepsiCo",
+    "PFE": "Pfizer",
+    "RRC": "Range Resources",
+    "UNH": "UnitedHealth",
 }
+SUGGESTED = 8  # of them that are shown before the reader types; the others are found by a part of their name
+IMPORT = re.compile(r'^import .*?from "(.+?)";$', re.MULTILINE)  # a static one; what import() names is loaded when it is needed
 LEVELS = (50, 80, 95)  # that the page shows
 SHOWN_CLOSES = 250  # about a year, as many as the page requests for a symbol
 
 
 @lru_cache(maxsize=1)
 def embedded() -> dict[str, Any]:
-    """Return what does not depend on the model: the page's JavaScript modules, symbols to try, and 60 closes as an example."""
+    """Return what does not depend on the model: the JavaScript modules of its first tab, symbols to try, and 60 closes as an example."""
     closes = _example()
     example = {"symbol": closes.symbol, "as_of": closes.last_date, "closes": closes.prices[-WINDOW:].tolist()}
-    folder = PROJECT_DIR / "static" / "js"
-    modules = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.js"))
-    return {"modules": modules, "symbols": OFFERED, "example": example}
+    return {"modules": _modules(PROJECT_DIR / "static" / "js"), "symbols": OFFERED, "suggested": SUGGESTED, "example": example}
+
+
+def _modules(folder: Path) -> list[str]:
+    """Return the modules that main.js imports, directly or not, and itself."""
+    found, waiting = set(), [folder / "main.js"]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += [(file.parent / name).resolve() for name in IMPORT.findall(file.read_text())]
+    return sorted(file.relative_to(folder).as_posix() for file in found)
 
 
 class OpeningForecast:

@@ -91,7 +91,8 @@ def content_of(forecast: Forecast, record: SymbolRecord, closes: Closes, questio
         content["path"] = [{"step": step["step"], "date": str(day)} | step for step, day in zip(content["path"], days, strict=True)]
         warnings += [warning] if (warning := calendar.warning(closes.symbol, days[-1])) else []
     content["warnings"] += [warning.as_dict() for warning in warnings]
-    content |= {"calendar": calendar.name, "calibration": record.calibration, "track_record": record.track_record}
+    content |= {"probability_of_rise": forecast.probability_of_rise(0), "calendar": calendar.name}
+    content |= {"calibration": record.calibration, "track_record": record.track_record}
     if shown:
         content |= {"dates": np.datetime_as_string(closes.dates[-shown:]).tolist(), "closes": closes.prices[-shown:].tolist()}
     return content
@@ -105,12 +106,17 @@ def with_days(warnings: list[dict[str, Any]], closes: Closes) -> list[dict[str, 
 
 
 def summarise(result: Backtest) -> dict[str, Any]:
-    """Return a track record in the form of /forecast: days, how many closes each interval held, RMSE divided by that of persistence."""
+    """Return a track record in the form of /forecast.
+
+    It has the days, how many closes each interval held, its median width relative to the last close, and the RMSE divided by that of
+    persistence.
+    """
     ratio = rmse_ratio(result.actual, result.predicted, result.last_close)
     return {
         "days": len(result),
         "first_date": str(result.dates[0]),
         "last_date": str(result.dates[-1]),
         "held": {str(level): round(coverage(result.actual, *result.bounds[level]) * len(result)) for level in LEVELS},
+        "median_width": {str(level): float(np.median((high - low) / result.last_close)) for level, (low, high) in result.bounds.items()},
         "rmse_ratio": ratio if np.isfinite(ratio) else None,
     }

@@ -121,14 +121,15 @@ def backtest(forecaster: Forecaster, closes: Closes, first: str | None = None, l
     return result
 
 
-def backtest_csv(result: Backtest) -> str:
-    """Return a backtest in the form of CSV."""
+def backtest_csv(result: Backtest, *, pit: bool = False) -> str:
+    """Return a backtest in the form of CSV, with or without the PIT of each day as the last column."""
     (low_80, high_80), (low_95, high_95) = result.bounds[80], result.bounds[95]
-    columns = (result.actual, result.predicted, low_80, high_80, low_95, high_95)
+    columns = {"actual": result.actual, "predicted": result.predicted, "low_80": low_80, "high_80": high_80}
+    columns |= {"low_95": low_95, "high_95": high_95} | ({"pit": result.verification.pit} if pit else {})
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["date", "actual", "predicted", "low_80", "high_80", "low_95", "high_95"])
-    writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns), strict=True))
+    writer.writerow(["date", *columns])
+    writer.writerows(zip(result.dates.astype(str), *(column.tolist() for column in columns.values()), strict=True))
     return table.getvalue()
 
 

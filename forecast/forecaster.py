@@ -85,6 +85,11 @@ class Forecast:
         volatility = self.volatility if volatility is None else volatility
         return replace(self, volatility=volatility, distribution=distribution, bounds=bounds(volatility, self.prices, distribution))
 
+    def probability_of_rise(self, row: int) -> float:
+        """Return the probability that the next close of a window is above its last one, as `probability_above` gives it for that price."""
+        part, last_close = slice(row, row + 1), float(self.last_closes[row])
+        return float(probability_above(self.volatility[part], self.prices[part, :1], [last_close], self.distribution)[0, 0, 0])
+
     def _bounds(self, levels: Sequence[float], part: slice = slice(None)) -> Bounds:
         """Return the bounds of a part of the windows at some levels."""
         if levels is LEVELS and part == slice(None):

@@ -162,6 +162,20 @@ def test_backtest_is_compressed_and_cached_by_the_client(client, encoding):
     assert client.get("/backtest", headers=headers | {"If-None-Match": '"of another model"'}).status_code == 200
 
 
+def test_backtest_with_the_pit_has_the_coverage_of_every_level(client):
+    answer = client.get("/backtest?pit=1")
+    header, *rows = answer.text.splitlines()
+    assert header == "date,actual,predicted,low_80,high_80,low_95,high_95,pit"
+    pit = [float(row.rpartition(",")[2]) for row in rows]
+    metrics = client.application.extensions[STATE].service.models.current().metadata.metrics
+    for level in (80, 95):
+        held = sum(abs(value - 0.5) <= level / 200 for value in pit)
+        assert held / len(pit) == getattr(metrics, f"coverage_{level}")
+    assert answer.headers["ETag"] == client.get("/backtest").headers["ETag"][:-1] + '-pit"'
+    assert client.get("/backtest?pit=0").data == published_backtest().read_bytes()
+    assert client.get("/backtest?pit=yes").json["error"] == "pit must be a whole number from 0 to 1."
+
+
 def test_missing_backtest_is_an_error(settings, model_dir):
     (model_dir / published_backtest().relative_to(PROJECT_DIR / "modelFiles")).unlink()
     without_file = create_app(settings.model_copy(update={"MODEL_DIR": model_dir})).test_client().get("/backtest")

@@ -360,6 +360,7 @@ class TrackRecord:
         last_date: The last of them.
         held: How many closes were within the interval, by level in percent.
         rmse_ratio: RMSE divided by that of persistence; None if the close never changed.
+        median_width: Median width of the interval relative to the last close, by level in percent; None from an older service.
     """
 
     days: int
@@ -367,6 +368,7 @@ class TrackRecord:
     last_date: dt.date
     held: dict[float, int]
     rmse_ratio: float | None
+    median_width: dict[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +384,7 @@ class SymbolForecast(Forecast):
         track_record: How the intervals held on the symbol's last days; None if it has too few closes.
         dates: The dates of `closes`.
         closes: The newest closes, oldest first; empty without `closes`.
+        probability_of_rise: Probability that the next close is above `last_close`; None from an older service.
     """
 
     symbol: str
@@ -392,6 +395,7 @@ class SymbolForecast(Forecast):
     track_record: TrackRecord | None
     dates: tuple[dt.date, ...] = ()
     closes: tuple[float, ...] = ()
+    probability_of_rise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -431,12 +435,14 @@ class BacktestDay:
         actual: The close.
         predicted: Its forecast.
         intervals: An `Interval` by level in percent, such as `intervals[80]`.
+        pit: The probability that the forecast gave to a lower or equal close; None unless asked for.
     """
 
     date: dt.date
     actual: float
     predicted: float
     intervals: dict[float, Interval]
+    pit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -454,8 +460,12 @@ class Backtest:
     model_symbol: str | None
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a DataFrame with one row per day; the index is `date`, columns `actual`, `predicted`, `low_80`, `high_80` and so on."""
-        rows = [{"date": day.date, "actual": day.actual, "predicted": day.predicted, **_bounds(day.intervals)} for day in self.days]
+        """Return a DataFrame of the days by `date`, with `actual`, `predicted`, `low_80`, `high_80` and so on, and `pit` if it is known."""
+        rows = [
+            {"date": day.date, "actual": day.actual, "predicted": day.predicted, **_bounds(day.intervals)}
+            | ({} if day.pit is None else {"pit": day.pit})
+            for day in self.days
+        ]
         return _frame(rows, dates=["date"]).set_index("date")
 
 
@@ -786,7 +796,8 @@ def _read_backtest(answer: httpx.Response) -> Backtest:
     for row in reader:
         levels = [name.removeprefix("low_") for name in row if name.startswith("low_")]
         intervals = {float(level): Interval(float(row[f"low_{level}"]), float(row[f"high_{level}"])) for level in levels}
-        days.append(BacktestDay(dt.date.fromisoformat(row["date"]), float(row["actual"]), float(row["predicted"]), intervals))
+        pit = float(row["pit"]) if "pit" in row else None
+        days.append(BacktestDay(dt.date.fromisoformat(row["date"]), float(row["actual"]), float(row["predicted"]), intervals, pit))
     return Backtest(tuple(days), answer.headers.get("X-Model-Version"), answer.headers.get("X-Model-Symbol"))
 
 
@@ -990,13 +1001,12 @@ def _forecast_call(symbol: str, **options: Any) -> _Call[SymbolForecast]:
     return _json_call("GET", _symbol_path("/forecast", symbol), SymbolForecast, params=_query(**options), logged=True)
 
 
-def _backtest_call(symbol: str | None, days: int | None) -> _Call[Backtest]:
+def _backtest_call(symbol: str | None, days: int | None, pit: bool) -> _Call[Backtest]:
     """Return the call for a backtest."""
-    if symbol is None:
-        if days is not None:
-            raise InvalidInputError("days needs a symbol: the backtest of the published model has all its test days.")
-        return _Call("GET", "/backtest", _read_backtest)
-    return _Call("GET", _symbol_path("/backtest", symbol), _read_backtest, _query(days=days))
+    if symbol is None and days is not None:
+        raise InvalidInputError("days needs a symbol: the backtest of the published model has all its test days.")
+    path = "/backtest" if symbol is None else _symbol_path("/backtest", symbol)
+    return _Call("GET", path, _read_backtest, _query(days=days, pit=1 if pit else None))
 
 
 def _read_health(answer: httpx.Response) -> bool:
@@ -1272,19 +1282,20 @@ class Client(_Settings):
         """
         return self._send(_forecast_call(symbol, horizon=horizon, levels=levels, above=above, closes=closes))
 
-    def backtest(self, symbol: str | None = None, *, days: int | None = None) -> Backtest:
+    def backtest(self, symbol: str | None = None, *, days: int | None = None, pit: bool = False) -> Backtest:
         """Return what a model would have forecast on past days, each from the 60 closes before it.
 
         Args:
             symbol: The symbol; by default the test days of the published model.
             days: How many of the symbol's last days, 1 to 940; default 250.
+            pit: Whether each day has its `pit`, from which the result of every level follows.
 
         Raises:
             InvalidInputError: This is not a symbol, or `days` is given without one.
             NotFoundError: The symbol is unknown, or the published version has no backtest.
             StockForecastError: The request failed.
         """
-        return self._send(_backtest_call(symbol, days))
+        return self._send(_backtest_call(symbol, days, pit))
 
     def models(self) -> Models:
         """Return the published models: the default model, then those of symbols."""
@@ -1394,9 +1405,9 @@ class AsyncClient(_Settings):
         """Forecast from the newest closes of a symbol, as `Client.forecast`."""
         return await self._send(_forecast_call(symbol, horizon=horizon, levels=levels, above=above, closes=closes))
 
-    async def backtest(self, symbol: str | None = None, *, days: int | None = None) -> Backtest:
+    async def backtest(self, symbol: str | None = None, *, days: int | None = None, pit: bool = False) -> Backtest:
         """Return what a model would have forecast on past days, as `Client.backtest`."""
-        return await self._send(_backtest_call(symbol, days))
+        return await self._send(_backtest_call(symbol, days, pit))
 
     async def models(self) -> Models:
         """Return the published models, as `Client.models`."""

@@ -33,7 +33,7 @@ def test_forecast_equals_predict_on_the_newest_closes(with_yahoo, yahoo, setting
     body = answer.json
     assert (body["symbol"], body["as_of"], body["source"]) == ("ACME", yahoo.dates[-1].isoformat(), "yahoo")
     same = with_yahoo.post("/predict", json={"predict": yahoo.adjusted[-60:], "horizon": 3}).json
-    assert set(body) == {"symbol", "as_of", "source", "calendar", "calibration", "track_record", *same}
+    assert set(body) == {"symbol", "as_of", "source", "calendar", "calibration", "track_record", "probability_of_rise", *same}
     assert body["warnings"] == same["warnings"]
     assert (body["calendar"], body["calibration"]["volatility"]) == ("XNYS", "ranges")
     days = calendar_of("ACME").days_after(np.datetime64(yahoo.dates[-1]), 3)
@@ -100,7 +100,16 @@ def test_forecast_has_the_calibration_and_the_track_record_of_the_symbol(client)
     assert (record["days"], record["first_date"], record["last_date"]) == (250, str(closes.dates[-250]), "2022-12-28")
     for level, (low, high) in result.bounds.items():
         assert record["held"][str(level)] == int(((low <= result.actual) & (result.actual <= high)).sum())
+        widths = [(top - bottom) / close for bottom, top, close in zip(low, high, closes.prices[-251:-1], strict=True)]
+        assert record["median_width"][str(level)] == pytest.approx(np.median(widths))
     assert record["rmse_ratio"] == pytest.approx(1, abs=0.01)
+
+
+def test_probability_of_a_rise_is_that_of_a_close_above_the_last_one(client):
+    plain = client.get("/forecast/AMD").json
+    asked = client.get(f"/forecast/AMD?horizon=20&above={plain['last_close']}").json
+    assert plain["probability_of_rise"] == asked["probability_of_rise"] == asked["probability_above"][0]
+    assert 0.4 < plain["probability_of_rise"] < 0.6
 
 
 def test_path_of_an_unknown_exchange_has_weekdays_and_says_so(with_yahoo, yahoo):
@@ -143,10 +152,15 @@ def test_symbol_backtest_is_the_track_record_as_csv(client):
     assert header == "date,actual,predicted,low_80,high_80,low_95,high_95"
     assert (len(rows), rows[-1].partition(",")[0]) == (30, "2022-12-28")
     assert len(client.get("/backtest/AMD").text.splitlines()) == 251
+    with_pit = client.get("/backtest/AMD?pit=1").text.splitlines()
+    assert with_pit[0] == f"{header},pit"
+    record = client.get("/forecast/AMD").json["track_record"]
+    pit = [float(row.rpartition(",")[2]) for row in with_pit[1:]]
+    assert {level: sum(abs(value - 0.5) <= int(level) / 200 for value in pit) for level in ("80", "95")} == record["held"]
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("AMD?days=0", 422), ("AMD?days=941", 422), ("AMD?days=x", 422), (".AMD", 422), ("NONE", 503)]
+    ("path", "status"), [("AMD?days=0", 422), ("AMD?days=941", 422), ("AMD?days=x", 422), ("AMD?pit=2", 422), (".AMD", 422), ("NONE", 503)]
 )
 def test_symbol_backtest_rejects_an_invalid_request(client, path, status):
     assert client.get(f"/backtest/{path}").status_code == status

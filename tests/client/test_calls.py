@@ -146,6 +146,8 @@ def test_track_record_of_a_symbol_with_enough_closes(call, yahoo, monkeypatch):
     assert forecast.warnings[0].day == forecast.as_of == forecast.track_record.last_date
     assert forecast.track_record.days == 250
     assert forecast.track_record.held[80] < forecast.track_record.held[95] <= 250
+    assert 0 < forecast.track_record.median_width[80] < forecast.track_record.median_width[95]
+    assert 0 < forecast.probability_of_rise < 1
 
 
 def test_symbol_with_signs_reaches_the_service(call):
@@ -168,13 +170,17 @@ def test_backtest_of_the_published_model(call, service):
     day, cells = backtest.days[0], rows[1].split(",")
     assert [day.date.isoformat(), day.actual, day.predicted] == [cells[0], float(cells[1]), float(cells[2])]
     assert day.intervals == {80: tuple(map(float, cells[3:5])), 95: tuple(map(float, cells[5:7]))}
-    assert (backtest.model_version, backtest.model_symbol) == (None, None)
+    assert (backtest.model_version, backtest.model_symbol, day.pit) == (None, None, None)
+    with_pit = call("backtest", pit=True)
+    assert len(with_pit.days) == len(rows) - 1
+    assert all(0 <= day.pit <= 1 for day in with_pit.days)
 
 
 def test_backtest_of_a_symbol(call):
     backtest = call("backtest", "ACME", days=3)
     assert len(backtest.days) == 3
     assert backtest.model_version == call("ready").model_version
+    assert {day.pit for day in call("backtest", "ACME", days=3, pit=True).days} != {None}
 
 
 def test_models(call):

@@ -198,7 +198,7 @@ def test_page_is_usable_by_keyboard_alone(page):
         names.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         if names[-1] == "About the model":
             break
-    chips = page.locator(".chips [data-symbol]").all_inner_texts()
+    chips = page.locator("#form .chips [data-symbol]:visible").all_inner_texts()
     answer = ["50%", "80%", "95%", "chart", "price-line", "All", "120 days", "60 days", "20 days", "above", "Show the probability"]
     answer += ["Forecast as a table", "as-curl", "python", "copy", "call", "save-csv", "save-png", "About the model"]
     fields = ["question", "file", "submit", *chips, "load-example", *answer]
@@ -297,6 +297,7 @@ def test_page_says_once_that_it_is_not_investment_advice(page):
 def test_tabs_work_by_keyboard(page):
     page.get_by_role("tab", name="Forecast").focus()
     for key, name in (
+        ("ArrowRight", "Watchlist"),
         ("ArrowRight", "Backtest"),
         ("ArrowRight", "Monitoring"),
         ("ArrowRight", "Forecast"),
@@ -316,7 +317,14 @@ def test_tabs_work_by_keyboard(page):
 
 
 def test_tabs_follow_the_address(page, server):
-    opened = {"#backtest": "Backtest", "#monitoring": "Monitoring", "#forecast": "Forecast", "#nothing": "Forecast", "": "Forecast"}
+    opened = {
+        "#watchlist": "Watchlist",
+        "#backtest": "Backtest",
+        "#monitoring": "Monitoring",
+        "#forecast": "Forecast",
+        "#nothing": "Forecast",
+        "": "Forecast",
+    }
     for fragment, name in opened.items():
         page.goto("about:blank")
         page.goto(f"{server}/{fragment}")

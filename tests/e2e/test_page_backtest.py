@@ -11,6 +11,7 @@ from browsing import COUNT_PIXELS, MARKS, PROJECT, metadata, open_backtest, show
 from playwright.sync_api import Page, expect
 
 CHANCE, SURE = "than chance may explain (Diebold-Mariano test, p = 0.3).", "more than chance explains (Diebold-Mariano test, p < 0.005)."
+PUBLISHED = re.compile(r"/backtest\?pit=1$")
 
 pytestmark = MARKS
 
@@ -191,20 +192,20 @@ def test_backtest_can_be_downloaded(page, server):
 
 def test_failed_backtest_is_reported_and_retried(page):
     refusal = {"error": "Model x has no backtest.", "details": []}
-    page.route("**/backtest", lambda route: route.fulfill(status=404, json=refusal))
+    page.route(PUBLISHED, lambda route: route.fulfill(status=404, json=refusal))
     page.get_by_role("tab", name="Backtest").click()
     expect(page.locator("#backtest-error")).to_have_text(refusal["error"])
     expect(page.locator("#backtest-error")).to_have_role("alert")
     expect(page.locator("#backtest-figure")).to_be_hidden()
     expect(page.locator("#coverage")).to_be_visible()
-    page.unroute("**/backtest")
+    page.unroute(PUBLISHED)
     page.get_by_role("tab", name="Forecast").click()
     open_backtest(page)
     expect(page.locator("#backtest-error")).to_be_hidden()
 
 
 def test_backtest_of_another_model_is_not_shown(page):
-    page.route("**/backtest", lambda route: route.fulfill(body="date,actual\n", headers={"ETag": '"20990101-000000-abcdef"'}))
+    page.route(PUBLISHED, lambda route: route.fulfill(body="date,actual\n", headers={"ETag": '"20990101-000000-abcdef"'}))
     page.get_by_role("tab", name="Backtest").click()
     expect(page.locator("#backtest-error")).to_contain_text("Load the page again")
 

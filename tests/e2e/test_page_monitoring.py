@@ -229,7 +229,7 @@ def test_grid_of_figures_has_no_gap(page, width):
 def asked(page: Page) -> list[str]:
     """Every question for the state of the service from now on."""
     urls: list[str] = []
-    page.on("request", lambda request: urls.append(request.url) if "/monitor" in request.url else None)
+    page.on("request", lambda request: urls.append(request.url) if "/monitor?" in request.url else None)
     return urls
 
 

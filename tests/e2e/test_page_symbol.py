@@ -20,15 +20,30 @@ from closes.snapshot import snapshot_symbols
 pytestmark = MARKS
 
 
-def test_offered_symbols_are_in_the_snapshot(page):
-    offered = page.locator(".chips [data-symbol]").evaluate_all("chips => chips.map(({ dataset }) => dataset.symbol)")
-    assert len(offered) >= 5
-    assert set(offered) <= set(snapshot_symbols())
+def test_offered_symbols_are_those_of_the_snapshot(page):
+    chips = page.locator("#form .chips [data-symbol]")
+    offered = chips.evaluate_all("chips => chips.map(({ dataset }) => dataset.symbol)")
+    assert sorted(offered) == sorted(snapshot_symbols())
+    assert len([chip for chip in chips.all() if chip.is_visible()]) == 8
+
+
+@pytest.mark.parametrize(("text", "found"), [("pep", ["PEP"]), ("best", ["BBY"]), ("am", ["AMD", "BAC"]), ("zzz", []), ("am\nam", [])])
+def test_companies_are_found_by_a_part_of_their_name(page, text, found):
+    page.get_by_label(FIELD, exact=True).fill(text)
+    names = {"PEP": "PEP PepsiCo", "BBY": "BBY Best Buy", "AMD": "AMD Advanced Micro Devices", "BAC": "BAC Bank of America"}
+    shown_chips = page.locator("#form .chips [data-symbol]:visible")
+    if found:
+        expect(shown_chips).to_have_text([names[symbol] for symbol in found])
+        shown_chips.first.click()
+        expect(page.locator("#result-title")).to_have_text(found[0], timeout=60_000)
+    expect(shown_chips).to_have_count(8)
 
 
 def test_offered_symbol_is_found_by_the_name_of_its_company(page):
     forecast_symbol(page, "coca-cola")
     expect(page.locator("#result-title")).to_have_text("KO")
+    forecast_symbol(page, "home")
+    expect(page.locator("#result-title")).to_have_text("HD")
 
 
 def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):

@@ -9,10 +9,11 @@ import { byId } from "../shared/dom.js";
 import { dayText, monthName } from "../shared/format.js";
 import { told } from "../shared/sentences.js";
 import { t } from "../shared/texts.js";
+import { addSymbol, showCalibration } from "./calibration.js";
 
 /** @typedef {import("../chart/chart.js").Content} Content */
 
-const COLUMNS = ["high_95", "low_95", "high_80", "low_80", "actual", "predicted"];
+const COLUMNS = ["high_95", "low_95", "high_80", "low_80", "actual", "predicted", "pit"];
 const DAY = 86400; // seconds
 const MONTH = 30 * DAY; // as in uPlot
 const YEAR = 365 * DAY;
@@ -27,12 +28,15 @@ let loading = false;
 
 /** Fetch and draw the backtest, unless it is drawn already. */
 export async function loadBacktest() {
+  if (days.length) {
+    void addSymbol(); // another may be shown since
+  }
   if (!figure || loading || days.length) {
     return;
   }
   loading = true;
   figure.setAttribute("aria-busy", "true");
-  const reply = await csvOf(byId("backtest-csv").href);
+  const reply = await csvOf(`${byId("backtest-csv").href}?pit=1`);
   figure.removeAttribute("aria-busy");
   loading = false;
   const { version, symbol } = figure.dataset;
@@ -43,8 +47,10 @@ export async function loadBacktest() {
   } else {
     showError("");
     const { dates, columns } = readBacktest(reply.answer.csv, COLUMNS);
+    const pit = /** @type {number[]} */ (columns.pop());
     days = dates.map((date) => Date.parse(date) / 1000);
     chart.show(content([days, ...columns], symbol));
+    showCalibration(pit, symbol);
   }
 }
 

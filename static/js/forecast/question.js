@@ -5,6 +5,7 @@ import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
 import { onFile, source, useFile } from "./priceFile.js";
+import { suggest, symbolOf } from "../shared/symbols.js";
 import { askAboutSymbol } from "./symbol.js";
 
 const SEPARATORS = /[\n,;|\t[{]/; // between closes; a symbol has none of them
@@ -15,7 +16,7 @@ const field = byId("question");
 const options = byId("file-options");
 const column = byId("file-column");
 const stock = byId("file-symbol");
-const chips = /** @type {HTMLButtonElement[]} */ ([...document.querySelectorAll(".chips [data-symbol]")]);
+const chips = /** @type {HTMLElement} */ (byId("form").querySelector(".chips"));
 const example = JSON.parse(byId("example").textContent);
 let optionsUsed = false; // by an earlier request
 let asked = ""; // the text of the question in progress
@@ -84,8 +85,7 @@ function symbolIn(text) {
   if (SEPARATORS.test(text) || NUMBERS.test(text) || (/\s/.test(text) && /\d/.test(text))) {
     return null;
   }
-  const named = chips.find((chip) => chip.dataset.name?.toLowerCase() === text.toLowerCase());
-  return named?.dataset.symbol ?? text.toUpperCase();
+  return symbolOf(text);
 }
 
 /** Ask, unless the same question is in progress. */
@@ -97,6 +97,7 @@ function askOnce() {
 
 function ask() {
   asked = field.value;
+  suggest(chips, "");
   tell([]);
   const given = source();
   if (typeof given === "string") {
@@ -138,8 +139,9 @@ field.addEventListener("input", () => {
   takeOther();
   useFile(null);
   grow();
+  suggest(chips, field.value);
 });
-for (const chip of chips) {
+for (const chip of /** @type {NodeListOf<HTMLElement>} */ (chips.querySelectorAll("[data-symbol]"))) {
   chip.addEventListener("click", () => askFor(chip.dataset.symbol ?? ""));
 }
 byId("load-example").addEventListener("click", () => askFor(example.closes.join(", ")));

@@ -3,6 +3,7 @@
 import { forecastSymbol } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
 import { byId } from "../shared/dom.js";
+import { isSymbol } from "../shared/symbols.js";
 import { LEVELS } from "./levels.js";
 import { originOf } from "./origin.js";
 import { showOutput } from "./output.js";
@@ -11,7 +12,6 @@ import { retryAdvice } from "../shared/messages.js";
 import { told } from "../shared/sentences.js";
 import { nt, t } from "../shared/texts.js";
 
-const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/; // as on the server; ".." would lead to another address
 const HORIZON = 20;
 const SHOWN_CLOSES = 250;
 const SHOWN_LENGTH = 40; // of a text that is not a symbol
@@ -23,7 +23,7 @@ const form = byId("form");
  * @param {{again: () => void, refuse: (problems: string[]) => void}} callbacks again: ask once more, with an API key
  */
 export async function askAboutSymbol(symbol, { again, refuse }) {
-  if (!SYMBOL.test(symbol)) {
+  if (!isSymbol(symbol)) {
     refuse([t("“{text}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first).", { text: symbol.slice(0, SHOWN_LENGTH) })]);
     return;
   }

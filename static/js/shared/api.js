@@ -11,8 +11,10 @@ import { t } from "./texts.js";
  * @typedef {{predicted_price: number, last_close: number, intervals: Intervals, path: Step[], warnings: SeriesWarning[],
  *   model_version: string, model_symbol: string | null, response_time_sec?: number, track_record?: TrackRecord | null}} Answer
  *   model_symbol: null for the default model; response_time_sec: missing in the example; track_record: of a symbol
- * @typedef {{days: number, held: {"80": number, "95": number}}} TrackRecord  how many closes each interval held
- * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", dates: string[], closes: number[]}} SymbolAnswer
+ * @typedef {{days: number, held: {"80": number, "95": number}, median_width: {"80": number, "95": number}}} TrackRecord  how many closes
+ *   each interval held; its usual width, relative to the last close
+ * @typedef {Answer & {symbol: string, as_of: string, source: "yahoo" | "cache" | "snapshot", probability_of_rise: number, dates: string[],
+ *   closes: number[]}} SymbolAnswer
  * @typedef {Answer & {as_of: string | null, dates: string[], closes: number[], total: number, used: number,
  *   columns: Record<string, string | null>, left_out: {rows: number, reason: string, lines: number[]}[], guesses: string[]}} FileAnswer
  *   total: closes of the file; used: the newest of them; dates: empty if the file has none

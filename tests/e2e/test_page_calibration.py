@@ -1,0 +1,99 @@
+"""The calibration chart of the tab Backtest in a real Chromium: every level of the published model, and of the symbol in the address."""
+
+import csv
+import io
+import re
+
+import pytest
+import requests
+from browsing import COUNT_PIXELS, MARKS, forecast_symbol, open_backtest, violations
+from playwright.sync_api import Page, expect
+from scipy.stats import binom
+
+pytestmark = MARKS
+
+DASH = " \N{EN DASH} "
+LEVELS = [50, 60, 70, 80, 90, 95, 99]  # of the table
+
+
+def pit_of(url: str) -> list[float]:
+    content = requests.get(url, timeout=60).text
+    return [float(row["pit"]) for row in csv.DictReader(io.StringIO(content))]
+
+
+def cells(pit: list[float], level: int) -> list[str]:
+    """What the table has for a level: the share of days held, and its range by chance."""
+    n = len(pit)
+    held = sum(abs(value - 0.5) <= level / 200 + 1e-12 for value in pit)
+    low, high = (binom.ppf(tail, n, level / 100) / n for tail in (0.025, 0.975))
+    return [f"{held / n:.1%}", f"{low:.1%}{DASH}{high:.1%}"]
+
+
+def table(page: Page) -> list[list[str]]:
+    return [row.locator("th, td").all_inner_texts() for row in page.locator("#calibration-table tbody tr").all()]
+
+
+def test_calibration_of_the_published_model(page, server):
+    page.emulate_media(color_scheme="light")
+    open_backtest(page)
+    chart = page.get_by_role("img", name="Line chart of how often the interval of each level from 50% to 99% held.")
+    expect(chart).to_be_visible()
+    assert chart.evaluate(COUNT_PIXELS)[0] > 300, "the shares are not drawn"
+    pit = pit_of(f"{server}/backtest?pit=1")
+    assert table(page) == [[f"{level}%", *cells(pit, level)] for level in LEVELS]
+    expect(page.locator("#calibration-words")).to_have_text(
+        f"Test days of MSFT: on {len(pit)} days, 50 of the 50 levels held as often as chance allows."
+    )
+    expect(page.locator("#calibration-last")).to_be_hidden()
+    expect(page.get_by_role("columnheader", name="Last days")).to_be_hidden()
+    page.locator("#calibration-chart").focus()
+    page.keyboard.press("Home")
+    held, chance = cells(pit, 50)
+    said = f"50%: Test days of MSFT {held}, by chance {chance.replace(DASH, ' to ')}"
+    expect(page.locator("#calibration-readout")).to_have_text(said)
+
+
+def test_calibration_of_the_symbol_in_the_address(page, server):
+    page.emulate_media(color_scheme="light")
+    forecast_symbol(page, "KO")
+    open_backtest(page)
+    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of KO")
+    published, own = pit_of(f"{server}/backtest?pit=1"), pit_of(f"{server}/backtest/KO?pit=1")
+    assert table(page) == [[f"{level}%", *cells(published, level), *cells(own, level)] for level in LEVELS]
+    assert page.locator("#calibration-chart canvas").evaluate(COUNT_PIXELS)[3] > 300, "the symbol's shares are not drawn"
+    expect(page.locator("#calibration-caption")).to_have_text("Test days of MSFT; Last 250 days of KO")
+    page.get_by_role("tab", name="Forecast").click()
+    forecast_symbol(page, "PEP")
+    open_backtest(page)
+    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of PEP")
+
+
+def test_symbol_without_a_backtest_is_named(page):
+    page.route(re.compile("/backtest/KO.*pit"), lambda route: route.fulfill(status=503, json={"error": "Too busy.", "details": []}))
+    forecast_symbol(page, "KO")
+    open_backtest(page)
+    expect(page.locator("#calibration-problem")).to_have_text("The last days of KO are not shown: Too busy.")
+    expect(page.locator("#calibration-last")).to_be_hidden()
+    assert len(table(page)[0]) == 3
+
+
+@pytest.mark.parametrize("n", [1, 20, 250, 3000])
+@pytest.mark.parametrize("probability", [0.5, 0.8, 0.95, 0.99])
+def test_range_by_chance_is_that_of_the_binomial_distribution(page, n, probability):
+    found = page.evaluate(
+        "async ([n, p]) => (await import('/static/js/shared/chance.js')).chanceRange(n, p)",
+        [n, probability],
+    )
+    assert found == pytest.approx([binom.ppf(tail, n, probability) / n for tail in (0.025, 0.975)])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
+def test_calibration_fits_and_has_no_accessibility_violations(page, server, width, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{server}/?symbol=KO#backtest")
+    expect(page.locator("#calibration-last")).to_be_visible(timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width in {390, 1280}:
+        assert violations(page) == []

@@ -1,0 +1,297 @@
+"""The page's tab Watchlist in a real Chromium: lists in the browser and in the address, rows, order, failures and layout."""
+
+import json
+import re
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from browsing import MARKS, Watch, serve, shown, violations
+from playwright.sync_api import Page, Route, expect
+
+pytestmark = MARKS
+
+FIRST = ["MSFT", "AAPL", "KO", "JNJ", "XOM"]
+MINUS = "\N{MINUS SIGN}"
+FORECASTS = re.compile(r"/forecast/[A-Z0-9]+\?")
+LOADED = 60_000  # milliseconds; a worker's first download imports pandas
+
+
+def rows(page: Page):
+    return page.locator("#watch-table tbody tr")
+
+
+def symbols(page: Page) -> list[str]:
+    return page.locator("#watch-table tbody th a").all_inner_texts()
+
+
+def wait_loaded(page: Page, count: int) -> None:
+    """Wait until each row has its forecast."""
+    expect(page.locator("#watch-table .sparkline")).to_have_count(count, timeout=LOADED)
+
+
+def open_list(page: Page, server: str, listed: str) -> None:
+    page.goto(f"{server}/?watch={listed}")
+    wait_loaded(page, listed.count(",") + 1)
+
+
+def cell(page: Page, symbol: str, column: str):
+    return rows(page).filter(has=page.get_by_role("link", name=symbol, exact=True)).locator(f'[data-column="{column}"]')
+
+
+def kept(page: Page) -> list[str] | None:
+    listed: list[str] | None = json.loads(page.evaluate("localStorage.getItem('watchlist')") or "null")
+    return listed
+
+
+def asked(watch: Watch) -> list[str]:
+    return [urlsplit(url).path.rpartition("/")[2] for url in watch.requests if "closes=60" in url]
+
+
+def test_nothing_of_the_watchlist_is_loaded_before_its_tab_is_shown(page, watch):
+    expect(page.locator("#chart canvas")).to_be_visible()
+    modules = {url for url in watch.requests if "/static/js/" in url}
+    preloaded = page.locator('link[rel="modulepreload"]').evaluate_all("links => links.map(({ href }) => href)")
+    assert modules == set(preloaded), "another module is loaded, or one is preloaded that is not needed"
+    assert not [url for url in watch.requests if "/js/watchlist/" in url or "closes=60" in url]
+    page.get_by_role("tab", name="Watchlist").click()
+    wait_loaded(page, 5)
+    assert symbols(page) == asked(watch) == FIRST
+    assert kept(page) is None
+    assert watch.complaints == []
+
+
+def test_row_shows_what_the_forecast_says(page, server):
+    open_list(page, server, "JNJ,AMD")
+    answer = requests.get(f"{server}/forecast/JNJ?horizon=20&levels=80,95&closes=60", timeout=60).json()
+    record = answer["track_record"]
+    row = rows(page).first
+    expect(row.get_by_role("rowheader")).to_have_text("JNJJohnson & Johnson")
+    for button, level in (("95%", "95"), ("80%", "80")):
+        page.locator("#watch-levels").get_by_role("button", name=button).click()
+        low, high = answer["intervals"][level]
+        width = (high - low) / answer["last_close"] / record["median_width"][level]
+        expect(cell(page, "JNJ", "close")).to_have_text(f"{shown(answer['last_close'])}2022-12-28")
+        expect(cell(page, "JNJ", "range")).to_have_text(f"{shown(low)} to {shown(high)}Thu, 29 Dec 2022")
+        expect(cell(page, "JNJ", "rise")).to_have_text(f"{answer['probability_of_rise']:.1%}")
+        expect(cell(page, "JNJ", "width")).to_have_text(f"{width:.2f} \N{MULTIPLICATION SIGN}the usual")
+        expect(cell(page, "JNJ", "held")).to_have_text(f"{record['held'][level] / 250:.0%}of 250 days")
+    change = answer["last_close"] / answer["closes"][0] - 1
+    expect(cell(page, "JNJ", "change")).to_have_text(f"{'+' if change > 0 else MINUS}{abs(change):.1%}")
+    low, high = answer["path"][-1]["intervals"]["80"]
+    expect(row.get_by_role("img")).to_have_attribute(
+        "aria-label",
+        f"JNJ: 60 closes from {shown(answer['closes'][0])} to {shown(answer['last_close'])}, then 80% intervals that reach "
+        f"{shown(low)} to {shown(high)} in 20 trading days.",
+    )
+    row.get_by_role("link", name="JNJ").click()
+    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=LOADED)
+    assert urlsplit(page.url)[2:4] == ("/", "symbol=JNJ")
+    page.go_back()
+    wait_loaded(page, 2)
+
+
+def test_list_is_kept_in_the_browser(page):
+    page.get_by_role("tab", name="Watchlist").click()
+    wait_loaded(page, 5)
+    field = page.get_by_label("Add a symbol or a company")
+    for text in ("pepsico", "home", "amd"):
+        field.fill(text)
+        field.press("Enter")
+        expect(field).to_have_value("")
+        expect(field).to_be_focused()
+    field.fill("bank")
+    chips = page.locator("#watch-chips [data-symbol]:visible")
+    expect(chips).to_have_text(["BAC Bank of America"])
+    chips.click()
+    page.get_by_role("button", name="Remove AAPL").click()
+    expect(page.locator("#watch-status")).to_have_text("AAPL is removed.")
+    expect(page.get_by_role("button", name="Remove KO")).to_be_focused()
+    expected = ["MSFT", "KO", "JNJ", "XOM", "PEP", "HD", "AMD", "BAC"]
+    assert symbols(page) == kept(page) == expected
+    page.reload()
+    wait_loaded(page, 8)
+    assert symbols(page) == expected
+    for symbol in expected:
+        page.get_by_role("button", name=f"Remove {symbol}", exact=True).click()
+    expect(page.locator("#watch-empty")).to_have_text("The list is empty. Add a symbol, or choose one of the companies.")
+    expect(field).to_be_focused()
+    page.reload()
+    expect(page.locator("#watch-empty")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (" ", "Write a symbol or a company."),
+        ("msft", "MSFT is in the list."),
+        ("a/b", "“a/b” is not a symbol."),
+        (".X", "“.X” is not a symbol."),
+        ("NEW", "A list has at most 30 symbols. Remove one first."),
+    ],
+)
+def test_wrong_entry_is_reported_and_not_added(page, text, message):
+    page.route(FORECASTS, lambda route: route.fulfill(status=503, json={"error": "No.", "details": []}))
+    page.evaluate("localStorage.setItem('watchlist', JSON.stringify(['MSFT', ...Array.from({length: 29}, (_, i) => `S${i}`)]))")
+    page.get_by_role("tab", name="Watchlist").click()
+    expect(rows(page)).to_have_count(30)
+    field = page.get_by_label("Add a symbol or a company")
+    field.fill(text)
+    field.press("Enter")
+    expect(page.locator("#watch-error")).to_have_text(message)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    expect(rows(page)).to_have_count(30)
+    field.fill("x")
+    expect(page.locator("#watch-error")).to_be_empty()
+
+
+def test_list_of_an_address_does_not_replace_the_own_one_until_it_is_kept(page, server):
+    page.evaluate("localStorage.setItem('watchlist', '[\"PEP\"]')")
+    open_list(page, server, "KO,JNJ")
+    notice = page.locator("#watch-shared")
+    expect(notice).to_contain_text("This list came with the address. Your own list has not changed.")
+    page.locator("#watch-chips").get_by_role("button", name="XOM").click()
+    expect(rows(page)).to_have_count(3)
+    assert kept(page) == ["PEP"]
+    assert urlsplit(page.url).query == "watch=KO,JNJ,XOM"
+    page.get_by_role("button", name="Show my own list").click()
+    wait_loaded(page, 1)
+    assert (symbols(page), urlsplit(page.url).query) == (["PEP"], "")
+    expect(notice).to_be_hidden()
+    open_list(page, server, "KO,JNJ")
+    page.get_by_role("button", name="Keep this list").click()
+    assert kept(page) == symbols(page) == ["KO", "JNJ"]
+    assert urlsplit(page.url).query == ""
+    expect(notice).to_be_hidden()
+    open_list(page, server, "KO,JNJ")
+    expect(notice).to_be_hidden()
+
+
+def test_link_to_the_list_is_copied(page, server):
+    page.evaluate("localStorage.setItem('watchlist', '[\"KO\", \"M&M.NS\"]')")
+    page.get_by_role("tab", name="Watchlist").click()
+    page.get_by_role("button", name="Copy the link to this list").click()
+    expect(page.locator("#watch-status")).to_have_text("The link is copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == f"{server}/?watch=KO,M%26M.NS"
+
+
+def test_wrong_entries_of_an_address_are_left_out(page, server):
+    page.goto(f"{server}/?watch=ko,%3Cb%3E,KO,..,jnj,,")
+    wait_loaded(page, 2)
+    assert symbols(page) == ["KO", "JNJ"]
+    expect(page.locator("#watch-status")).to_contain_text("2 of the address's entries are left out: at most 30 symbols, each once.")
+
+
+def test_columns_sort_with_the_keyboard(page, server):
+    open_list(page, server, "KO,AMD,JNJ")
+    head = page.get_by_role("columnheader", name="Symbol")
+    button = head.get_by_role("button")
+    button.focus()
+    for order, expected in (("ascending", ["AMD", "JNJ", "KO"]), ("descending", ["KO", "JNJ", "AMD"]), (None, ["KO", "AMD", "JNJ"])):
+        page.keyboard.press("Enter")
+        assert symbols(page) == expected
+        assert head.get_attribute("aria-sort") == order
+        expect(button).to_be_focused()
+    for name in ("Last close", "Next close", "Rise", "Width", "Held", "60 days, and 20 ahead"):
+        button = page.get_by_role("columnheader", name=name).get_by_role("button")
+        button.click()
+        down = symbols(page)
+        button.click()
+        assert sorted(down) == ["AMD", "JNJ", "KO"]
+        if name in {"Last close", "Next close", "Rise"}:  # no two are equal
+            assert symbols(page) == down[::-1]
+    page.get_by_role("columnheader", name="Next close").get_by_role("button").click()
+    assert symbols(page)[0] == "AMD"  # its range is the widest
+    assert violations(page) == []
+
+
+def test_few_are_requested_at_once_and_rows_appear_one_by_one(page, server):
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/forecast/*closes=60*", hold)
+    page.goto(f"{server}/?watch={','.join(FIRST)}")
+    expect(rows(page)).to_have_count(5)
+    expect(page.locator("#watch-table .bone")).to_have_count(5 * 6)
+    expect(page.locator("#watch-progress")).to_have_text("Loading …")
+    assert [urlsplit(route.request.url).path for route in held] == [f"/forecast/{symbol}" for symbol in FIRST[:3]]
+    held[1].continue_()
+    wait_loaded(page, 1)
+    expect(rows(page).nth(1)).to_have_attribute("aria-busy", "false")
+    assert len(held) == 4
+    page.get_by_role("button", name="Remove MSFT").click()
+    for route in held[:1] + held[2:]:
+        route.continue_()
+    page.wait_for_function("document.querySelectorAll('#watch-table .sparkline').length === 3", timeout=LOADED)
+    held[4].continue_()
+    wait_loaded(page, 4)
+    expect(page.locator("#watch-progress")).to_be_empty()
+    assert symbols(page) == ["AAPL", "KO", "JNJ", "XOM"]
+
+
+def test_failed_row_says_why_and_is_retried(page, server):
+    page.goto(f"{server}/?watch=KO,NOSUCH,OTHER")
+    wait_loaded(page, 1)
+    failed = cell(page, "NOSUCH", "failure")
+    expect(failed).to_contain_text("No source has closes of NOSUCH now. Try again in ")
+    page.get_by_role("columnheader", name="Rise").get_by_role("button").click()
+    assert symbols(page)[0] == "KO"  # rows without a value are last
+    page.route("**/forecast/NOSUCH*", lambda route: route.continue_(url=route.request.url.replace("NOSUCH", "PEP")))
+    page.get_by_role("button", name="Retry NOSUCH").click()
+    wait_loaded(page, 2)
+    page.unroute("**/forecast/NOSUCH*")
+    expect(page.get_by_role("button", name="Retry all that failed")).to_be_hidden()
+    assert violations(page) == []
+
+
+def test_all_failed_rows_are_retried_together(page, server):
+    refusal = {"error": "Too many requests.", "details": []}
+    page.route(FORECASTS, lambda route: route.fulfill(status=429, json=refusal, headers={"Retry-After": "7"}))
+    page.goto(f"{server}/?watch=KO,JNJ")
+    expect(cell(page, "JNJ", "failure")).to_contain_text("Too many requests. Try again in 7 seconds.")
+    page.unroute(FORECASTS)
+    page.get_by_role("button", name="Retry all that failed").click()
+    wait_loaded(page, 2)
+
+
+def test_watchlist_asks_for_the_api_key(browser, tmp_path):
+    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
+        page = browser.new_page()
+        page.goto(f"{url}/?watch=KO,JNJ,PEP,AMD")
+        expect(page.get_by_label("API key")).to_be_focused()
+        expect(cell(page, "AMD", "failure")).to_contain_text("The forecast needs the API key.")
+        page.get_by_label("API key").fill("key-of-the-test")
+        page.get_by_label("API key").press("Enter")
+        wait_loaded(page, 4)
+        expect(page.get_by_label("API key")).to_be_hidden()
+        page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 700, 1280, 1920])
+def test_watchlist_fits_and_has_no_accessibility_violations(page, server, width, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{server}/?watch=KO,AMD,NOSUCH")
+    wait_loaded(page, 2)
+    expect(cell(page, "NOSUCH", "failure")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
+    for target in page.locator("#panel-watchlist").locator("button:visible, a:visible, input:visible").all():
+        box = target.bounding_box()
+        assert min(box["width"], box["height"]) >= 44, target.inner_text()
+    if width in {390, 1280}:
+        assert violations(page) == []
+
+
+def test_printed_watchlist_has_the_table_alone(page, server):
+    open_list(page, server, "KO,AMD")
+    page.emulate_media(media="print")
+    expect(page.get_by_role("columnheader", name="Last close")).to_be_visible()
+    expect(page.locator('[data-sort="close"]')).to_be_visible()
+    for hidden in ("#watch-form", "#watch-shared", "#watch-copy"):
+        expect(page.locator(hidden)).to_be_hidden()
+    expect(page.get_by_role("button", name=re.compile("Remove KO"))).to_be_hidden()
