@@ -88,6 +88,7 @@ def check_backend() -> None:
         log.info("Importing TensorFlow, which takes some seconds ...")
     with _without_stderr():
         import keras  # noqa: F401
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing if many networks are built, as by --walk-forward
 
 
 def check_variables() -> None:

@@ -192,6 +192,7 @@ def test_silent_tracking_server_ends_the_run_before_training(tmp_path):
 @pytest.mark.slow
 def test_walk_forward_prints_a_row_per_fold_and_publishes_nothing(tmp_path):
     done = train_here(tmp_path, *SHORT, "--walk-forward", "2")
+    assert logging.getLogger("tensorflow").level == logging.ERROR  # it would warn of retracing between the rows
     assert "RMSE ratio: RMSE divided by that of persistence, which repeats the last close." in done.stderr
     rows = [line for line in done.stderr.splitlines() if line[:2] == "20"]
     assert len(rows) == 2

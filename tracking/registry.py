@@ -66,14 +66,14 @@ def _quiet() -> Iterator[None]:
 def _requirements_unchecked() -> Iterator[None]:
     """Let MLflow skip the comparison of PYFUNC_REQUIREMENTS with the installed packages, whose versions they name.
 
-    For a warning that never comes, it reads the file lists of all packages: four seconds of CPU in each process that logs a model.
+    For a warning that never comes, MLflow reads the file lists of all installed packages in each process that logs or loads a model.
     """
-    from mlflow.utils import environment
+    from mlflow.utils import requirements_utils
 
-    name = "warn_dependency_requirement_mismatches"  # not a part of MLflow's API: without it, nothing is skipped
-    check = getattr(environment, name, None)
-    setattr(environment, name, lambda requirements: None)
+    name = "_check_requirement_satisfied"  # not a part of MLflow's API: if it is renamed, MLflow compares again
+    check = getattr(requirements_utils, name, None)
+    setattr(requirements_utils, name, lambda requirement: None)
     try:
         yield
     finally:
-        setattr(environment, name, check)
+        setattr(requirements_utils, name, check)

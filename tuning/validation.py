@@ -1,6 +1,5 @@
 """Walk-forward validation of settings, on the days before the test alone."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,7 +34,6 @@ class Validation:
 
         from models.compiled import compile_model
 
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns that many networks are built
         for split in self.splits:
             fitted = fit(self.closes.prices[: split.test + WINDOW], split, options, progress=False)
             interruption.check()

@@ -21,9 +21,9 @@ def test_mlflow_opens_the_runs_with_their_scores_and_that_of_the_model_in_git(st
         page.wait_for_timeout(3000)
         if page.get_by_text("MSFT 2026-").count():
             break
-        page.reload()
+        page.goto(f"{service.url}/mlflow")  # a reload would lose the columns
     expect(page.get_by_text("MSFT 2026-")).to_be_visible()
     for column in ("test/rmse_ratio", "persistence/rmse", "test/coverage_80"):
-        expect(page.get_by_role("columnheader").filter(has_text=column)).to_be_visible()
-    expect(page.get_by_text("Model training")).to_be_visible()
+        expect(page.get_by_role("columnheader").filter(has_text=column).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Model training").first).to_be_visible()
     context.close()
