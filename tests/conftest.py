@@ -111,9 +111,12 @@ def model_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A service of its own, without Yahoo Finance and MLflow UI."""
+    """A service of its own, without Yahoo Finance, MLflow UI and runs."""
     nowhere = "http://127.0.0.1:1"  # nothing listens on port 1
-    return Settings(REQUEST_LOG=tmp_path / "log.csv", MLFLOW_UI_PORT=1, YAHOO_URL=nowhere, DATA_CACHE_DIR=tmp_path / "cache")
+    runs = f"sqlite:///{tmp_path}/mlflow.db"
+    return Settings(
+        REQUEST_LOG=tmp_path / "log.csv", MLFLOW_UI_PORT=1, MLFLOW_TRACKING_URI=runs, YAHOO_URL=nowhere, DATA_CACHE_DIR=tmp_path / "cache"
+    )
 
 
 @pytest.fixture

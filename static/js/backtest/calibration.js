@@ -1,4 +1,4 @@
-/** The calibration chart of the Backtest tab: how often the interval of each level held, against what it promises. */
+/** The calibration chart of the Backtest tab: how often the interval of each level held, compared with what it promises. */
 
 import { createChart } from "../chart/chart.js";
 import { csvOf } from "../shared/api.js";
