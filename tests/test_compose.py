@@ -83,6 +83,7 @@ def test_api_and_trainer_share_the_models():
 
 def test_trainer_may_call_mlflow():
     host = SERVICES["trainer"]["environment"]["MLFLOW_TRACKING_URI"].removeprefix("http://")
+    assert SERVICES["api"]["environment"]["MLFLOW_TRACKING_URI"] == f"http://{host}"  # for the page that /mlflow leads to
     allowed = SERVICES["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
     assert host in allowed
     assert "localhost:*" in allowed  # browsers
