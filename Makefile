@@ -198,6 +198,6 @@ lock: $(VENV)/requirements-dev  ## pin the dependencies of pyproject.toml in the
 	$${compile/pyproject.toml/deploy/requirements-mlflow.in} -o deploy/requirements-mlflow.txt && \
 	$${compile/pyproject.toml/deploy/requirements-cluster.in} -c deploy/requirements-mlflow.txt -o deploy/requirements-cluster.txt
 
-clean:  ## remove the environments, caches, logs and MLflow runs
-	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) $(CLUSTER) node_modules mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
+clean:  ## remove the environments, caches, logs, the built documentation and MLflow runs
+	@rm -rf $(VENV) $(PEERS) $(FORECAST_PEERS) $(CLUSTER) node_modules site mlruns data/cache .pytest_cache .mypy_cache .ruff_cache .hypothesis log_predictions.csv*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -80,8 +80,9 @@ def picture_name(diagram: str) -> str:
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Mark Portuguese pages as such, for screen readers and browsers."""
-    return output.replace('<html lang="en"', '<html lang="pt-BR"', 1) if page.file.src_uri.startswith("pt/") else output
+    """Name the search dialog and the language of Portuguese pages, for screen readers."""
+    named = output.replace('data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"')
+    return named.replace('<html lang="en"', '<html lang="pt-BR"', 1) if page.file.src_uri.startswith("pt/") else named
 
 
 def site_path(name: str) -> str:

@@ -60,6 +60,12 @@ def test_swagger_has_the_pattern_of_a_symbol_everywhere():
     assert set(patterns(SWAGGER)) == {f"^{SYMBOL.pattern}$"}
 
 
+def test_reference_lists_every_call():
+    table = (PROJECT_DIR / "docs" / "reference" / "index.md").read_text()
+    listed = {re.sub(r"<(\w+)>", r"{\1}", path) for path in re.findall(r"`(?:GET|POST) (/[^`?]*)", table)}
+    assert listed - {"/apidocs"} == set(SWAGGER["paths"])
+
+
 def test_server_shows_the_swagger_file(app):
     shown = app.test_client().get("/apispec_1.json").json
     assert shown["paths"].keys() == SWAGGER["paths"].keys()
