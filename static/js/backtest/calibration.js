@@ -1,4 +1,4 @@
-/** The calibration chart of the Backtest tab: how often the interval of each level held, against what it promises. */
+/** The calibration chart of the Backtest tab: the level of each interval, and how often it held. */
 
 import { createChart } from "../chart/chart.js";
 import { csvOf } from "../shared/api.js";
