@@ -1,4 +1,4 @@
-/** Live coverage over time: how often the intervals held over the last days with closes, against their promise. */
+/** Live coverage over time: the share of the closes of the last days that each interval held, and what it promises. */
 
 import { createChart } from "../chart/chart.js";
 import { chanceRange } from "../shared/chance.js";
