@@ -41,7 +41,7 @@ PROFILES := --profile trainer --profile tls --profile monitoring --profile dask
 up down logs: export VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 up down logs: export COMMIT = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: docs docs-serve diagrams pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz texts lock clean node chromium prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
+.PHONY: docs docs-serve diagrams pages up down logs help run train test test-fast coverage lint lint-js format bench bench-quick bench-page bench-worker bench-forecast bench-bulk bench-scale soak fuzz texts lock clean node chromium firefox prometheus memcached proxies cluster postgresql java spark wrk screenshot notebook
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -158,6 +158,9 @@ node:  ## install Debian's Node.js and npm, for the type checks of static/js (ne
 
 chromium:  ## install Debian's headless Chromium for the browser tests (needs root)
 	@$(call apt,chromium-headless-shell,chromium-headless-shell) || command -v chromium >/dev/null
+
+firefox:  ## install Debian's Firefox ESR for the test of the page in Firefox (needs root)
+	@$(call apt,firefox-esr,firefox-esr) || command -v firefox >/dev/null
 
 prometheus:  ## install Debian's Prometheus with promtool, for the tests of deploy/monitoring (needs root)
 	@$(call apt,prometheus,prometheus)

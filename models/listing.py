@@ -1,9 +1,9 @@
 """Lists the published models of a model folder: the default model and those of symbols.
 
-    Listing(model_dir).read().content      JSON: {"models": [{"symbol": "KO", "default": false, ...}, ...], "problems": []}
+    Listing(model_dir).read().content      JSON: {"models": [{"symbol": "KO", "default": false, ...}, ...], "problems": [], ...}
 
-It says what is published, whether or not it is loaded or its checksums are valid. A metadata.json is read again only if it
-has changed. The folder is checked at most once a second.
+It says what is published, whether or not it is loaded or its checksums are valid, and which versions of the default model are kept. A
+metadata.json is read again only if it has changed. The folder is checked at most once a second.
 """
 
 import os
@@ -18,11 +18,12 @@ from pydantic_core import to_json
 
 from closes.symbols import is_symbol
 from models.holder import publication_of
-from models.store import METADATA_FILE, SYMBOLS
+from models.store import METADATA_FILE, SYMBOLS, VERSIONS, current_version
 from storage import Identity, sha256_of
 
 LOOK_SECONDS = 1.0  # between two looks at the folder
 MAX_PROBLEMS = 20  # that are named
+MAX_VERSIONS = 20  # that are listed; a folder keeps five
 ETAG_DIGITS = 16
 
 
@@ -36,6 +37,15 @@ class _Published(BaseModel):
     created_at: AwareDatetime
     last_date: date
     metrics: dict[str, Any]
+
+
+class _Version(BaseModel):
+    """What is listed of the metadata.json of a version that is kept."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version: str
+    created_at: AwareDatetime
 
 
 class Listed(NamedTuple):
@@ -59,6 +69,7 @@ class Listing:
         """Start without reading."""
         self._model_dir = model_dir
         self._entries: dict[str, _Entry] = {}  # by symbol; the default model's is empty
+        self._versions: dict[str, _Version | None] = {}  # by the name of their folder; None if metadata.json cannot be read
         self._looked_at = -LOOK_SECONDS
         self._listed = Listed(b"", "")
 
@@ -69,7 +80,7 @@ class Listing:
             models = b",".join(entry.content for entry in self._entries.values() if entry.content)
             damaged = [symbol for symbol, entry in self._entries.items() if not entry.content]
             problems = to_json([f"{symbol or 'default model'}: {METADATA_FILE} cannot be read" for symbol in damaged[:MAX_PROBLEMS]])
-            content = b'{"models":[%b],"problems":%b}' % (models, problems)
+            content = b'{"models":[%b],"problems":%b,"versions":%b}' % (models, problems, to_json(self._kept_versions()))
             self._listed = Listed(content, sha256_of(content)[:ETAG_DIGITS])
             self._looked_at = time.monotonic()
         return self._listed
@@ -82,6 +93,18 @@ class Listing:
                 unchanged = known is not None and known.identity == identity
                 yield symbol, known if known and unchanged else _Entry(identity, _describe(folder, symbol))
 
+    def _kept_versions(self) -> list[dict[str, Any]]:
+        """Return the versions of the default model that are kept, the newest first. Each metadata.json is read once."""
+        parent = self._model_dir / VERSIONS
+        try:
+            names = [name for name in os.listdir(parent) if not name.startswith(".")]
+        except OSError:
+            names = []
+        self._versions = {name: self._versions.get(name) or _read_version(parent / name) for name in names}
+        known = sorted(filter(None, self._versions.values()), key=lambda one: one.created_at, reverse=True)[:MAX_VERSIONS]
+        published = current_version(self._model_dir)
+        return [one.model_dump(mode="json") | {"published": one.model_version == published} for one in known]
+
     def _folders(self) -> list[tuple[str, Path]]:
         """Return the symbols that have a folder, in order, and the folders."""
         parent = self._model_dir / SYMBOLS
@@ -90,6 +113,14 @@ class Listing:
         except OSError:
             return []
         return [(name, parent / name) for name in names if is_symbol(name) and name == name.upper()]
+
+
+def _read_version(folder: Path) -> _Version | None:
+    """Return what is listed of a version; None if its metadata.json cannot be read."""
+    try:
+        return _Version.model_validate_json((folder / METADATA_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _describe(folder: Path, symbol: str) -> bytes:

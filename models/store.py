@@ -22,6 +22,7 @@ from storage import sha256, sha256_of
 
 KERAS_FILE, SCALER_FILE, ONNX_FILE = "my_model.keras", "scaler.pkl", "my_model.onnx"
 METADATA_FILE, BACKTEST_FILE = "metadata.json", "backtest.csv"
+VERSIONS = "versions"  # in MODEL_DIR and in the folder of a symbol: one folder per version that is kept
 SYMBOLS = "symbols"  # in MODEL_DIR: one folder per symbol that has a model of its own
 MISSING = f"{METADATA_FILE} is missing"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # a version names a folder
@@ -134,7 +135,7 @@ def version_folder(model_dir: Path, version: str) -> Path:
     """
     if not VERSION.fullmatch(version):
         raise ValueError(f"{version[:40]!r} is not the name of a version")
-    return model_dir / "versions" / version
+    return model_dir / VERSIONS / version
 
 
 def problems_of(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:

@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from monitoring.logreader import BLOCK_BYTES, Part, open_parts
 from monitoring.overlap import KeyIndex, is_key
 from monitoring.requestlog import RequestLog
-from monitoring.sums import LogReturns, Sums
+from monitoring.sums import Days, LogReturns, Sums, count_by_day
 from storage import Identity, identity_of, write_atomic
 
 KEPT_FORECASTS = 10_000  # the newest; older ones are forgotten
@@ -57,6 +57,7 @@ class State(BaseModel):
     Attributes:
         positions: how far each file was read, in bytes, by the identity of the file.
         symbols: the sums of each symbol; the one whose last close is newest is last.
+        days: by day in UTC, how many closes became known, and how many of them the 80% and the 95% interval held.
         windows: closes_2_60 -> closes_1_59 -> model version -> forecast, None once its actual close is known; oldest first. The version of
             a symbol's own model has the symbol and a slash before it.
         returns: the last daily log return of the newest windows that the default model forecast, each counted once.
@@ -64,10 +65,11 @@ class State(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     positions: dict[str, int] = Field(default_factory=dict)
     sums: Sums = Field(default_factory=Sums)
     symbols: dict[str, Sums] = Field(default_factory=dict)
+    days: Days = Field(default_factory=dict)
     windows: dict[str, dict[str, dict[str, Waiting | None]]] = Field(default_factory=dict)
     returns: list[float] = Field(default_factory=list)
 
@@ -76,8 +78,9 @@ class LiveAccuracy:
     """The live accuracy that one worker knows.
 
     Attributes:
-        accuracy: see Sums.figures; by_symbol: the same for the symbols with the most closes; and caught_up: whether the last call of
-            catch_up reached the end of the log.
+        accuracy: see Sums.figures; by_symbol: the same for the symbols with the most closes; by_day: for each of the newest days with
+            closes, oldest first, how many became known (n) and how many the intervals held (held_80, held_95); and caught_up: whether the
+            last call of catch_up reached the end of the log.
         returns: the newest daily log returns of windows that the default model forecast, each close counted once, oldest first.
     """
 
@@ -112,7 +115,10 @@ class LiveAccuracy:
         """Publish the current figures."""
         most = sorted(self._state.symbols.items(), key=lambda item: -item[1].n)[:SHOWN_SYMBOLS]
         by_symbol = {symbol: sums.figures() for symbol, sums in most}
-        self.accuracy = {**self._state.sums.figures(), "by_symbol": by_symbol, "caught_up": caught_up}
+        by_day = [
+            {"date": day, "n": n, "held_80": held_80, "held_95": held_95} for day, (n, held_80, held_95) in sorted(self._state.days.items())
+        ]
+        self.accuracy = {**self._state.sums.figures(), "by_symbol": by_symbol, "by_day": by_day, "caught_up": caught_up}
         self.returns = self._state.returns[-KEPT_RETURNS:]
 
     def _read(self, part: Part, until: float) -> bool:
@@ -169,6 +175,7 @@ class LiveAccuracy:
                 if known is not None:
                     forecast, own_symbol = known
                     self._state.sums.add(forecast, came, timestamp)
+                    count_by_day(self._state.days, forecast, came, timestamp)
                     if own_symbol or symbol:
                         self._add_to_symbol(own_symbol or symbol, forecast, came, timestamp)
                     versions[version] = None

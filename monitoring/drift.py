@@ -20,6 +20,8 @@ from closes.series import Floats
 NEEDED = 20  # returns
 CRITICAL = 1.358  # of the distance times the root of n: 5% lie above it where nothing has changed
 LAGS_SHARE = 0.25  # of n; correlations at longer lags are noise
+BINS = 24  # of the histograms
+EDGE_SHARE = 0.01  # of the training's returns beyond each end of the inner bins
 NOTABLE = 1.1  # ratio of sizes that a verdict names
 
 
@@ -32,11 +34,12 @@ def detect_drift(returns: Sequence[float], trained: Sequence[float] | None) -> d
 
     Returns:
         n: how many returns; needed: how many it takes; ks_distance: 0 to 1; threshold: the distance above which there is drift;
-        volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); verdict: a sentence.
-        Figures are null where there are too few.
+        volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); histogram: see there;
+        verdict: a sentence. Figures are null where there are too few.
     """
     n = len(returns)
-    result: dict[str, Any] = {"n": n, "needed": NEEDED, "ks_distance": None, "threshold": None, "volatility_ratio": None}
+    figures = dict.fromkeys(("ks_distance", "threshold", "volatility_ratio", "histogram"))
+    result: dict[str, Any] = {"n": n, "needed": NEEDED, **figures}
     if trained is None:
         return result | {"verdict": "No model serves that tells what it was trained on."}
     if n < NEEDED:
@@ -48,7 +51,7 @@ def detect_drift(returns: Sequence[float], trained: Sequence[float] | None) -> d
     ratio = float(np.abs(now).mean() / trained_size) if trained_size > 0 else None
     return result | {
         "ks_distance": distance, "threshold": float(threshold), "volatility_ratio": ratio,
-        "verdict": _verdict(n, ratio, drifted=distance > threshold),
+        "histogram": histogram(now, quantiles), "verdict": _verdict(n, ratio, drifted=distance > threshold),
     }  # fmt: skip
 
 
@@ -61,6 +64,22 @@ def ks_distance(returns: Floats, quantiles: Floats) -> float:
     trained_up_to = np.interp(ordered, quantiles, levels)  # of equal quantiles, the last
     trained_below = 1 - np.interp(-ordered, -quantiles[::-1], 1 - levels[::-1])  # of equal quantiles, the first
     return float(max(np.abs(up_to - trained_up_to).max(), np.abs(below - trained_below).max()))
+
+
+def histogram(returns: Floats, quantiles: Floats) -> dict[str, list[float]]:
+    """Count returns (n,), and those of the training by their quantiles (m,), in the same bins of equal width.
+
+    Returns:
+        edges: BINS + 1 log returns, symmetric around 0; the first and the last bin also have all returns beyond them.
+        now, trained: BINS shares each, which add up to 1.
+    """
+    levels = np.linspace(0, 1, len(quantiles))
+    end = max(np.abs(np.interp((EDGE_SHARE, 1 - EDGE_SHARE), levels, quantiles)).max() * BINS / (BINS - 2), 1e-6)
+    edges = np.linspace(-end, end, BINS + 1)
+    counts = np.histogram(np.clip(returns, -end, end), edges)[0]
+    below = np.interp(edges, quantiles, levels)
+    below[[0, -1]] = 0, 1
+    return {"edges": edges.tolist(), "now": (counts / len(returns)).tolist(), "trained": np.diff(below).tolist()}
 
 
 def effective_number(returns: Floats) -> float:

@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 NEEDED = 20  # actual closes, before figures are shown
 CHANCE = 4.0  # standard errors; closes of one day move together, so fewer are independent than a binomial distribution assumes
+KEPT_DAYS = 120  # the newest with closes
+Days = dict[str, tuple[int, int, int]]  # ISO date -> closes, and how many of them the 80% and the 95% interval held
 LogReturns = tuple[float, float, float, float, float]  # forecast, low_80, high_80, low_95, high_95, each against the last close
 
 
@@ -61,6 +64,26 @@ class Sums:
             return {"n": self.n, "needed": NEEDED, **dict.fromkeys(figures), "verdict": f"Not enough data: {self.n} of {NEEDED} closes."}
         verdict = coverage_verdict(self.n, {80: self.inside_80, 95: self.inside_95})
         return {"n": self.n, "needed": NEEDED, **figures, "verdict": verdict}
+
+
+def count_by_day(days: Days, forecast: LogReturns, came: float, timestamp: str) -> None:
+    """Count a forecast on the day when its actual return became known. A time of the log that is not valid is left out."""
+    day = timestamp[:10]
+    if day not in days and not _is_day(day):
+        return
+    n, held_80, held_95 = days.get(day, (0, 0, 0))
+    _, low_80, high_80, low_95, high_95 = forecast
+    days[day] = n + 1, held_80 + (low_80 <= came <= high_80), held_95 + (low_95 <= came <= high_95)
+    if len(days) > KEPT_DAYS:
+        del days[min(days)]
+
+
+def _is_day(text: str) -> bool:
+    """Return whether a text is an ISO date."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def coverage_verdict(n: int, inside: dict[int, int]) -> str:

@@ -49,15 +49,18 @@ __all__ = [
     "FileForecast",
     "Forecast",
     "ForecastWarning",
+    "Histogram",
     "Interval",
     "InvalidInputError",
     "InvalidValuesError",
     "Latency",
     "LeftOut",
     "LiveAccuracy",
+    "LiveDay",
     "LiveFigures",
     "LoggedRequest",
     "Model",
+    "ModelChange",
     "Models",
     "Monitor",
     "NotFoundError",
@@ -75,6 +78,7 @@ __all__ = [
     "TrackRecord",
     "UnavailableError",
     "UnexpectedAnswerError",
+    "Version",
 ]
 
 WINDOW = 60  # closes per window
@@ -491,16 +495,33 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A version of the default model that is kept.
+
+    Attributes:
+        model_version: Its version.
+        created_at: When it was trained. It is published at the end of its training.
+        published: Whether it is the published version.
+    """
+
+    model_version: str
+    created_at: dt.datetime
+    published: bool
+
+
+@dataclass(frozen=True)
 class Models:
     """The published models.
 
     Attributes:
         models: The default model, then those of symbols.
         problems: The models that are left out because they cannot be read.
+        versions: The versions of the default model that are kept, the newest first; None from an older service.
     """
 
     models: tuple[Model, ...]
     problems: tuple[str, ...]
+    versions: tuple[Version, ...] | None = None
 
     def to_frame(self) -> "pd.DataFrame":
         """Return a DataFrame with one row per model; each metric is a column."""
@@ -580,16 +601,31 @@ class Period:
 
 
 @dataclass(frozen=True)
+class ModelChange:
+    """The time at which another version of the default model began to answer.
+
+    Attributes:
+        at: The time of its first answer.
+        model_version: The version.
+    """
+
+    at: dt.datetime
+    model_version: str
+
+
+@dataclass(frozen=True)
 class Timeline:
     """The requests of the summary over time.
 
     Attributes:
         period_seconds: Length of a period; None without requests.
         periods: At most 60, oldest first.
+        changes: When other versions of the default model began to answer, at most 20; None from an older service.
     """
 
     period_seconds: int | None
     periods: tuple[Period, ...]
+    changes: tuple[ModelChange, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -630,16 +666,50 @@ class LiveFigures:
 
 
 @dataclass(frozen=True)
+class LiveDay:
+    """The closes that arrived on one day, and the forecasts that they belong to.
+
+    Attributes:
+        date: The day, in UTC.
+        n: How many closes arrived.
+        held_80: How many of them were within the 80% interval.
+        held_95: The same for the 95% interval.
+    """
+
+    date: dt.date
+    n: int
+    held_80: int
+    held_95: int
+
+
+@dataclass(frozen=True)
 class LiveAccuracy(LiveFigures):
-    """Live accuracy of all symbols and by symbol.
+    """Live accuracy of all symbols, by symbol and by day.
 
     Attributes:
         by_symbol: The same figures for the 20 symbols with the most closes.
         caught_up: False while a long log is still being read; later calls continue.
+        by_day: The newest 120 days with closes, oldest first; None from an older service.
     """
 
     by_symbol: dict[str, LiveFigures]
     caught_up: bool
+    by_day: tuple[LiveDay, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Daily log returns now and in the training data, in the same bins.
+
+    Attributes:
+        edges: The returns between the bins; the first and the last bin also have the returns beyond them.
+        now: Share of the newest returns in each bin.
+        trained: The same for the training data.
+    """
+
+    edges: tuple[float, ...]
+    now: tuple[float, ...]
+    trained: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -653,6 +723,7 @@ class Drift:
         threshold: Distance above which the returns have drifted.
         volatility_ratio: Mean absolute return divided by that of the training data.
         verdict: A sentence.
+        histogram: Both distributions; also None from an older service.
     """
 
     n: int
@@ -661,6 +732,7 @@ class Drift:
     threshold: float | None
     volatility_ratio: float | None
     verdict: str
+    histogram: Histogram | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-/** Starts the page: its tabs and what each of them shows. Except for the forecast, the modules of a tab are loaded when it is first shown. */
+/** Starts the page: its tabs and what each of them shows. The modules of the other tabs are loaded when these are first shown. */
 
 import { open } from "./forecast/opening.js";
 import { startLanguage } from "./shared/language.js";

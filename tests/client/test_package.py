@@ -88,7 +88,11 @@ RESULTS = {
     client.Period: SCHEMAS["Timeline"]["properties"]["periods"]["items"],
     client.LiveFigures: SCHEMAS["LiveFigures"],
     client.LiveAccuracy: SCHEMAS["LiveAccuracy"],
+    client.LiveDay: SCHEMAS["LiveAccuracy"]["allOf"][1]["properties"]["by_day"]["items"],
     client.Drift: SCHEMAS["Drift"],
+    client.Histogram: SCHEMAS["Drift"]["properties"]["histogram"],
+    client.ModelChange: SCHEMAS["Timeline"]["properties"]["changes"]["items"],
+    client.Version: SCHEMAS["Models"]["properties"]["versions"]["items"],
     client.LoggedRequest: SCHEMAS["LoggedRequest"],
 }
 NOT_IN_RESULTS = {client.LoggedRequest: {"closes_2_60", "closes_1_59"}}  # keys for joins within the service

@@ -51,7 +51,7 @@ def test_model_is_described_by_its_metadata(model_dir):
 
 
 def test_empty_folder_lists_nothing(tmp_path):
-    assert json.loads(Listing(tmp_path).read().content) == {"models": [], "problems": []}
+    assert json.loads(Listing(tmp_path).read().content) == {"models": [], "problems": [], "versions": []}
 
 
 def test_only_changed_metadata_is_read_again(model_dir, described):
@@ -96,3 +96,21 @@ def test_what_is_not_a_symbols_folder_is_left_out(model_dir):
     (model_dir / "symbols" / "EMPTY" / METADATA_FILE).unlink()
     (model_dir / "symbols" / "FILE").write_text("")
     assert [symbol for symbol, *_ in shown(Listing(model_dir))] == ["MSFT", "KO"]
+
+
+def test_kept_versions_of_the_default_model_are_listed(model_dir):
+    first = read_published(model_dir)
+    copy = model_dir / "versions" / "20990101-000000-abcdef"
+    shutil.copytree(first.folder, copy)
+    later = first.metadata | {"model_version": copy.name, "created_at": "2099-01-01T00:00:00+00:00"}
+    (copy / METADATA_FILE).write_text(json.dumps(later))
+    (model_dir / "versions" / ".staging-x").mkdir()
+    (model_dir / "versions" / "damaged").mkdir()
+    listing = Listing(model_dir)
+    known = {"model_version": first.version, "created_at": first.metadata["created_at"].replace("+00:00", "Z"), "published": True}
+    new = {"model_version": copy.name, "created_at": "2099-01-01T00:00:00Z", "published": False}
+    assert json.loads(listing.read().content)["versions"] == [new, known]
+    shutil.copyfile(copy / METADATA_FILE, model_dir / METADATA_FILE)
+    assert [one["published"] for one in json.loads(listing.read().content)["versions"]] == [True, False]
+    shutil.rmtree(copy)
+    assert json.loads(listing.read().content)["versions"] == [known | {"published": False}]

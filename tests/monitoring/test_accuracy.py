@@ -49,7 +49,37 @@ def test_too_few_closes_have_no_figures(log):
         log.append(row_of(window_of("MSFT", day)))
     live.catch_up()
     verdict = "Not enough data: 19 of 20 closes."
+    (day,) = live.accuracy.pop("by_day")
+    assert (day["date"], day["n"]) == ("2026-01-02", 19)
     assert live.accuracy == dict.fromkeys(FIGURES) | {"n": 19, "needed": 20, "verdict": verdict, "by_symbol": {}, "caught_up": True}
+
+
+def test_closes_are_counted_by_the_day_on_which_they_became_known(log, monkeypatch):
+    live = LiveAccuracy(log)
+    for day in range(61):
+        log.append(row_of(window_of("MSFT", day)) | {"timestamp": f"2026-01-{1 + day // 2:02}T10:00:00+00:00"})
+        log.append(row_of(window_of("KO", day)) | {"timestamp": f"2026-01-{1 + day // 2:02}T23:59:59.9+00:00"})
+    log.append(row_of(window_of("KO", 61)) | {"timestamp": "not a time"})
+    live.catch_up()
+    days = live.accuracy["by_day"]
+    assert [(day["date"], day["n"]) for day in days] == [
+        ("2026-01-01", 2),
+        *((f"2026-01-{day:02}", 4) for day in range(2, 31)),
+        ("2026-01-31", 2),
+    ]
+    assert sum(day["n"] for day in days) == live.accuracy["n"] - 1 == 120
+    for level in (80, 95):
+        assert sum(day[f"held_{level}"] for day in days) == pytest.approx(live.accuracy[f"coverage_{level}"] * 121, abs=1)
+        assert all(day["held_80"] <= day["held_95"] <= day["n"] for day in days)
+
+
+def test_days_are_bounded(log, monkeypatch):
+    monkeypatch.setattr("monitoring.sums.KEPT_DAYS", 3)
+    live = LiveAccuracy(log)
+    for day in range(9):
+        log.append(row_of(window_of("MSFT", day)) | {"timestamp": f"2026-01-{1 + day:02}T10:00:00+00:00"})
+    live.catch_up()
+    assert [day["date"] for day in live.accuracy["by_day"]] == ["2026-01-07", "2026-01-08", "2026-01-09"]
 
 
 def test_each_symbol_has_its_own_figures(log):

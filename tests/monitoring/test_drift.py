@@ -1,12 +1,13 @@
 """Drift: the distance, a threshold for dependent returns, and the verdict."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from closes.snapshot import read_snapshot
-from monitoring.drift import NEEDED, detect_drift, effective_number, ks_distance
+from monitoring.drift import BINS, NEEDED, detect_drift, effective_number, histogram, ks_distance
 from settings import PROJECT_DIR
 
 TRAINED = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())["training"]["daily_return_quantiles"]
@@ -46,7 +47,7 @@ def test_dependent_returns_reduce_the_effective_number():
 def test_too_few_returns_have_no_figures():
     result = detect_drift([0.01] * (NEEDED - 1), TRAINED)
     assert result.pop("verdict") == "Not enough data: 19 of 20 closes."
-    assert result == {"n": 19, "needed": 20, "ks_distance": None, "threshold": None, "volatility_ratio": None}
+    assert result == {"n": 19, "needed": 20, "ks_distance": None, "threshold": None, "volatility_ratio": None, "histogram": None}
     assert detect_drift([0.01] * NEEDED, TRAINED)["ks_distance"] > 0
 
 
@@ -90,3 +91,27 @@ def rate_of_drift(n, scale, symbols=("MSFT", "KO", "XOM", "JPM", "AMD")):
 def test_doubled_volatility_drifts_and_training_days_rarely_do():
     assert rate_of_drift(250, 1) < 0.1
     assert rate_of_drift(250, 2) > 0.7
+
+
+def test_histogram_counts_both_in_the_same_bins():
+    returns = daily_returns()
+    found = histogram(returns, np.quantile(returns, LEVELS))
+    edges = np.array(found["edges"])
+    assert len(edges) == BINS + 1
+    np.testing.assert_allclose(edges, -edges[::-1])
+    inner = [((returns >= low) & (returns < high)).mean() for low, high in pairwise(edges[1:-1])]
+    np.testing.assert_allclose(found["now"][1:-1], inner)
+    assert found["now"][0] == (returns < edges[1]).mean() > 0
+    assert found["now"][-1] == (returns >= edges[-2]).mean() > 0
+    np.testing.assert_allclose(found["trained"], found["now"], atol=0.01)
+    for name in ("now", "trained"):
+        assert sum(found[name]) == pytest.approx(1)
+
+
+def test_histogram_has_all_returns_however_large():
+    trained = np.linspace(-0.02, 0.02, 101)
+    found = histogram(np.array([-5.0, -0.001, 0.001, 7.0]), trained)
+    assert [found["now"][0], found["now"][-1], sum(found["now"])] == [0.25, 0.25, 1]
+    flat = histogram(np.zeros(20), np.zeros(101))
+    assert (sum(flat["now"]), sum(flat["trained"])) == (1, 1)
+    assert detect_drift(daily_returns()[:100].tolist(), TRAINED)["histogram"] is not None

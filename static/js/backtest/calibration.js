@@ -1,4 +1,4 @@
-/** The calibration chart of the Backtest tab: how often the interval of each level held, compared with what it promises. */
+/** The calibration chart of the Backtest tab: the level of each interval, and how often it held. */
 
 import { createChart } from "../chart/chart.js";
 import { csvOf } from "../shared/api.js";
@@ -7,7 +7,7 @@ import { keyHeader } from "../shared/apiKey.js";
 import { readBacktest } from "../shared/backtestCsv.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
-import { percent } from "../shared/format.js";
+import { number, percent } from "../shared/format.js";
 import { isSymbol } from "../shared/symbols.js";
 import { tableRow } from "../shared/table.js";
 import { t } from "../shared/texts.js";
@@ -96,7 +96,7 @@ function share(shares, level) {
 function sentence({ name, n, held, low, high }) {
   const within = LEVELS.filter((_, index) => held[index] >= low[index] && held[index] <= high[index]).length;
   return t("{name}: on {n} days, {within} of the {levels} levels held as often as chance allows.", {
-    name, n: n.toLocaleString("en"), within, levels: LEVELS.length,
+    name, n: number(n), within, levels: LEVELS.length,
   });
 }
 

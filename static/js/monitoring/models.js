@@ -3,7 +3,8 @@
 import { published } from "../shared/api.js";
 import { keyHeader } from "../shared/apiKey.js";
 import { byId } from "../shared/dom.js";
-import { dayText, decimals, percent } from "../shared/format.js";
+import { dayText, decimals, percent, utc } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
 import { nt, t } from "../shared/texts.js";
@@ -31,13 +32,25 @@ export async function followModels(url) {
   }
 }
 
-/** @param {{models: PublishedModel[], problems: string[]}} answer */
-function show({ models, problems }) {
+/** @param {{models: PublishedModel[], problems: string[], versions?: import("../shared/api.js").KeptVersion[]}} answer */
+function show({ models, problems, versions = [] }) {
+  const list = byId("versions");
+  list.hidden = byId("versions-title").hidden = versions.length === 0;
+  list.replaceChildren(...versions.map(versionLine));
   const more = models.length - SHOWN;
   byId("models").hidden = models.length === 0;
   byId("models-more").textContent = more > 0 ? nt("{count} more is in the answer of /models.", "{count} more are in the answer of /models.", more) : "";
   byId("models-problems").textContent = problems.map((problem) => told(problem)).join("; ");
   byId("models-table").querySelector("tbody").replaceChildren(...models.slice(0, SHOWN).map(modelRow));
+}
+
+/** @param {import("../shared/api.js").KeptVersion} version */
+function versionLine({ model_version, created_at, published }) {
+  const made = document.createElement("li");
+  made.className = published ? "published" : "";
+  const when = utc(new Date(created_at)).slice(0, 16);
+  write(made, published ? t("{when} UTC: {version}, published now", { when, version: model_version }) : t("{when} UTC: {version}", { when, version: model_version }));
+  return made;
 }
 
 /** @param {PublishedModel} model */

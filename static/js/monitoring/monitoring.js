@@ -6,10 +6,12 @@ import { createChart } from "../chart/chart.js";
 import { age, decimals, duration, number, percent, priceFormat, utc } from "../shared/format.js";
 import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
+import { showCoverage } from "./coverage.js";
+import { showDrift } from "./drift.js";
 import { followModels } from "./models.js";
 import { byId } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
-import { latencies, periodName, rates } from "./timeline.js";
+import { drawChanges, latencies, periodName, rates } from "./timeline.js";
 
 /** @typedef {import("../shared/api.js").Monitor} Monitor */
 /** @typedef {import("../shared/api.js").LoggedRequest} LoggedRequest */
@@ -22,8 +24,10 @@ const CHANCE_Z = 1.96; // standard deviations that hold 95% of a normal distribu
 const NONE = "–";
 
 const panel = byId("panel-monitoring");
-const rateChart = createChart(byId("rate-chart"), byId("rate-readout"));
-const latencyChart = createChart(byId("latency-chart"), byId("latency-readout"));
+const markChanges = (/** @type {any} */ plot) => drawChanges(plot, changes);
+const rateChart = createChart(byId("rate-chart"), byId("rate-readout"), undefined, markChanges);
+const latencyChart = createChart(byId("latency-chart"), byId("latency-readout"), undefined, markChanges);
+let changes = /** @type {import("../shared/api.js").ModelChange[]} */ ([]); // of the model, in the charts
 let timer = 0;
 let asking = false;
 let shownRows = ""; // the newest request that charts and table show
@@ -84,6 +88,8 @@ function show(content, now) {
   put("memory", percent(content["MEMORY %"] / 100));
   showAccuracy(live_accuracy);
   put("drift", told(drift.verdict));
+  showDrift(drift.histogram);
+  showCoverage(live_accuracy.by_day);
   showRequests(content);
 }
 
@@ -181,6 +187,8 @@ function showRequests({ RESPONSES: rows, SUMMARY: { timeline } }) {
   shownRows = newest;
   byId("timeline").hidden = timeline.periods.length === 0;
   if (timeline.periods.length) {
+    changes = timeline.changes ?? [];
+    byId("changes-key").hidden = changes.length === 0;
     put("period", periodName(Number(timeline.period_seconds)));
     rateChart.show(rates(timeline));
     latencyChart.show(latencies(timeline));

@@ -5,6 +5,7 @@ import { nt, t } from "../shared/texts.js";
 
 /** @typedef {import("../shared/api.js").Timeline} Timeline */
 /** @typedef {import("../shared/api.js").Period} Period */
+/** @typedef {import("../shared/api.js").ModelChange} ModelChange */
 /** @typedef {import("../chart/chart.js").Content} Content */
 
 const HOUR = 3600; // seconds
@@ -25,7 +26,7 @@ export function periodName(seconds) {
 }
 
 /** The numbers of requests, of refused and of failed ones. @param {Timeline} timeline @returns {Content} */
-export function rates({ periods, period_seconds }) {
+export function rates({ periods, period_seconds, changes = [] }) {
   const most = Math.max(...periods.map(({ requests }) => requests));
   return {
     ...common(periods),
@@ -45,19 +46,19 @@ export function rates({ periods, period_seconds }) {
       bands: [],
     }),
     priceScale: { range: [0, most * 1.1] },
-    tell: ([start, requests, refused, failed]) => 
+    tell: ([start, requests, refused, failed]) =>
       nt("{time}: {count} request, {refused} refused, {failed} failed", "{time}: {count} requests, {refused} refused, {failed} failed", requests ?? 0, {
         time: moment(start),
         refused: refused ?? 0,
         failed: failed ?? 0,
-      }),
-    describe: () => 
+      }) + changesIn(changes, start, period_seconds),
+    describe: () =>
       t("Line chart of the requests {period}: at most {most}. The table has the newest of them.", { period: periodName(Number(period_seconds)), most }),
   };
 }
 
 /** The median and the 95th percentile of the latency. @param {Timeline} timeline @returns {Content} */
-export function latencies({ periods, period_seconds }) {
+export function latencies({ periods, period_seconds, changes = [] }) {
   const milliseconds = (/** @type {number | null} */ seconds) => (seconds === null ? null : seconds * 1000);
   const slowest = Math.max(0.001, ...periods.map(({ p95 }) => (p95 ?? 0) * 1000));
   const text = (/** @type {number | null} */ value) => (value === null ? t("none answered") : duration(value / 1000));
@@ -73,13 +74,42 @@ export function latencies({ periods, period_seconds }) {
       bands: [],
     }),
     priceScale: { range: [0, slowest * 1.1] },
-    tell: ([start, p95, p50]) => t("{time}: median {p50}, 95th percentile {p95}", { time: moment(start), p50: text(p50), p95: text(p95) }),
+    tell: ([start, p95, p50]) =>
+      t("{time}: median {p50}, 95th percentile {p95}", { time: moment(start), p50: text(p50), p95: text(p95) }) + changesIn(changes, start, period_seconds),
     describe: () =>
       t("Line chart of the latency, median and 95th percentile {period}: at most {most}.", {
         period: periodName(Number(period_seconds)),
         most: duration(slowest / 1000),
       }),
   };
+}
+
+/**
+ * Draw a line at each time when another version of the model began to answer.
+ * @param {any} plot uPlot's object
+ * @param {ModelChange[]} changes
+ */
+export function drawChanges({ ctx, bbox, valToPos, scales, root }, changes) {
+  const { min, max } = scales.x;
+  ctx.save();
+  ctx.strokeStyle = getComputedStyle(root).getPropertyValue("--text");
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const { at } of changes) {
+    const seconds = Math.min(max, Math.max(min, Date.parse(at) / 1000)); // the last period ends after its start
+    const x = Math.round(valToPos(seconds, "x", true)) + devicePixelRatio / 2; // a sharp line
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+/** The changes of the model in a period, in words; empty without one. @param {ModelChange[]} changes @param {number | null} start @param {number | null} length */
+function changesIn(changes, start, length) {
+  const within = changes.filter(({ at }) => Date.parse(at) / 1000 >= Number(start) && Date.parse(at) / 1000 < Number(start) + Number(length));
+  return within.map(({ at, model_version }) => t(", model {version} from {time}", { version: model_version, time: utc(new Date(at)).slice(11) })).join("");
 }
 
 /** @param {Period[]} periods */

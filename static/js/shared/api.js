@@ -23,16 +23,19 @@ import { t } from "./texts.js";
  *   symbol: string | null}} LoggedRequest
  * @typedef {{n: number, needed: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null,
  *   coverage_95: number | null, mean_width_80: number | null, mean_width_95: number | null, verdict: string,
- *   by_symbol: Record<string, LiveFigures>, caught_up: boolean}} LiveAccuracy
+ *   by_symbol: Record<string, LiveFigures>, caught_up: boolean,
+ *   by_day?: {date: string, n: number, held_80: number, held_95: number}[]}} LiveAccuracy
  * @typedef {{n: number, rmse: number | null, naive_rmse: number | null, coverage_80: number | null, coverage_95: number | null}} LiveFigures
  * @typedef {{start: string, requests: number, refused: number, failed: number, p50: number | null, p95: number | null}} Period
- * @typedef {{period_seconds: number | null, periods: Period[]}} Timeline
+ * @typedef {{at: string, model_version: string}} ModelChange  the time at which another version began to answer
+ * @typedef {{period_seconds: number | null, periods: Period[], changes?: ModelChange[]}} Timeline
  * @typedef {{requests: number, timeline: Timeline, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
- *   live_accuracy: LiveAccuracy, drift: {verdict: string}}} Summary
+ *   live_accuracy: LiveAccuracy, drift: {verdict: string, histogram?: {edges: number[], now: number[], trained: number[]} | null}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready
  * @typedef {{symbol: string, default: boolean, model_version: string, created_at: string, last_date: string,
  *   metrics: Record<string, number | null>}} PublishedModel
+ * @typedef {{model_version: string, created_at: string, published: boolean}} KeptVersion
  * @typedef {{ok: false, status: number, error: string, details: string[], retryAfter?: number}} Failure  status 0: no answer;
  *   retryAfter: seconds
  */
@@ -116,7 +119,7 @@ export function ready(url) {
  * GET the published models, the default one first.
  * @param {string} url
  * @param {Record<string, string>} headers such as the API key
- * @returns {Promise<Reply<{models: PublishedModel[], problems: string[]}>>}
+ * @returns {Promise<Reply<{models: PublishedModel[], problems: string[], versions?: KeptVersion[]}>>}
  */
 export function published(url, headers) {
   return call(url, { headers, signal: AbortSignal.timeout(STATE_MILLISECONDS) }, (response) => response.json());

@@ -1,6 +1,6 @@
 /** Rows of the watchlist: waiting, failed, or with a forecast. */
 
-import { age, dayName, percent, priceFormat } from "../shared/format.js";
+import { age, dayName, dayText, decimals, percent, priceFormat } from "../shared/format.js";
 import { nameOf } from "../shared/symbols.js";
 import { t } from "../shared/texts.js";
 import { sparkline } from "./sparkline.js";
@@ -71,13 +71,13 @@ function answerCells(answer, level) {
   const [low, high] = intervals[level];
   const ratio = ratioOf(answer, level);
   const old = warnings.some(({ code }) => code === "old_data");
-  const days = note(as_of, old ? t("{age} old", { age: age(new Date(as_of)) }) : "");
+  const days = note(dayText(as_of), old ? t("{age} old", { age: age(new Date(as_of)) }) : "");
   days.classList.toggle("old", old);
   return [
     cell("close", [price(last_close), days]),
     cell("range", [t("{low} to {high}", { low: price(low), high: price(high) }), note(dayName(path[0].date))]),
     cell("rise", [probability_of_rise === undefined ? NONE : percent(probability_of_rise)]),
-    cell("width", Number.isNaN(ratio) ? [NONE] : [t("{ratio} ×", { ratio: ratio.toFixed(2) }), note(t("the usual"))]),
+    cell("width", Number.isNaN(ratio) ? [NONE] : [t("{ratio} ×", { ratio: decimals(ratio, 2) }), note(t("the usual"))]),
     cell("held", track_record ? [percent(track_record.held[level] / track_record.days, 0), note(t("of {days} days", { days: track_record.days }))] : [NONE]),
     cell("change", [sparkline(closes, path, sentence(answer, price)), changeText(changeOf(answer))]),
   ];
