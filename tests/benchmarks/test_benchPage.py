@@ -34,7 +34,7 @@ def test_missing_chromium_is_an_error(monkeypatch, capsys):
 def test_page_without_a_chart_is_an_error(monkeypatch, capsys):
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/chromium")
 
-    def fail(openings, chromium):
+    def fail(openings, chromium, locale):
         raise BenchError("The page drew no chart: Timeout")
 
     monkeypatch.setattr(benchPage, "measure", fail)
