@@ -324,7 +324,7 @@ def test_command_without_horizon_gives_no_path(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--csv", "short.csv"], 1, "has 59 closes; a forecast takes 60"),
+        (["--csv", "short.csv"], 1, "has 59 closes; a forecast needs 60"),
         (["--csv", "none.csv"], 1, "No such file or directory"),
         (["--csv", "wrong.csv"], 1, "line 2: date '2020-01-01', close 'abc'"),
         (["--csv", "good.csv", "--model-dir", "nothing"], 1, "No model is published yet"),

@@ -22,7 +22,7 @@ def test_time_split_is_60_percent_fit_20_calibration_20_test():
 def test_time_split_rejects_too_few_closes_naming_the_minimum(n_closes):
     with pytest.raises(InvalidClosesError, match="testing need") as failure:
         split_in_time(n_closes)
-    needed = int(str(failure.value).rstrip(".").split()[-1])
+    needed = int(str(failure.value).removesuffix(" closes.").split()[-1])
     split_in_time(needed)
     with pytest.raises(InvalidClosesError):
         split_in_time(needed - 5)
