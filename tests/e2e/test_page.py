@@ -50,7 +50,7 @@ def test_model_description_follows_its_metadata(page):
     for fact in ("model_version", "symbol", "first_date", "last_date"):
         assert model[fact] in text
     result = model["metrics"]
-    assert f"On {result['n_days']:,} unseen days its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
+    assert f"On {result['n_days']:,} test days its RMSE was {result['rmse_ratio']:.4f} times that of persistence (repeating the last close)" in text
     assert f"its 80% interval held {result['coverage_80']:.1%} of the closes, the 95% one {result['coverage_95']:.1%}." in text
     stocks = model["coverage"]["symbol"].values()
     near = {
@@ -79,7 +79,7 @@ def test_wording_of_the_result_follows_the_ratio(ratio, verdict, tmp_path, monke
     app = create_app()
     app.extensions[STATE].service.models.current().metadata.metrics.__dict__["rmse_ratio"] = ratio
     text = " ".join(app.test_client().get("/").text.split())
-    assert f"was {ratio:.4f} times that of repeating the last close, {verdict}" in text
+    assert f"was {ratio:.4f} times that of persistence (repeating the last close), {verdict}" in text
 
 
 def test_page_without_a_model_says_how_to_train_one(browser, tmp_path):

@@ -146,7 +146,7 @@ def test_backtest_text_follows_the_metadata(page):
     result = model["metrics"]
     text = page.locator("#backtest-result").inner_text() + page.locator("#backtest-metrics").inner_text()
     assert f"Each of the {result['n_days']} closes of {model['symbol']} from {model['tested_from']} to {model['last_date']}" in text
-    assert f"Its RMSE was {result['rmse_ratio']:.4f} times that of repeating the last close" in text
+    assert f"Its RMSE was {result['rmse_ratio']:.4f} times that of persistence (repeating the last close)" in text
     assert f"p = {result['dm_p_value']:.2g})" in text
     assert f"The 80% intervals held {result['coverage_80']:.1%} of the closes, the 95% ones {result['coverage_95']:.1%}." in text
     assert f"on all days held {result['naive_coverage_80']:.1%} and {result['naive_coverage_95']:.1%}." in text

@@ -146,7 +146,7 @@ function showAccuracy(accuracy) {
   put(
     "accuracy",
     t(
-      "Of {n} forecasts, the close is known. The RMSE of their daily returns is {rmse}, that of repeating the last close {naive}: " +
+      "Of {n} forecasts, the close is known. The RMSE of their daily returns is {rmse}, that of persistence (repeating the last close) {naive}: " +
         "{ratio} times as large.",
       { n, rmse: days(rmse), naive: days(naive_rmse), ratio: decimals(Number(rmse) / Number(naive_rmse), 4) },
     ) + reading,
