@@ -39,6 +39,15 @@ def cell(page: Page, symbol: str, column: str):
     return rows(page).filter(has=page.get_by_role("link", name=symbol, exact=True)).locator(f'[data-column="{column}"]')
 
 
+def wait_held(page: Page, held: list[Route], count: int) -> None:
+    """Wait until this number of requests is held; `held` gets them while the page waits."""
+    for _ in range(200):
+        if len(held) >= count:
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"{len(held)} of {count} requests")
+
+
 def kept(page: Page) -> list[str] | None:
     listed: list[str] | None = json.loads(page.evaluate("localStorage.getItem('watchlist')") or "null")
     return listed
@@ -217,15 +226,18 @@ def test_few_are_requested_at_once_and_rows_appear_one_by_one(page, server):
     expect(rows(page)).to_have_count(5)
     expect(page.locator("#watch-table .bone")).to_have_count(5 * 6)
     expect(page.locator("#watch-progress")).to_have_text("Loading …")
+    wait_held(page, held, 3)
     assert [urlsplit(route.request.url).path for route in held] == [f"/forecast/{symbol}" for symbol in FIRST[:3]]
     held[1].continue_()
     wait_loaded(page, 1)
     expect(rows(page).nth(1)).to_have_attribute("aria-busy", "false")
+    wait_held(page, held, 4)
     assert len(held) == 4
     page.get_by_role("button", name="Remove MSFT").click()
     for route in held[:1] + held[2:]:
         route.continue_()
-    page.wait_for_function("document.querySelectorAll('#watch-table .sparkline').length === 3", timeout=LOADED)
+    wait_loaded(page, 3)
+    wait_held(page, held, 5)
     held[4].continue_()
     wait_loaded(page, 4)
     expect(page.locator("#watch-progress")).to_be_empty()

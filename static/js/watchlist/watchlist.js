@@ -33,6 +33,7 @@ export function showWatchlist() {
     return;
   }
   isStarted = true;
+  byId("watchlist-list").hidden = false; // until now its buttons did nothing
   const given = listInAddress();
   const own = keptList();
   isShared = given !== null && String(given.symbols) !== String(own);
