@@ -176,7 +176,7 @@ for layer in model.layers:
 # %%
 result = backtest(forecaster, closes, first=str(forecaster.metadata.tested_from))
 print(summary(score(result)))
-plot_backtest(result, "MSFT: unseen closes and their forecasts")
+plot_backtest(result, "MSFT: the closes of the test days and their forecasts")
 
 # %% [markdown]
 # The forecast line hides under the actual one, one day late, as that of every model of this kind. Below: how much of the next day's change the

@@ -29,8 +29,8 @@ UNSEEN = {
 NAMES = {"closes/columns.py", "closes/days.py", "closes/numbers.py", "closes/headerless.py", "closes/calendar.py", "api/page.py"}
 # Parts of sentences that the page does not show, or that are no sentences.
 NOT_SHOWN = {
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; manifest-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     *("Not found", "Stock forecasts", "0 or as "),  # extracted from the code, a title of Swagger UI, a part of a number
     "Wrong setting. RATE_LIMIT_STORAGE=",
     *("There are ", " closes, but the ranges have the shape ", "A window has ", " closes; these have the shape ", "no time is left"),

@@ -1,5 +1,6 @@
 """The web page in a real Chromium, served by a real gunicorn: content, requests, layout and accessibility."""
 
+import json
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,7 +51,10 @@ def test_model_description_follows_its_metadata(page):
     for fact in ("model_version", "symbol", "first_date", "last_date"):
         assert model[fact] in text
     result = model["metrics"]
-    assert f"On {result['n_days']:,} test days its RMSE was {result['rmse_ratio']:.4f} times that of persistence (repeating the last close)" in text
+    assert (
+        f"On {result['n_days']:,} test days its RMSE was {result['rmse_ratio']:.4f} times that of persistence (repeating the last close)"
+        in text
+    )
     assert f"its 80% interval held {result['coverage_80']:.1%} of the closes, the 95% one {result['coverage_95']:.1%}." in text
     stocks = model["coverage"]["symbol"].values()
     near = {
@@ -270,6 +274,15 @@ def test_unknown_address_has_a_page_for_browsers(page, server, width):
     assert violations(page) == []
     page.get_by_role("link", name="Forecasts", exact=True).click()
     expect(page).to_have_url(f"{server}/")
+
+
+def test_page_can_be_installed(page, server):
+    session = page.context.new_cdp_session(page)
+    manifest = session.send("Page.getAppManifest")
+    assert (manifest["url"], manifest["errors"]) == (f"{server}/static/manifest.webmanifest", [])
+    assert manifest["manifest"]["startUrl"] == f"{server}/"
+    for icon in json.loads(manifest["data"])["icons"]:
+        assert requests.get(f"{server}/static/{icon['src']}", timeout=30).headers["Content-Type"].partition(";")[0] == icon["type"]
 
 
 def test_paper_has_the_answer_without_forms_and_buttons(page):
