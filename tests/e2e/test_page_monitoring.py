@@ -183,8 +183,8 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
     open_monitoring(page)
     expect(told(page, "accuracy")).to_have_text(
-        "Of 1,200 forecasts, the close is known. The RMSE of their daily returns is 1.00%, that of persistence (repeating the last close) 1.25%: "
-        "0.8000 times as large. The log is still being read."
+        "Of 1,200 forecasts, the close is known. The RMSE of their daily returns is 1.00%, that of persistence "
+        "(repeating the last close) 1.25%: 0.8000 times as large. The log is still being read."
     )
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
     assert rows == [["80%", "81.0%", "77.7% to 82.3%", "4.10%"], ["95%", "95.5%", "93.8% to 96.2%", "7.00%"]]

@@ -143,8 +143,8 @@ def test_model_is_compared_with_repeating_the_last_close(page):
     model = metadata()
     result = model["metrics"]
     expect(page.locator("#comparison")).to_have_text(
-        f"On the {result['n_days']:,} days of {model['symbol']} that the model was tested on, persistence (repeating the last close) was wrong by "
-        f"{result['naive_mape']:.2%} of the close on average, the model by {result['mape']:.2%}."
+        f"On the {result['n_days']:,} days of {model['symbol']} that the model was tested on, persistence (repeating the last close) "
+        f"was wrong by {result['naive_mape']:.2%} of the close on average, the model by {result['mape']:.2%}."
     )
 
 
