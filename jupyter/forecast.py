@@ -164,7 +164,8 @@ pd.Series(
 
 # %%
 forecaster = load_forecaster(PROJECT / "modelFiles")
-model = keras.saving.load_model(PROJECT / "modelFiles" / "versions" / forecaster.version / "my_model.keras")
+path = PROJECT / "modelFiles" / "versions" / forecaster.version / "my_model.keras"
+model = keras.saving.load_model(path, compile=False, safe_mode=True)
 for layer in model.layers:
     print(f"{type(layer).__name__:10} {str(layer.output.shape):16} {layer.count_params():>7,} parameters")
 

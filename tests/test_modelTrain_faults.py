@@ -82,9 +82,12 @@ def locked_database(folder):
 
 
 def tags(folder, name):
-    """The value of a tag of each run by the run's name."""
+    """The value of a tag of each run by the version of its model."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
-        query = "SELECT runs.name, tags.value FROM runs JOIN tags USING (run_uuid) WHERE tags.key = ? AND runs.status = 'FINISHED'"
+        query = (
+            "SELECT version.value, tags.value FROM runs JOIN tags USING (run_uuid) JOIN tags AS version USING (run_uuid) "
+            "WHERE version.key = 'model_version' AND tags.key = ? AND runs.status = 'FINISHED'"
+        )
         return dict(connection.execute(query, [name]).fetchall())
 
 

@@ -50,7 +50,7 @@ def fill(ballast):
 
 def wait_for_both(service):
     """A worker that starts late opens the log late."""
-    wait_until(lambda: requests.get(f"{service.url}/monitor?limit=0", timeout=5).json()["SUMMARY"]["workers"] == 2, 30, "two at work")
+    wait_until(lambda: requests.get(f"{service.url}/monitor?limit=0", timeout=60).json()["SUMMARY"]["workers"] == 2, 60, "two at work")
 
 
 def kill_workers(service):

@@ -100,7 +100,8 @@ def test_hanging_download_does_not_delay_shutdown(serve, yahoo):
         children = service.children()
         assert service.stop(signal.SIGTERM) == 0
         assert hanging.result(60).status_code == 200
-    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
 
 
 def test_workers_download_in_a_process_that_ends_with_them(serve, yahoo):

@@ -70,11 +70,14 @@ def test_every_text_about_a_file_is_in_the_catalogue(page, marked, name):
 
 
 def test_every_text_of_the_other_tabs_is_in_the_catalogue(page, marked):
-    page.goto(marked)
+    page.goto(f"{marked}/?watch=KO,NOSUCH")
+    expect(page.locator("#watch-table tbody tr.failed")).to_be_visible()
+    expect(page.locator("#watch-table tbody .bone")).to_have_count(0)
+    assert unmarked(page, "NOSUCH") == []
     page.locator("#tab-backtest").click()
     expect(page.locator("#backtest-chart canvas")).to_be_visible()
     point_at(page, 0.5, "backtest-chart")
-    assert unmarked(page) == []
+    assert unmarked(page, "NOSUCH") == []
     page.locator("#tab-monitoring").click()
     expect(page.locator("#requests-table tbody tr").first).to_be_visible()
     point_at(page, 0.5, "rate-chart")
@@ -103,6 +106,10 @@ def test_question_is_answered_in_portuguese(page, server, question):
 
 
 def test_tabs_and_error_pages_are_in_portuguese(page, server):
+    page.goto(f"{server}/?watch=KO,NOSUCH")
+    expect(page.locator("#watch-table tbody tr.failed")).to_be_visible()
+    expect(page.locator("#watch-table tbody .bone")).to_have_count(0)
+    assert texts_in_english(page) == []
     page.goto(f"{server}/#backtest")
     expect(page.locator("#backtest-chart canvas")).to_be_visible()
     assert texts_in_english(page) == []

@@ -64,7 +64,7 @@ def test_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path)
     run = requests.get(f"{server.url}/api/2.0/mlflow/runs/get", params={"run_id": metadata["mlflow_run_id"]}, timeout=30).json()["run"]
     logged = {metric["key"]: metric["value"] for metric in run["data"]["metrics"]}
     assert logged["rmse"] == metadata["metrics"]["rmse"]
-    assert logged["naive_rmse"] == metadata["metrics"]["naive_rmse"]
+    assert logged["persistence/rmse"] == metadata["metrics"]["naive_rmse"]
     check_champion(server, model_dir, tmp_path)
 
 

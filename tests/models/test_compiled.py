@@ -296,6 +296,7 @@ def test_only_checked_bytes_are_unpickled_or_loaded():
         ("models/compiled.py", "return keras.saving.load_model(path, compile=False, safe_mode=True)"),
         ("models/compiled.py", "joblib.load(io.BytesIO(scaler_file))"),
         ("benchmarks/peers/mlflowModel.py", checked_network),
+        ("jupyter/forecast.py", "keras.saving.load_model(path, compile=False, safe_mode=True)"),
         ("benchmarks/otherForecasters.py", "np.savez(target, allow_pickle=False, **results)"),
         ("benchmarks/peers/usual.py", checked_network),
         ("benchmarks/peers/usual.py", checked_scaler.format("published")),

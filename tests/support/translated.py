@@ -8,6 +8,7 @@ from babel.messages.catalog import Catalog
 from foreign_words import english_in
 from playwright.sync_api import Page, expect
 
+from api.page import OFFERED
 from translations import makeTexts
 
 # Serves with the catalogues of the folder of its first argument.
@@ -71,11 +72,12 @@ def mark_catalogue(folder: Path) -> None:
     (folder / "pt_BR.json").write_bytes(makeTexts.told(catalog))
 
 
+COMPANIES = re.compile("|".join(map(re.escape, OFFERED.values())))
 # Quoted, names, units, symbols, tags, and what Intl writes.
 NO_TEXT = re.compile(
     r"<[^>]*>|\u201c[^\u201d]*\u201d"
-    r"|\b(?:Microsoft|Apple|Coca-Cola|Johnson & Johnson|JPMorgan Chase|Procter & Gamble|Walmart|Exxon Mobil|Python|curl|English)\b"
-    r"|\b[A-Z]{2,5}\b|\b(?:ms|kB|p95|p99)\b|\b\d{8}-\d{6}-\w{6}\b|http\S+"
+    rf"|{COMPANIES.pattern}|\b(?:Python|curl|English)\b"
+    r"|\b[A-Z]{2,5}(?:\d?\.[A-Z]{1,2})?\b|\b(?:ms|kB|p95|p99)\b|\b\d{8}-\d{6}-\w{6}\b|http\S+"
     r"|\b(?:website|pt_BR|light dark|width=device-width, initial-scale=1)\b"
     r"|\b(?:dom|seg|ter|qua|qui|sex|s\u00e1b|jan|fev|mar|abr|mai|jun|jul|ago|set|out|nov|dez)\b|\bde\b"
 )
@@ -107,5 +109,5 @@ def settle(page: Page) -> None:
 
 
 def texts_in_english(page: Page) -> list[str]:
-    """The texts of a page in Portuguese that have English words."""
-    return [text for text in page.evaluate(READ_TEXTS) if english_in(text.replace("light dark", ""))]
+    """The texts of a page in Portuguese that have English words, apart from the names of companies."""
+    return [text for text in page.evaluate(READ_TEXTS) if english_in(COMPANIES.sub("", text.replace("light dark", "")))]

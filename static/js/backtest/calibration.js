@@ -8,6 +8,7 @@ import { readBacktest } from "../shared/backtestCsv.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { number, percent } from "../shared/format.js";
+import { told } from "../shared/sentences.js";
 import { isSymbol } from "../shared/symbols.js";
 import { tableRow } from "../shared/table.js";
 import { t } from "../shared/texts.js";
@@ -49,7 +50,7 @@ export async function addSymbol() {
   if (symbol !== asked) {
     return; // another symbol since
   }
-  byId("calibration-problem").textContent = reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: reply.error });
+  byId("calibration-problem").textContent = reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: told(reply.error) });
   if (reply.ok) {
     const [pit] = readBacktest(reply.answer.csv, ["pit"]).columns;
     draw([tested, resultOf(t("Last {days} days of {symbol}", { days: pit.length, symbol }), pit)]);
@@ -123,7 +124,7 @@ function content(results) {
     axis: { incrs: [5, 10], values: (/** @type {any} */ _, /** @type {number[]} */ levels) => levels.map((level) => `${level}%`) },
     priceScale: { range: [Math.floor(Math.min(...results.flatMap((result) => [...result.low, ...result.held]))), 100] },
     tell: ([level]) => results.map((result) => `${level}%: ${tell(result, Number(level))}`).join("; "),
-    describe: () => `${t("Line chart of how often the interval of each level from 50% to 99% held.")} ${results.map(sentence).join(" ")}`,
+    describe: () => [t("Line chart of how often the interval of each level from 50% to 99% held."), ...results.map(sentence)].join(" "),
   };
 }
 

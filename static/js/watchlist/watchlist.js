@@ -3,7 +3,8 @@
 import { forecastSymbol } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { byId } from "../shared/dom.js";
-import { showProblems } from "../shared/messages.js";
+import { retryAdvice, showProblems } from "../shared/messages.js";
+import { told } from "../shared/sentences.js";
 import { isSymbol, suggest, symbolOf } from "../shared/symbols.js";
 import { t } from "../shared/texts.js";
 import { addressOf, keepList, keptList, listInAddress, MOST, putListIntoAddress } from "./lists.js";
@@ -112,7 +113,7 @@ async function ask(entry) {
     refuse(t("The forecast needs the API key."));
     return;
   } else {
-    entry.error = reply.retryAfter ? `${reply.error} ${t("Try again in {seconds} seconds.", { seconds: reply.retryAfter })}` : reply.error;
+    entry.error = [told(reply.error), retryAdvice(reply.retryAfter)].filter(Boolean).join(" ");
   }
   if (entries.get(entry.symbol) === entry) {
     fill(entry);
