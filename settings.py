@@ -159,7 +159,7 @@ class Settings(BaseModel):
         description="Number of symbols' own models that a worker keeps loaded, 1.5 MB each. The least recently used one is evicted.",
     )
     REQUEST_LOG: SettingPath = Field(
-        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line per /predict request."
+        Path("log_predictions.csv"), validate_default=True, description="CSV file with one line per /predict and /forecast request."
     )
     REQUEST_LOG_MAX_BYTES: int = Field(
         64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, at which a new file is started. 0: never."

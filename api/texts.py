@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from flask import Flask
+from jinja2 import pass_context
 
 from settings import PROJECT_DIR
 
@@ -104,8 +105,21 @@ def add_texts(app: Flask, language: Callable[[], str]) -> None:
         newstyle=True,
         pgettext=lambda context, text: of(language()).pgettext(context, text),
     )
-    environment.filters["told"] = lambda sentence: of(language()).told(sentence)
-    environment.filters["number"] = lambda value, digits=0: of(language()).number(value, digits)
-    environment.filters["significant"] = lambda value, digits: of(language()).significant(value, digits)
-    environment.filters["percent"] = lambda fraction, digits=1: f"{of(language()).number(100 * fraction, digits)}%"
-    environment.filters["day"] = lambda iso: of(language()).day(iso)
+    filters: dict[str, Callable[..., str]] = {
+        "told": lambda sentence: of(language()).told(sentence),
+        "number": lambda value, digits=0: of(language()).number(value, digits),
+        "significant": lambda value, digits: of(language()).significant(value, digits),
+        "percent": lambda fraction, digits=1: f"{of(language()).number(100 * fraction, digits)}%",
+        "day": lambda iso: of(language()).day(iso),
+    }
+    environment.filters |= {name: _at_each_request(written) for name, written in filters.items()}
+
+
+def _at_each_request(written: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that Jinja does not compute once, when it compiles a template: a constant's text depends on the reader."""
+
+    @pass_context
+    def filtered(_: object, *arguments: Any) -> str:
+        return written(*arguments)
+
+    return filtered

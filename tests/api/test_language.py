@@ -106,3 +106,12 @@ def test_unknown_address_is_explained_in_the_language_of_the_reader(client):
 
 def test_languages_have_their_own_names():
     assert LANGUAGES == {"en": "English", "pt-BR": "Português"}
+
+
+@pytest.mark.parametrize("languages", [("en", "pt"), ("pt", "en")])
+def test_numbers_of_a_template_are_in_the_readers_language(client, languages):
+    """Also after a reader of the other language: Jinja compiles a template once."""
+    for lang in languages:
+        text = client.get(f"/?lang={lang}").text
+        assert ("1.000 mais recentes" in text) == (lang == "pt")
+        assert ("over the newest 1,000 at most" in text) == (lang == "en")

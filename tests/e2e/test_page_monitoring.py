@@ -428,9 +428,7 @@ def test_publications_are_listed(browser, tmp_path):
         page.goto(url)
         open_monitoring(page)
         created = metadata()["created_at"].replace("T", " ")[:16]
-        expect(page.locator("#versions li")).to_have_text(
-            [f"{created} UTC: {version}, published now", f"2020-01-01 00:00 UTC: {earlier.name}"]
-        )
+        expect(page.locator("#versions li")).to_have_text([f"{created} UTC: {version}, in use", f"2020-01-01 00:00 UTC: {earlier.name}"])
         assert violations(page) == []
         page.close()
 

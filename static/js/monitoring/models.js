@@ -49,7 +49,7 @@ function versionLine({ model_version, created_at, published }) {
   const made = document.createElement("li");
   made.className = published ? "published" : "";
   const when = utc(new Date(created_at)).slice(0, 16);
-  write(made, published ? t("{when} UTC: {version}, published now", { when, version: model_version }) : t("{when} UTC: {version}", { when, version: model_version }));
+  write(made, published ? t("{when} UTC: {version}, in use", { when, version: model_version }) : t("{when} UTC: {version}", { when, version: model_version }));
   return made;
 }
 
