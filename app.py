@@ -22,12 +22,12 @@ from flask.typing import ResponseReturnValue
 from flask_compress import Compress
 from werkzeug.exceptions import HTTPException
 
-from api import mlflowlink, proxies, startup, swagger, texts
+from api import mlflowlink, proxies, startup, swagger
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
 from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
-from api.language import language, render, told
+from api.language import add_texts, render, spoken
 from api.page import OpeningForecast, embedded
 from api.pricefile import forecast_file
 from api.query import horizon_and_question, reading, shown_closes, whole_number
@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     app = Flask(__name__)
     app.url_map.strict_slashes = False
-    texts.add_texts(app, language)
+    add_texts(app)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     settings = settings or Settings.from_environment()
     service = ForecastService(settings)
@@ -165,7 +165,7 @@ def page() -> Response:
     except ModelUnavailableError as error:
         return render("index.html", model=None, problem=str(error), opening=None, asked=asked, **embedded())
     shown = opening.by(forecaster) | {"key_needed": not service.gate.admits("")}
-    shown["warnings"] = [warning | {"text": told(warning["text"])} for warning in shown["warnings"]]
+    shown["warnings"] = [warning | {"text": spoken().told(warning["text"])} for warning in shown["warnings"]]
     return render("index.html", model=forecaster.metadata, opening=shown, asked=asked, **embedded())
 
 

@@ -1,15 +1,18 @@
 """The language of the page: the address's ?lang=, else the reader's cookie, else Accept-Language, else English.
 
+    add_texts(app)                 lets templates use the texts of the reader's language
     language()                     the language of the current request, such as "pt-BR"
     render("index.html", ...)      a page in that language, with its headers
 
 ?lang= is in links that are shared, so it decides and is not remembered. The switch on the page writes the cookie.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, g, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
+from jinja2 import pass_context
 
 from api import texts
 
@@ -40,14 +43,37 @@ def _accepted() -> str:
     return next((found for tag, _ in wanted if (found := ENGLISH if tag == "*" else _known(tag))), ENGLISH)
 
 
+def spoken() -> texts.Texts:
+    """Return the texts in the language of the current request."""
+    return texts.of(language())
+
+
 def gettext(text: str) -> str:
-    """Return a text in the language of the current request."""
-    return texts.of(language()).gettext(text)
+    """Return a text in the language of the current request. `make texts` finds it by the name of this function."""
+    return spoken().gettext(text)
 
 
-def told(sentence: str) -> str:
-    """Return a sentence of the API in the language of the current request."""
-    return texts.of(language()).told(sentence)
+def add_texts(app: Flask) -> None:
+    """Let templates use `_`, `ngettext`, `pgettext` and filters in the language of the request."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
+        gettext,
+        lambda one, other, count: spoken().ngettext(one, other, count),
+        newstyle=True,
+        pgettext=lambda context, text: spoken().pgettext(context, text),
+    )
+    for name in ("told", "number", "significant", "percent", "day"):
+        app.jinja_env.filters[name] = _filter(name)
+
+
+def _filter(name: str) -> Callable[..., str]:
+    """Return a method of Texts as a filter. It takes the context, so that Jinja does not compute it when it compiles a template."""
+
+    @pass_context
+    def filtered(_: object, *arguments: Any) -> str:
+        return str(getattr(spoken(), name)(*arguments))
+
+    return filtered
 
 
 def render(template: str, **values: Any) -> Response:

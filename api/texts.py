@@ -8,12 +8,8 @@ browser.
 import gettext
 import json
 import re
-from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
-
-from flask import Flask
-from jinja2 import pass_context
 
 from settings import PROJECT_DIR
 
@@ -72,6 +68,10 @@ class Texts:
         text = f"{value:,.{digits}f}"
         return text.translate(SWAPPED) if self.has_comma else text
 
+    def percent(self, fraction: float, digits: int = 1) -> str:
+        """Return a fraction in percent with a number of decimals."""
+        return f"{self.number(100 * fraction, digits)}%"
+
     def significant(self, value: float, digits: int) -> str:
         """Return a number with a number of significant digits."""
         text = f"{value:.{digits}g}"
@@ -93,33 +93,3 @@ def _compiled(template: str, translation: str) -> tuple[re.Pattern[str], list[st
 def of(tag: str) -> Texts:
     """Return the texts of a language, which are read once."""
     return Texts(tag)
-
-
-def add_texts(app: Flask, language: Callable[[], str]) -> None:
-    """Let templates use `_`, `ngettext`, `pgettext` and filters in the language of the request."""
-    environment = app.jinja_env
-    environment.add_extension("jinja2.ext.i18n")
-    environment.install_gettext_callables(  # type: ignore[attr-defined]  # the extension adds it
-        lambda text: of(language()).gettext(text),
-        lambda one, other, count: of(language()).ngettext(one, other, count),
-        newstyle=True,
-        pgettext=lambda context, text: of(language()).pgettext(context, text),
-    )
-    filters: dict[str, Callable[..., str]] = {
-        "told": lambda sentence: of(language()).told(sentence),
-        "number": lambda value, digits=0: of(language()).number(value, digits),
-        "significant": lambda value, digits: of(language()).significant(value, digits),
-        "percent": lambda fraction, digits=1: f"{of(language()).number(100 * fraction, digits)}%",
-        "day": lambda iso: of(language()).day(iso),
-    }
-    environment.filters |= {name: _at_each_request(written) for name, written in filters.items()}
-
-
-def _at_each_request(written: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that Jinja does not compute once, when it compiles a template: a constant's text depends on the reader."""
-
-    @pass_context
-    def filtered(_: object, *arguments: Any) -> str:
-        return written(*arguments)
-
-    return filtered

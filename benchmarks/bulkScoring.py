@@ -29,6 +29,7 @@ sys.path.insert(0, str(PROJECT_DIR))
 import sparkCluster
 from processData import WINDOW
 from settings import Settings
+from tracking.champion import set_champion
 
 WINDOWS = 1_000_000
 ROWS_AT_ONCE = 100_000
@@ -116,10 +117,8 @@ def _watch(pid: int, peaks: list[float]) -> None:
 
 def run_spark(source: Path, folder: Path, windows: int) -> Rate:
     """Score a file in Spark, on a master and two workers with one core each. The seconds are those of the job, without Spark's start."""
-    from registered import register_published
-
     settings = Settings(MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db")
-    register_published(settings)
+    set_champion(settings.MODEL_DIR, settings)
     with sparkCluster.cluster(folder / "spark") as master:
         own = sparkCluster.environment(folder / "spark") | {"MLFLOW_TRACKING_URI": settings.MLFLOW_TRACKING_URI}
         words = ["--master", master, "--in", str(source), "--out", str(folder / "spark.parquet")]

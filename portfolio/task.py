@@ -132,7 +132,6 @@ def work(step: str, options: FitOptions, inputs: Sequence[bytes]) -> bytes:
     """
     runtime.MAX_THREADS = 1  # other processes use the other cores
     _schedule_as_batch()
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of many fits in one process
     started, cpu = time.monotonic(), time.process_time()
     value: Candidate | Finished | Failure
     try:

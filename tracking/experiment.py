@@ -27,6 +27,7 @@ PARAMETERS = ("symbol", "last_date", "epochs", "units")
 COLUMNS = [*(f"metrics.`{name}`" for name in METRICS), *(f"params.`{name}`" for name in PARAMETERS), "attributes.`Duration`"]
 FIRST_COLUMNS = ["attributes.`Run Name`", "runDateAndNestInfo"]  # which MLflow always shows: the name, and when the run was created
 VIEW = json.dumps({"selectedColumns": COLUMNS, "columnOrder": FIRST_COLUMNS + COLUMNS})
+LOCK_SECONDS = 0.1  # that a request waits for a locked SQLite file
 LOOKUP_SECONDS = 0.5  # that a request waits for a tracking server; a later answer serves the next request
 
 
@@ -69,9 +70,22 @@ def database_of(settings: Settings) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def opened(database: Path, seconds: float) -> closing[sqlite3.Connection]:
+    """Open MLflow's SQLite file to read it. A file that does not exist is not created.
+
+    Args:
+        database: the file.
+        seconds: to wait for a lock.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    return closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=seconds))
+
+
 def _read_database(database: Path) -> Experiment | None:
     """Return the experiment of a SQLite file; None if there is none, or the file cannot be read at once."""
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=0.1)) as connection:
+    with suppress(sqlite3.Error), opened(database, LOCK_SECONDS) as connection:
         row = connection.execute(
             "SELECT e.experiment_id, t.value FROM experiments e LEFT JOIN experiment_tags t "
             "ON t.experiment_id = e.experiment_id AND t.key = ? WHERE e.name = ? AND e.lifecycle_stage = 'active'",

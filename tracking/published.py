@@ -14,7 +14,7 @@ if __name__ == "__main__":
 import csv
 import logging
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,7 @@ from processData import WINDOW
 from settings import Settings
 from storage import locked
 from tracking.content import VERSION_TAG
-from tracking.experiment import database_of
+from tracking.experiment import database_of, opened
 from tracking.kept import RunRecord
 
 LOCK = ".published.lock"  # in the folder of MLflow's database
@@ -48,7 +48,7 @@ def is_missing(settings: Settings) -> bool:
     database, version = database_of(settings), current_version(settings.MODEL_DIR)
     if database is None or version is None:
         return False
-    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1)) as connection:
+    with suppress(sqlite3.Error), opened(database, seconds=1) as connection:
         known = "SELECT 1 FROM tags JOIN runs USING (run_uuid) WHERE key = ? AND value = ? AND status = 'FINISHED'"
         return connection.execute(known, (VERSION_TAG, version)).fetchone() is None
     return False

@@ -1,19 +1,11 @@
 """The page's tab Monitoring in a real Chromium: its content, and when it refreshes."""
 
-import json
-import shutil
-from datetime import UTC, date, datetime, timedelta
-from email.utils import format_datetime
-from itertools import pairwise
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 import requests
 from browsing import (
-    COUNT_PIXELS,
     MARKS,
-    PROJECT,
     ask,
     example_closes,
     forecast,
@@ -24,46 +16,12 @@ from browsing import (
     shown,
     violations,
 )
+from monitor_answers import answer_with, logged, state, told
 from playwright.sync_api import Page, expect
-from scipy.stats import binom
-
-from monitoring.drift import detect_drift
-from monitoring.timeline import timeline
 
 pytestmark = MARKS
 
 NONE = "\N{EN DASH}"
-MINUS = "\N{MINUS SIGN}"
-NOW = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
-
-
-def logged(second: float, **fields) -> dict[str, Any]:
-    """A row of the log, `seconds` before NOW."""
-    row = {"timestamp": (NOW - timedelta(seconds=second)).isoformat(), "response_time": 0.0012, "memory_usage": 5.0, "status": 200}
-    return row | {"windows": 1, "last_close": 100.0, "predicted_price": 100.5, "low_80": 98.0, "high_80": 103.0} | fields
-
-
-def state(rows: list[dict[str, Any]], **summary) -> dict[str, Any]:
-    """An answer of /monitor."""
-    none = dict.fromkeys(("rmse", "naive_rmse", "coverage_80", "coverage_95", "mean_width_80", "mean_width_95"))
-    usual = {
-        "requests": len(rows),
-        "by_status": {"200": len(rows)} if rows else {},
-        "latency_seconds": {"p50": 0.001, "p95": 0.002, "p99": 0.003},
-        "live_accuracy": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes.", "by_symbol": {}, "caught_up": True} | none,
-        "drift": {"verdict": "Not enough data: 3 of 20 closes."},
-        "timeline": timeline(rows),
-    }
-    return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}
-
-
-def answer_with(page: Page, content: dict[str, Any]) -> None:
-    headers = {"Date": format_datetime(NOW, usegmt=True), "Content-Type": "application/json"}
-    page.route("**/monitor?limit=100", lambda route: route.fulfill(json=content, headers=headers))
-
-
-def told(page: Page, name: str):
-    return page.locator(f'[data-monitor="{name}"]')
 
 
 def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
@@ -110,29 +68,6 @@ def test_monitoring_without_any_request_says_so(page):
     expect(told(page, "statuses")).to_have_text(NONE)
 
 
-def test_rate_latency_and_errors_are_drawn_over_time(page):
-    page.emulate_media(color_scheme="light")
-    rows = [logged(600 - i, response_time=0.001 + i / 1e5, status=503 if i == 599 else 422 if i % 50 == 0 else 200) for i in range(600)]
-    answer_with(page, state(rows))
-    open_monitoring(page)
-    expect(told(page, "period")).to_have_text("in 30 seconds")
-    rate = page.get_by_role("img", name="Line chart of the requests in 30 seconds: at most 30.")
-    latency = page.get_by_role("img", name="Line chart of the latency, median and 95th percentile in 30 seconds: at most 7 ms.")
-    for chart in (rate, latency):
-        expect(chart).to_be_visible()
-        assert chart.evaluate(COUNT_PIXELS)[3] > 300, "nothing is drawn"
-    expect(page.locator("#requests-table tbody tr")).to_have_count(20)
-    page.locator("#rate-chart").focus()
-    page.keyboard.press("End")
-    last = timeline(rows)["periods"][-1]
-    expect(page.locator("#rate-readout")).to_have_text(
-        f"2026-11-23 {last['start'][11:19]} UTC: {last['requests']} requests, {last['refused']} refused, 1 failed"
-    )
-    page.locator("#latency-chart").focus()
-    page.keyboard.press("Home")
-    expect(page.locator("#latency-readout")).to_have_text("2026-11-23 19:50:00 UTC: median 1.2 ms, 95th percentile 1.3 ms")
-
-
 def test_failures_of_forecasts_count(browser, tmp_path):
     for url in serve(tmp_path / "log.csv"):
         page = browser.new_page()
@@ -150,14 +85,6 @@ def test_latency_is_shown_in_its_unit(page, seconds, words):
     answer_with(page, state([logged(1)], latency_seconds={"p50": seconds, "p95": seconds, "p99": seconds}))
     open_monitoring(page)
     expect(told(page, "p99")).to_have_text(words)
-
-
-def test_single_request_is_drawn(page):
-    page.emulate_media(color_scheme="light")
-    answer_with(page, state([logged(1)]))
-    open_monitoring(page)
-    for chart in ("#rate-chart canvas", "#latency-chart canvas"):
-        assert page.locator(chart).evaluate(COUNT_PIXELS)[3] > 5
 
 
 @pytest.mark.parametrize(
@@ -336,114 +263,3 @@ def test_monitoring_does_not_scroll_sideways(page, width):
     open_monitoring(page)
     expect(page.locator("#latency-chart canvas")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def cells_of(page: Page, table: str) -> list[list[str]]:
-    texts: list[list[str]] = page.locator(f"{table} tbody tr").evaluate_all(
-        "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
-    )
-    return texts
-
-
-def test_drift_is_drawn_as_two_histograms(page):
-    page.emulate_media(color_scheme="light")
-    trained = json.loads((PROJECT / "modelFiles" / "metadata.json").read_text())["training"]["daily_return_quantiles"]
-    drift = detect_drift(np.random.default_rng(0).normal(0, 0.02, 300).tolist(), trained)
-    answer_with(page, state([logged(1)], drift=drift))
-    open_monitoring(page)
-    found = drift["histogram"]
-    edges = [f"{MINUS if edge < 0 else ''}{abs(100 * edge):.1f}%" for edge in found["edges"]]
-    chart = page.get_by_role("img", name="Two histograms of daily returns, now and in the training data, in 24 bins")
-    expect(chart).to_be_visible()
-    assert chart.evaluate(COUNT_PIXELS)[3] > 300, "the returns are not drawn"
-    names = [f"under {edges[1]}", *(f"{low} to {high}" for low, high in pairwise(edges[1:-1])), f"over {edges[-2]}"]
-    shares = [[f"{found[name][bin_]:.1%}" for name in ("now", "trained")] for bin_ in range(24)]
-    assert cells_of(page, "#drift-bins") == [[name, *own] for name, own in zip(names, shares, strict=True)]
-    page.locator("#drift-chart").focus()
-    page.keyboard.press("Home")
-    expect(page.locator("#drift-readout")).to_have_text(f"{names[0]}: now {shares[0][0]} of the days, in training {shares[0][1]}")
-    page.keyboard.press("End")
-    expect(page.locator("#drift-readout")).to_contain_text(f"{names[-1]}: now {shares[-1][0]}")
-
-
-def live_days(count: int, n: int) -> list[dict[str, Any]]:
-    return [{"date": f"{date(2026, 10, 1) + timedelta(days=day)}", "n": n, "held_80": n - day % 2, "held_95": n} for day in range(count)]
-
-
-def test_live_coverage_is_drawn_over_time(page):
-    page.emulate_media(color_scheme="light")
-    accuracy = state([])["SUMMARY"]["live_accuracy"] | {"by_day": live_days(40, 5)}
-    answer_with(page, state([logged(1)], live_accuracy=accuracy))
-    open_monitoring(page)
-    name = "Line chart of the coverage of the 80% and the 95% interval over the last 20 days with closes, from 2026-10-04 to 2026-11-09."
-    chart = page.get_by_role("img", name=name)
-    expect(chart).to_be_visible()
-    assert min(chart.evaluate(COUNT_PIXELS)[place] for place in (0, 3)) > 100, "the coverage is not drawn"
-    page.locator("#coverage-chart").focus()
-    page.keyboard.press("End")
-    low, high = (f"{binom.ppf(tail, 100, 0.8) / 100:.1%}" for tail in (0.025, 0.975))
-    expect(page.locator("#coverage-readout")).to_contain_text(f"2026-11-09, over 20 days: 80% held 90.0% (by chance {low} to {high}), 95%")
-    page.keyboard.press("Home")
-    expect(page.locator("#coverage-readout")).to_contain_text("2026-10-04, over 4 days: 80% held 90.0%")
-    assert cells_of(page, "#coverage-days")[:2] == [["2026-11-09", "5", "80.0%", "100.0%"], ["2026-11-08", "5", "100.0%", "100.0%"]]
-
-
-@pytest.mark.parametrize("days", [live_days(4, 4), live_days(1, 500), []])
-def test_live_coverage_needs_two_points_of_20_closes(page, days):
-    accuracy = state([])["SUMMARY"]["live_accuracy"] | {"by_day": days}
-    answer_with(page, state([logged(1)], live_accuracy=accuracy))
-    open_monitoring(page)
-    expect(page.locator("#coverage-figure")).to_be_hidden()
-    expect(page.locator("#drift-figure")).to_be_hidden()
-
-
-def test_change_of_the_model_is_marked_in_the_timeline(page):
-    page.emulate_media(color_scheme="light")
-    old, new = ({"model_version": version, "model_symbol": None} for version in ("20260101-000000-aaaaaa", "20260202-000000-bbbbbb"))
-    rows = [logged(600 - i, **(old if i < 300 else new)) for i in range(600)]
-    answer_with(page, state([row | {"model_version": None} for row in rows]))
-    open_monitoring(page)
-    expect(page.locator("#changes-key")).to_be_hidden()
-    plain = page.locator("#rate-chart canvas").evaluate(COUNT_PIXELS)[0]
-    page.unroute("**/monitor?limit=100")
-    answer_with(page, state(rows))
-    page.reload()
-    expect(page.locator("#changes-key")).to_have_text("another model version answers")
-    assert page.locator("#rate-chart canvas").evaluate(COUNT_PIXELS)[0] > plain + 20, "the change is not drawn"
-    page.locator("#rate-chart").focus()
-    for key in ("Home", "PageDown"):  # the 10th of 20 periods after the first
-        page.keyboard.press(key)
-    expect(page.locator("#rate-readout")).to_contain_text(", model 20260202-000000-bbbbbb from 19:55:00")
-
-
-def test_publications_are_listed(browser, tmp_path):
-    model_dir = shutil.copytree(PROJECT / "modelFiles", tmp_path / "modelFiles", ignore=shutil.ignore_patterns(".*"))
-    version = metadata()["model_version"]
-    earlier = model_dir / "versions" / "20200101-000000-abcdef"
-    shutil.copytree(model_dir / "versions" / version, earlier)
-    described = metadata() | {"model_version": earlier.name, "created_at": "2020-01-01T00:00:00+00:00"}
-    (earlier / "metadata.json").write_text(json.dumps(described))
-    for url in serve(tmp_path / "log.csv", MODEL_DIR=str(model_dir)):
-        page = browser.new_page()
-        page.goto(url)
-        open_monitoring(page)
-        created = metadata()["created_at"].replace("T", " ")[:16]
-        expect(page.locator("#versions li")).to_have_text([f"{created} UTC: {version}, in use", f"2020-01-01 00:00 UTC: {earlier.name}"])
-        assert violations(page) == []
-        page.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_all_charts_of_monitoring_fit_and_are_accessible(page, width, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 844})
-    trained = metadata()["training"]["daily_return_quantiles"]
-    accuracy = state([])["SUMMARY"]["live_accuracy"] | {"by_day": live_days(40, 4)}
-    answer_with(page, state([logged(30 - i) for i in range(30)], live_accuracy=accuracy, drift=detect_drift(trained[1:-1], trained)))
-    open_monitoring(page)
-    for chart in ("#rate-chart", "#coverage-chart", "#drift-chart"):
-        expect(page.locator(f"{chart} canvas")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    if width in {390, 1280}:
-        assert violations(page) == []

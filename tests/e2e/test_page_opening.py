@@ -76,6 +76,12 @@ def test_curl_command_of_the_example_gives_its_forecast(page, server):
     assert float(page.locator('[data-out="price"]').get_attribute("value")) == path[0]["price"]
 
 
+def test_example_says_why_the_intervals_of_its_call_differ(page):
+    expect(page.locator("#call-note")).to_contain_text("This call sends 60 closes alone.")
+    forecast_symbol(page, "KO")
+    expect(page.locator("#call-note")).to_be_hidden()
+
+
 def test_answer_replaces_the_example(page):
     forecast(page)
     expect(page.locator("#origin")).to_have_text(f"Last close {shown(example_closes(page)[-1])}.")

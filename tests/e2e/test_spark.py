@@ -17,8 +17,8 @@ from closes.snapshot import read_snapshot
 from forecast.bulk import FIELDS, WARNINGS
 from modelPredict import main
 from processData import make_windows
-from registered import register_published
 from settings import PROJECT_DIR, Settings
+from tracking.champion import set_champion
 
 pytestmark = [
     pytest.mark.slow,
@@ -35,7 +35,7 @@ def settings(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     copy_empty_database(tmp_path)
     settings = Settings.from_environment()
-    register_published(settings)
+    set_champion(settings.MODEL_DIR, settings)
     return settings
 
 

@@ -1,5 +1,6 @@
 /** The level of the range that is shown in words. */
 
+import { chosen, onChoice } from "../shared/choice.js";
 import { byId } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
 
@@ -12,8 +13,7 @@ const buttons = /** @type {HTMLButtonElement[]} */ ([...byId("levels").querySele
 
 /** Return the chosen level. @returns {Level} */
 export function chosenLevel() {
-  const pressed = buttons.find((button) => button.getAttribute("aria-pressed") === "true");
-  return /** @type {Level} */ (pressed?.dataset.level ?? "80");
+  return /** @type {Level} */ (chosen(buttons)?.dataset.level ?? "80");
 }
 
 /** How often a close is in an interval of this level, in words. @param {Level} level */
@@ -23,12 +23,5 @@ export function times(level) {
 
 /** Call a function whenever another level is chosen. @param {() => void} show */
 export function onLevel(show) {
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      for (const other of buttons) {
-        other.setAttribute("aria-pressed", String(other === button));
-      }
-      show();
-    });
-  }
+  onChoice(buttons, show);
 }

@@ -1,6 +1,7 @@
 /** The panel of an answer: its sentences, chart and table, the same as files, and the call that gave it. */
 
 import { putIntoAddress } from "../shared/address.js";
+import { chosen, onChoice } from "../shared/choice.js";
 import { aboveOn, drawAbove, startAbove } from "./above.js";
 import { dayText, steps } from "../shared/format.js";
 import { asCurl, asPython, copyText } from "./snippets.js";
@@ -104,6 +105,7 @@ function draw(output) {
   showProgress("");
   panel.hidden = false;
   byId("placeholder").hidden = true;
+  byId("call-note").hidden = !isExample;
   byId("result-title").textContent = isExample ? t("{symbol}, an example", { symbol }) : symbol || t("Your closes");
   write(byId("origin"), origin);
   byId("origin").classList.toggle("old", isOld);
@@ -148,9 +150,8 @@ export function hideOutput() {
 
 /** The call in the language that is chosen. */
 function showCall() {
-  const python = byId("python").getAttribute("aria-pressed") === "true";
   if (shown) {
-    byId("call").textContent = python ? asPython(shown.call) : asCurl(shown.call);
+    byId("call").textContent = chosen(languages)?.id === "python" ? asPython(shown.call) : asCurl(shown.call);
   }
   byId("copy-status").textContent = "";
 }
@@ -164,8 +165,8 @@ function fileName({ symbol, dates }) {
 function title({ answer, symbol, dates }) {
   const ahead = steps(answer.path.length, answer.warnings);
   return symbol
-    ? t("{symbol} to {day}, forecast {steps} ahead with 80% and 95% intervals", { symbol, day: dayText(dates[dates.length - 1]), steps: ahead })
-    : t("Closes, forecast {steps} ahead with 80% and 95% intervals", { steps: ahead });
+    ? t("{symbol} to {day}, forecast {steps} ahead with 50%, 80% and 95% intervals", { symbol, day: dayText(dates[dates.length - 1]), steps: ahead })
+    : t("Closes, forecast {steps} ahead with 50%, 80% and 95% intervals", { steps: ahead });
 }
 
 onLevel(() => {
@@ -174,14 +175,7 @@ onLevel(() => {
     showTitle();
   }
 });
-for (const button of languages) {
-  button.addEventListener("click", () => {
-    for (const other of languages) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-    showCall();
-  });
-}
+onChoice(languages, showCall);
 byId("save-csv").addEventListener("click", () => {
   if (shown) {
     save(new Blob([asCsv(shown.answer.path)], { type: "text/csv" }), `${fileName(shown)}.csv`);

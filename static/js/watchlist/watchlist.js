@@ -2,11 +2,12 @@
 
 import { forecastSymbol } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
+import { chosen, onChoice } from "../shared/choice.js";
 import { byId } from "../shared/dom.js";
 import { retryAdvice, showProblems } from "../shared/messages.js";
 import { told } from "../shared/sentences.js";
 import { isSymbol, suggest, symbolOf } from "../shared/symbols.js";
-import { t } from "../shared/texts.js";
+import { nt, t } from "../shared/texts.js";
 import { addressOf, keepList, keptList, listInAddress, MOST, putListIntoAddress } from "./lists.js";
 import { fillRow, SORT_KEYS } from "./rows.js";
 import { startSorting } from "./sorting.js";
@@ -21,6 +22,7 @@ const FIRST = ["MSFT", "AAPL", "KO", "JNJ", "XOM"]; // the list of a reader who 
 const table = byId("watch-table");
 const field = byId("watch-field");
 const chips = byId("watch-chips");
+const levels = /** @type {HTMLButtonElement[]} */ ([...byId("watch-levels").querySelectorAll("button")]);
 const sort = startSorting(table, order);
 const entries = /** @type {Map<string, Entry>} */ (new Map());
 let isShared = false; // the list came with the address and is not kept
@@ -42,7 +44,17 @@ export function showWatchlist() {
     putListIntoAddress(null);
   }
   use(given?.symbols ?? own ?? FIRST);
-  tell(given?.left ? t("{count} of the address's entries are left out: at most {most} symbols, each once.", { count: given.left, most: MOST }) : "");
+  tell(given?.left ? leftOut(given.left) : "");
+}
+
+/** Say how many entries of the address are not in the list. @param {number} count */
+function leftOut(count) {
+  return nt(
+    "{count} entry of the address is left out: it is not a symbol, or the list has {most} symbols already.",
+    "{count} entries of the address are left out: they are not symbols, or the list has {most} symbols already.",
+    count,
+    { most: MOST },
+  );
 }
 
 /** Show a list. @param {string[]} symbols */
@@ -203,18 +215,13 @@ field.addEventListener("input", () => {
 for (const chip of /** @type {NodeListOf<HTMLElement>} */ (chips.querySelectorAll("[data-symbol]"))) {
   chip.addEventListener("click", () => add(chip.dataset.symbol ?? ""));
 }
-for (const button of /** @type {NodeListOf<HTMLElement>} */ (byId("watch-levels").querySelectorAll("button"))) {
-  button.addEventListener("click", () => {
-    level = /** @type {Level} */ (button.dataset.level);
-    for (const other of byId("watch-levels").querySelectorAll("button")) {
-      other.setAttribute("aria-pressed", String(other === button));
-    }
-    for (const entry of entries.values()) {
-      fill(entry);
-    }
-    order();
-  });
-}
+onChoice(levels, () => {
+  level = /** @type {Level} */ (chosen(levels)?.dataset.level);
+  for (const entry of entries.values()) {
+    fill(entry);
+  }
+  order();
+});
 byId("watch-keep").addEventListener("click", () => {
   isShared = false;
   putListIntoAddress(null);
