@@ -78,6 +78,22 @@ def test_chosen_file_is_named_and_can_be_removed(page):
     expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
 
 
+def test_file_that_is_removed_while_it_is_read_is_not_forecast(page):
+    held = []
+    page.route("**/predict?*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
+    expect(page.locator("#progress")).to_have_text("Reading prices.csv \u2026")
+    page.get_by_role("button", name="Remove the file").click()
+    expect(page.locator("#progress")).to_be_empty()
+    with page.expect_response("**/predict?*") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    page.get_by_role("button", name="Forecast", exact=True).click()  # comes after the answer
+    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+    expect(page.locator("#closes-origin")).to_be_hidden()
+    expect(page.locator("#result-title")).not_to_have_text("Your closes")
+
+
 DROP = """([place, text]) => {
   const data = new DataTransfer();
   data.items.add(new File([text], "dropped.csv"));
@@ -259,6 +275,7 @@ def test_old_forecast_is_dimmed_while_a_question_is_in_progress(page):
     expect(progress).to_have_role("status")
     expect(panel).to_have_attribute("aria-busy", "true")
     expect(panel.locator("figure")).to_have_css("opacity", "0.4")
+    expect(panel).to_have_js_property("inert", True)  # its forecast cannot be saved or copied
     page.get_by_role("button", name="Forecast", exact=True).click()
     page.get_by_label(FIELD, exact=True).press("Enter")
     assert len(held) == 1, "the same question is asked again"
@@ -266,6 +283,7 @@ def test_old_forecast_is_dimmed_while_a_question_is_in_progress(page):
     expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
     expect(progress).to_be_empty()
     expect(panel.locator("figure")).to_have_css("opacity", "1")
+    expect(panel).to_have_js_property("inert", False)
 
 
 def test_days_ahead_of_own_closes_are_weekdays_unless_the_closes_have_weekends(page):

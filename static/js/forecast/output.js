@@ -59,6 +59,13 @@ export function showProgress(text) {
   for (const place of [panel, byId("placeholder")]) {
     place.setAttribute("aria-busy", String(text !== ""));
   }
+  panel.inert = text !== ""; // so that no forecast is saved or copied in place of the one that was asked for
+}
+
+/** Drop the question in progress: its answer will not be shown. */
+export function dropQuestion() {
+  newQuestion();
+  showProgress("");
 }
 
 /** Whether a question is in progress. */
@@ -141,8 +148,7 @@ function bounds(period) {
 
 /** Show no answer, as the newest question has none, nor one to an older question that comes late. */
 export function hideOutput() {
-  newQuestion();
-  showProgress("");
+  dropQuestion();
   panel.hidden = true;
   byId("placeholder").hidden = false;
   document.title = OPENING_TITLE;

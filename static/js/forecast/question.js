@@ -1,6 +1,6 @@
 /** The search field: a symbol, pasted closes or a price file -> a forecast. */
 
-import { hideOutput, isAsking } from "./output.js";
+import { dropQuestion, hideOutput, isAsking } from "./output.js";
 import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
@@ -158,6 +158,7 @@ onFile(
   },
 );
 byId("remove-file").addEventListener("click", () => {
+  dropQuestion();
   fill("");
   field.focus();
 });
