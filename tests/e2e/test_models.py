@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 import requests
+from publishing import publish_changed
 from serving import wait_until
 from threads import Clients
 
@@ -55,7 +56,7 @@ def publish_again(model_dir, version, source=None):
     with staging_folder(model_dir) as staged:
         for name in published.metadata["files"]:
             shutil.copy(published.folder / name, staged / name)
-        publish(model_dir, published.metadata | {"model_version": version}, staged)
+        return publish(model_dir, published.metadata | {"model_version": version}, staged)
 
 
 def versions(service):
@@ -147,14 +148,11 @@ def remove(folder, name):
 
 @pytest.mark.parametrize("name", [KERAS_FILE, SCALER_FILE, ONNX_FILE])
 @pytest.mark.parametrize("damage", [truncate, corrupt, swap, remove])
-def test_damaged_model_is_reported_and_the_old_one_keeps_serving(start, serving, name, damage):
+def test_damaged_model_is_reported_and_the_old_one_keeps_serving(start, serving, name, damage, tmp_path):
     service, model_dir, before = serving
-    published = read_published(model_dir)
-    with staging_folder(model_dir) as staged:
-        for file in published.metadata["files"]:
-            shutil.copy(published.folder / file, staged / file)
-        damaged = publish(model_dir, published.metadata | {"model_version": f"damaged-{before}"}, staged)
-        damage(damaged.folder, name)
+    damaged = publish_again(shutil.copytree(model_dir, tmp_path / "elsewhere"), f"damaged-{before}")
+    damage(damaged.folder, name)
+    publish_changed(model_dir, damaged)
     wait_until(
         lambda: all("damaged" in (problem or "") for problem in problems(service)), PATIENCE_SECONDS, "both workers' word of the damage"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from publishing import publish_symbol
+from publishing import publish_changed, publish_symbol
 from serving import Service, wait_until
 from threads import Clients
 
@@ -58,7 +58,7 @@ class Readers(Clients):
 
 
 @pytest.mark.parametrize("worker", ["direct", "stock"])
-def test_publications_reach_all_workers_without_a_failed_request(start, model_dir, worker):
+def test_publications_reach_all_workers_without_a_failed_request(start, model_dir, worker, tmp_path):
     service = start(MODEL_DIR=str(model_dir), SERVER_WORKER=worker)
     default = ask(service, "KO")["model_version"]
 
@@ -73,8 +73,9 @@ def test_publications_reach_all_workers_without_a_failed_request(start, model_di
         follow("KO", "second")
         rollback(symbol_folder(model_dir, "KO"))
         follow("KO", "first")
-        damaged = publish_symbol(model_dir, "KO", "damaged")
+        damaged = publish_symbol(tmp_path / "elsewhere", "KO", "damaged")
         (damaged.folder / ONNX_FILE).write_bytes(b"corrupt")
+        publish_changed(symbol_folder(model_dir, "KO"), damaged)
         wait_until(lambda: warned(service), FOLLOW_SECONDS, "the warning")
         follow("KO", "first")
         symbol_folder(model_dir, "KO").rename(model_dir / "removed")

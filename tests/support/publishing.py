@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from models.publishing import publish, staging_folder
-from models.store import KERAS_FILE, ONNX_FILE, SCALER_FILE, PublishedModel, read_published, symbol_folder
+from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, PublishedModel, read_published, symbol_folder
 from settings import PROJECT_DIR
+from storage import write_atomic
 
 FILES = (KERAS_FILE, SCALER_FILE, ONNX_FILE)
 
@@ -27,6 +28,12 @@ def publish_symbol(model_dir: Path, symbol: str, version: str, /, **changed: Any
         for name in published.metadata["files"]:
             shutil.copy(published.folder / name, staged / name)
         return publish(folder, published.metadata | {"symbol": symbol, "model_version": version} | changed, staged)
+
+
+def publish_changed(model_dir: Path, changed: PublishedModel) -> None:
+    """Publish a version that was published elsewhere, and changed there: no service sees it before the change."""
+    shutil.copytree(changed.folder, model_dir / "versions" / changed.version)
+    write_atomic(model_dir / METADATA_FILE, (changed.folder / METADATA_FILE).read_bytes())
 
 
 def versions(model_dir: Path) -> set[str]:
