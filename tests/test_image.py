@@ -132,6 +132,7 @@ def test_full_image_has_the_code_of_all_commands():
         assert is_allowed(name)
 
 
+@pytest.mark.slow
 def test_code_of_the_serving_image_can_be_imported(tmp_path):
     for path in SERVING:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,7 @@ def changed_after(values, place):
     return later
 
 
+@pytest.mark.slow
 def test_garch_does_not_look_ahead():
     prices = read_snapshot("MSFT").prices[:400]
     first, change = 350, 350 + REFIT_DAYS + 5
@@ -77,6 +78,7 @@ def test_ranges_do_not_look_ahead():
         assert not np.allclose(before[kind][same], after[kind][same])
 
 
+@pytest.mark.slow
 def test_scores_of_ranges_are_those_of_a_test_without_the_stock():
     scores = score_ranges("GOOG")
     assert scores.keys() == {"ranges", "closes", "garch"}

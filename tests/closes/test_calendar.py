@@ -65,6 +65,7 @@ def test_unknown_trading_days_are_said_to_be_unknown():
 EXCHANGES = sorted({*SUFFIXES.values(), *YAHOO_NAMES.values(), *INDICES.values()} - {DAILY})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas, in the library
 @pytest.mark.parametrize("code", EXCHANGES)
 def test_trading_days_are_those_of_exchange_calendars(code):

@@ -18,6 +18,8 @@ from closes.series import FIRST_DAY, last_final_day
 from errors import DataUnavailableError, ForecastError, InvalidClosesError, NoAnswerError, UnknownSymbolError
 from settings import Settings
 
+pytestmark = pytest.mark.slow
+
 LONG = 60.0  # seconds, for a machine under load
 
 

@@ -147,6 +147,7 @@ print(len(closes), tracemalloc.get_traced_memory()[1])
 """
 
 
+@pytest.mark.slow
 def test_memory_stays_near_that_of_the_closes(file):
     n = 20_000
     with file.open("w") as stream:

@@ -14,6 +14,8 @@ from price_files import CONTENTS
 from closes.files import Part, read_prices
 from errors import ForecastError
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10  # for one small file, on a busy machine
 QUIET = settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 PIECES = st.sampled_from([

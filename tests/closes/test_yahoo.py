@@ -249,6 +249,7 @@ def test_unadjusted_split_is_warned_of_with_its_day(yahoo, settings, caplog):
     assert f"MSFT: {said}" in caplog.messages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("behaviour", "message"),
     [

@@ -210,6 +210,7 @@ def evaluate(*options):
     return subprocess.run([sys.executable, "modelEvaluate.py", *options], cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_command_writes_a_row_per_day_and_prints_the_metrics(csv_file, tmp_path, closes):
     out = tmp_path / "out.csv"
     done = evaluate("--csv", str(csv_file), "--from", "2022-07-01", "--to", "2022-07-31", "--out", str(out))

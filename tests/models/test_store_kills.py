@@ -19,6 +19,8 @@ from models.publishing import KEPT_VERSIONS, record_run, replace_file, rollback
 from models.store import KERAS_FILE, METADATA_FILE, ONNX_FILE, SCALER_FILE, read_published
 from storage import locked
 
+pytestmark = pytest.mark.slow
+
 # Python 3.12 on; what the children do needs none of the threads
 forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -107,7 +109,6 @@ def is_replaced(model_dir: Path, old: str) -> bool:
 KILLS, SIZE = 200, 200_000
 
 
-@pytest.mark.slow
 @forks
 def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path):
     publish_version(tmp_path, "a", SIZE)
@@ -123,7 +124,6 @@ def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path):
     assert rollback(tmp_path).version == before
 
 
-@pytest.mark.slow
 @forks
 def test_killed_rollback_leaves_the_old_or_new_version_complete(tmp_path):
     for version in ("v1", "v2"):
@@ -136,7 +136,6 @@ def test_killed_rollback_leaves_the_old_or_new_version_complete(tmp_path):
     killer.check()
 
 
-@pytest.mark.slow
 @forks
 def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path):
     publish_version(tmp_path, "v1", SIZE)
@@ -153,7 +152,6 @@ def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path):
     killer.check()
 
 
-@pytest.mark.slow
 @forks
 def test_killed_replacement_leaves_the_file_missing_or_complete(tmp_path):
     """The file is lost: the version is rejected until the file is restored. The other files are unchanged."""

@@ -12,6 +12,7 @@ from monitoring.sums import coverage_verdict
 pytestmark = pytest.mark.usefixtures("_every_line_looks")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_bytes", [0, 1000, 5000])
 def test_live_accuracy_equals_a_join_over_the_whole_log(path, max_bytes):
     log = RequestLog(path, max_bytes, parts=100)

@@ -147,6 +147,7 @@ def run_worker(folder, slot, count, *killed):
     return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60, check=not killed).stdout
 
 
+@pytest.mark.slow
 def test_counts_are_summed_over_workers_and_survive_a_kill(tmp_path):
     assert requests(run_worker(tmp_path, 0, 3)) == 3
     assert requests(run_worker(tmp_path, 1, 4, "killed")) == 7

@@ -33,6 +33,7 @@ def open_and_append(path: Path, _: int) -> None:
     RequestLog(path).append(ROW)
 
 
+@pytest.mark.slow
 @forks
 def test_concurrent_opens_write_one_header(tmp_path):
     for i in range(20):

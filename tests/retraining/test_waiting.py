@@ -16,6 +16,8 @@ from monitoring.training import Training, read_trainings, write_training
 from retraining.schedule import newest_trading_day, next_run
 from retraining.waiting import RETRY, SLICE_SECONDS, Keeper, run_again
 
+pytestmark = pytest.mark.slow
+
 
 class Clock:
     """A clock that a wait puts forward, and that ends the wait after some runs."""

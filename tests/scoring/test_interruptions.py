@@ -18,6 +18,8 @@ from closes.snapshot import read_snapshot
 from processData import make_windows
 from settings import PROJECT_DIR
 
+pytestmark = pytest.mark.slow
+
 WINDOWS = make_windows(read_snapshot("MSFT").prices)[0][:1000]
 # The command with small blocks and parts, so that a short file has many.
 SMALL = (

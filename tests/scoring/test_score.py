@@ -200,6 +200,7 @@ def test_run_without_rejects_removes_those_of_an_earlier_run(tmp_path):
     assert not (tmp_path / "out.rejects.csv").exists()
 
 
+@pytest.mark.slow
 def test_several_processes_keep_the_order_of_the_rows(tmp_path, forecaster, monkeypatch):
     monkeypatch.setattr("scoring.reading.BLOCK", 50)
     windows = np.concatenate([WINDOWS, -WINDOWS[:3], WINDOWS])

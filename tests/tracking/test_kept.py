@@ -51,6 +51,7 @@ def test_incomplete_run_is_not_kept(record, tmp_path):
     assert list((tmp_path / "unlogged").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_kill_leaves_a_complete_run_or_none(record, tmp_path):
     chance, outcomes, longest = random.Random(0), [], 0.02

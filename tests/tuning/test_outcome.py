@@ -10,6 +10,8 @@ from tuning.outcome import NEW_SEEDS, Outcome, TestScores, conclude, report, tab
 from tuning.space import Space
 from tuning.study import open_study, search
 
+pytestmark = pytest.mark.slow
+
 DEFAULT = FitOptions()
 SMALL = dataclasses.replace(DEFAULT, units=BEST_UNITS)
 

@@ -14,6 +14,8 @@ from tuning import study as study_module
 from tuning.space import Space
 from tuning.study import DATABASE, FOLDS_KEY, TuningError, complete, finished, open_study, search, settings_of
 
+pytestmark = pytest.mark.slow
+
 DEFAULT = FitOptions()
 
 
