@@ -9,6 +9,7 @@ from api.service import ForecastService, Result
 from api.symbol import with_days
 from closes.age import age_warnings
 from closes.files import Part, PriceFile, read_prices
+from closes.label import INPUT
 from closes.series import gap_warnings
 from closes.symbols import UNNAMED
 from errors import ForecastError, InvalidClosesError
@@ -51,7 +52,7 @@ def forecast_file(
     if len(closes) < WINDOW:
         lines = "" if file.total == len(closes) else f" of {file.total}"
         noun = "close" if len(closes) == 1 and not lines else "closes"
-        raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
+        raise InvalidClosesError(f"{INPUT} has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges, symbol)
     content = result.content
     about_file = file.warnings + (gap_warnings(closes) + age_warnings(closes) if file.dated else [])

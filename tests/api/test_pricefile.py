@@ -97,7 +97,7 @@ def test_column_and_symbol_choose_what_is_read(client):
     content = "\n".join(["Date,Close,Mean,Name", *rows])
     refused = post(client, content)
     assert refused.status_code == 422
-    assert "several stocks: A, B. Choose one: --symbol A (over HTTP: symbol=A)" in refused.json["error"]
+    assert "several stocks: A, B. Choose one: symbol=A." in refused.json["error"]
     assert post(client, content, symbol="b").json["last_close"] == CLOSES[-1]
     assert post(client, content, symbol="b", column="mean").json["last_close"] == 2 * CLOSES[-1]
 
@@ -116,8 +116,8 @@ def test_split_has_its_day_and_undated_closes_have_none(client):
 @pytest.mark.parametrize(
     ("content", "query", "said"),
     [
-        ("", {}, "The file is empty"),
-        ("\n".join(FILE.split("\n")[:31]), {}, "The file has 30 closes; a forecast needs 60."),
+        ("", {}, "The input is empty."),
+        ("\n".join(FILE.split("\n")[:31]), {}, "The input has 30 closes; a forecast needs 60."),
         (FILE, {"column": "Median"}, "has no column 'Median'"),
         (FILE, {"column": ""}, "column must be"),
         (FILE, {"symbol": "../x"}, "is not a symbol"),
