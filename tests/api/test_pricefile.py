@@ -73,6 +73,19 @@ def test_old_file_says_how_old_its_last_close_is(client, tmp_path, caplog, days_
     assert old[0]["text"] in caplog.text
 
 
+@pytest.mark.parametrize(("days", "compared"), [(1, True), (7, False), (30, False)])
+def test_closes_that_are_not_daily_are_not_compared_with_those_of_training(client, tmp_path, capsys, days, compared):
+    dates = np.datetime64("2024-01-01") + days * np.arange(60)
+    content = "\n".join(["date,close", *(f"{day},{100 * 1.4 ** (number % 2) * 0.98**number}" for number, day in enumerate(dates))])
+    (tmp_path / "file.csv").write_text(content)
+    modelPredict.main(["--csv", str(tmp_path / "file.csv")])
+    answers = post(client, content).json, json.loads(capsys.readouterr().out)
+    for answer in answers:
+        unlike = {"unlike_training_range", "unlike_training_volatility"} & {warning["code"] for warning in answer["warnings"]}
+        assert len(unlike) == (2 if compared else 0)
+    assert ("not_daily" in {warning["code"] for warning in answers[0]["warnings"]}) != compared
+
+
 def test_commands_of_past_closes_do_not_say_that_they_are_old(tmp_path, caplog):
     (tmp_path / "file.csv").write_text(FILE)
     assert len(load_closes("ACME", source="csv", csv_path=tmp_path / "file.csv")) == 100
