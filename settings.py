@@ -105,7 +105,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     HOST: str = Field(
-        "127.0.0.1", description="Address that the API listens on. 0.0.0.0 is every IPv4 interface, and :: is every interface, IPv6 too."
+        "127.0.0.1", description="Address that the API listens on. 0.0.0.0 is every IPv4 interface; :: is every IPv4 and IPv6 interface."
     )
     PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
     WEB_CONCURRENCY: int = Field(
