@@ -21,6 +21,7 @@ from closes.age import age_warnings
 from closes.files import Part, read_prices
 from closes.series import warn_suspicious
 from closes.symbols import UNNAMED
+from closes.warnings import of_window
 from errors import ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from forecast.intervals import MAX_HORIZON
@@ -101,6 +102,7 @@ def _predict(options: argparse.Namespace, model_dir: Path) -> None:
     forecast = forecaster.forecast_one(closes.prices, horizon, closes.ranges)
     question = Question(with_path=horizon > 1)
     answer = {"as_of": file.as_of, **forecast.as_dict(0, question), "model_version": forecaster.version}
+    answer["warnings"] = of_window(answer["warnings"], file.warnings)
     print(json.dumps(answer, indent=2))
 
 

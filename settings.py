@@ -104,7 +104,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    HOST: str = Field("127.0.0.1", description="Address that the API listens on. 0.0.0.0: all IPv4 interfaces; ::: all, IPv6 too.")
+    HOST: str = Field(
+        "127.0.0.1", description="Address that the API listens on. 0.0.0.0 is every IPv4 interface; :: is every IPv4 and IPv6 interface."
+    )
     PORT: int = Field(8010, ge=1, le=65535, description="Port of the API.")
     WEB_CONCURRENCY: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, 4),

@@ -9,8 +9,10 @@ from api.service import ForecastService, Result
 from api.symbol import with_days
 from closes.age import age_warnings
 from closes.files import Part, PriceFile, read_prices
+from closes.label import INPUT
 from closes.series import gap_warnings
 from closes.symbols import UNNAMED
+from closes.warnings import of_window
 from errors import ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from processData import WINDOW
@@ -51,11 +53,11 @@ def forecast_file(
     if len(closes) < WINDOW:
         lines = "" if file.total == len(closes) else f" of {file.total}"
         noun = "close" if len(closes) == 1 and not lines else "closes"
-        raise InvalidClosesError(f"The file has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
+        raise InvalidClosesError(f"{INPUT} has {len(closes)}{lines} {noun}; a forecast needs {WINDOW}.", file.guesses)
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges, symbol)
     content = result.content
     about_file = file.warnings + (gap_warnings(closes) + age_warnings(closes) if file.dated else [])
-    about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
+    about_window = with_days(of_window(content["warnings"], about_file), closes) if file.dated else content["warnings"]
     content["warnings"] = [warning.as_dict() for warning in about_file] + about_window
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
     content |= {"total": file.total, "used": len(closes)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from closes.days import plain
+from closes.label import Label
 from closes.series import RANGE_COLUMNS
 from errors import InvalidClosesError
 
@@ -103,13 +104,13 @@ def simplified(name: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", name).split())
 
 
-def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Columns | None:
+def find_columns(header: Sequence[str], chosen: str | None, label: Label) -> Columns | None:
     """Return the columns to read, or None if the fields are not a header of prices.
 
     Args:
         header: the fields of a line.
         chosen: name of the column of closes; None: an adjusted one if there is one.
-        name: of the file, for messages.
+        label: of the file, for messages.
 
     Raises:
         InvalidClosesError: a column looks adjusted but is not understood.
@@ -139,9 +140,9 @@ def find_columns(header: Sequence[str], chosen: str | None, name: str) -> Column
     if close in dates:
         dates.remove(close)
     if chosen is None:
-        _refuse_several(header, names, close, name)
+        _refuse_several(header, names, close, label)
     if chosen is None and adjusted is None:
-        _refuse_unclear(header, names, name)
+        _refuse_unclear(header, names, label)
     ranges = None if close not in (adjusted, plain_close) else _ranges(names)
     alongside = plain_close if close == adjusted and plain_close != close else None
     stock = _first(names, STOCK_NAMES)
@@ -180,16 +181,15 @@ def _without_ticker(names: list[str]) -> list[str]:
     return names
 
 
-def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, name: str) -> None:
+def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, label: Label) -> None:
     """Refuse a file with the closes of several stocks in columns, such as `AAPL.Close` and `MSFT.Close`."""
     word = names[close]
     outer = Counter(part for text in names if " " in text for part in {text.split()[0], text.split()[-1]})
     alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, outer)]
     if len(alike) > 1:
-        raise InvalidClosesError(
-            f"{name} has several columns of closes: {listed([header[index] for index in alike])}. "
-            "Choose one: --column NAME (over HTTP: column=NAME). Columns of the same name need other names."
-        )
+        advice = label.advise("Choose one", "column", otherwise="Keep one of them.")
+        same = " Columns of the same name need other names." if label.form else ""
+        raise InvalidClosesError(f"{label} has several columns of closes: {listed([header[index] for index in alike])}. {advice}{same}")
 
 
 def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:
@@ -203,13 +203,14 @@ def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:
     return outer[other] >= MIN_OF_STOCK
 
 
-def _refuse_unclear(header: Sequence[str], names: Sequence[str], name: str) -> None:
+def _refuse_unclear(header: Sequence[str], names: Sequence[str], label: Label) -> None:
     """Refuse a file whose plain closes may be the wrong ones."""
     for field, text in zip(header, names, strict=True):
         if _LOOKS_ADJUSTED.search(text) and not _ADJUSTED_OTHER.fullmatch(text):
+            advice = label.advise("Choose the column of closes", "column", otherwise="Name it 'adjusted close' if it has, or remove it.")
             raise InvalidClosesError(
-                f"{name} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes. "
-                f"Choose the column of closes: --column NAME (over HTTP: column=NAME). It has {listed(header)}."
+                f"{label} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes. "
+                f"{advice} It has {listed(header)}."
             )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from closes import dayfirst, days, numbers, order
 from closes.columns import CLOCK_NAMES, Columns, shorten, simplified
+from closes.label import INPUT, Label
 from closes.order import Part, Series
 from closes.reasons import BAD, MAX_EXAMPLES, LeftOut
 from closes.rows import Rows
@@ -96,16 +97,16 @@ def read_prices(source: Source, symbol: str = UNNAMED, column: str | None = None
         DataUnavailableError: the file cannot be read, or has no closes in the part.
         InvalidClosesError: it is not a table of prices, or a row that is used is wrong; the details name the first lines.
     """
-    name, symbol = str(source) if isinstance(source, Path) else "The file", symbol.upper()
-    with closing(lines_of(source, name)) as lines:
-        table = read_table(lines, name, column, symbol)
+    label, symbol = Label(str(source)) if isinstance(source, Path) else INPUT, symbol.upper()
+    with closing(lines_of(source, label.name)) as lines:
+        table = read_table(lines, label, column, symbol)
         sample = list(itertools.islice(table.rows, SAMPLE_ROWS))
         date = _complete_columns(table, [row for _, row in sample])
-        rows = _collect(table, sample, date, symbol, name)
+        rows = _collect(table, sample, date, symbol, label)
     part = part or Part()
-    series = order.arrange(rows, date is not None, name)
+    series = order.arrange(rows, date is not None, label.name)
     used = order.cut(series, part, symbol)
-    _check_used(series, used, part, name)
+    _check_used(series, used, part, label.name)
     shown = slice(max(0, used.stop - part.shown), used.stop) if part.shown else None
     return _report(table, rows, series, used, shown, symbol, date)
 
@@ -167,9 +168,9 @@ def _clock_column(columns: Columns, date: int | None, sample: list[list[str]]) -
     return None
 
 
-def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None, symbol: str, name: str) -> Rows:
+def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None, symbol: str, label: Label) -> Rows:
     """Return the rows of a table, read in the formats that a sample has."""
-    columns, fields = table.columns, [row for _, row in sample]
+    columns, fields, name = table.columns, [row for _, row in sample], label.name
     prices = (row[columns.close] for row in fields if columns.close < len(row) and len(row) <= len(columns.names) + 1)
     others = (text for row in fields[:FEW_ROWS] for index, text in enumerate(row) if index not in (date, columns.close))
     number_format, guesses = numbers.find_format(prices, table.delimiter, name, columns.names[columns.close], others)
@@ -186,11 +187,11 @@ def _collect(table: Table, sample: list[tuple[int, list[str]]], date: int | None
     sample.clear()  # the memory of a file is that of its closes
     rows.collect(table.rows, name)
     rows.leave_out_footer()
-    rows.check_stocks(name)
+    rows.check_stocks(label)
     rows.check_lines(name)
     stock = rows.only_stock or table.stock
     if stock and symbol not in (UNNAMED, stock.upper()):
-        table.guesses.append(f"The only stock of the file is {shorten(stock)[:20]}, not {symbol}. It is read.")
+        table.guesses.append(f"The only stock is {shorten(stock)[:20]}, not {symbol}. It is read.")
     return rows
 
 
@@ -235,7 +236,7 @@ def _report(table: Table, rows: Rows, series: Series, used: slice, shown: slice 
         left_out[f"{BAD} ({series.bad[0].text})"] = LeftOut(len(series.bad), [bad.line for bad in series.bad[:MAX_EXAMPLES]])
     warnings = file_warnings(closes, series.seconds[used]) if date is not None else []
     if date is None:
-        text = "The file has no dates. Its closes are used in the order of the file, the oldest first."
+        text = "There are no dates. The closes are used in their order, the oldest first."
         warnings.append(SeriesWarning(UNKNOWN_DATES, None, text))
     warnings += _suspicious(table.columns, rows, series, used)
     found = [{"rows": item.count, "reason": reason, "lines": item.lines} for reason, item in left_out.items()]

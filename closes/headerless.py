@@ -114,7 +114,7 @@ def read_json(lines: Iterator[str], name: str) -> Form:
         raise InvalidClosesError(f"{name} begins as JSON does, but is not valid JSON.") from None
     found = content.get(JSON_KEY) if isinstance(content, dict) else content
     if not isinstance(found, list) or not all(isinstance(value, str) or value is None for value in found):
-        raise InvalidClosesError(f'{name} is JSON without a plain list of closes. Send [60 closes] or {{"{JSON_KEY}": [60 closes]}}.')
+        raise InvalidClosesError(f'{name} is JSON without a plain list of closes. It must be [60 closes] or {{"{JSON_KEY}": [60 closes]}}.')
     ignored = [key for key in content if key != JSON_KEY] if isinstance(content, dict) else []
     note = f" Its other keys are ignored: {listed(ignored)}." if ignored else ""
     return Form(["Close"], "\t", f"{name} is read as a list of closes.{note}", ["null" if value is None else value for value in found])

@@ -166,7 +166,7 @@ class NewestCloses:
                 failures.append(str(error))
         if isinstance(problem, UnknownSymbolError):
             return Lookup(UnknownSymbolError(str(problem)), expires)
-        return Lookup(DataUnavailableError(f"No source has closes of {symbol} now.", failures), expires)
+        return Lookup(DataUnavailableError(f"{problem} No other source has closes of {symbol}.", failures), expires)
 
 
 def _newest(closes: Closes, source: str, problem: str = "") -> Newest:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from closes.columns import Columns
 from closes.days import DayFormat, joined
+from closes.label import Label
 from closes.numbers import NumberFormat
 from closes.reasons import EVENT, MAX_BAD, MAX_EXAMPLES, NO_CLOSE, NO_ROW, OTHER_STOCK, UNKNOWN_DAY, Bad, LeftOut, too_many_bad
 from closes.series import DAY_SECONDS, MAX_CLOSE, MIN_CLOSE, is_jump
@@ -87,7 +88,7 @@ class Rows:
                 raise too_many_bad(name, [str(bad) for bad in self.bad[:MAX_EXAMPLES]])
             if junk.count > MAX_BAD:
                 raise InvalidClosesError(
-                    f"{name} has more than {MAX_BAD} lines with neither a date nor a close, so it is not a price file."
+                    f"{name} has more than {MAX_BAD} lines with neither a date nor a close, so it is not a table of prices."
                 )
 
     def check_lines(self, name: str) -> None:
@@ -112,14 +113,14 @@ class Rows:
                 self.left_out[NO_ROW].add(bad.line)
             self.left_out[NO_ROW].lines.sort()
 
-    def check_stocks(self, name: str) -> None:
+    def check_stocks(self, label: Label) -> None:
         """Check that the rows are of one stock.
 
         Raises:
             InvalidClosesError: there are several, and none is chosen.
         """
         if len(self._stocks) > 1 and self._chosen is None:
-            raise several_stocks(list(self._stocks), name)
+            raise several_stocks(list(self._stocks), label)
         self.only_stock = next(iter(self._stocks)) if len(self._stocks) == 1 else ""
 
     def _is_wanted(self, row: list[str], column: int, line: int) -> bool:

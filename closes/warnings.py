@@ -3,6 +3,7 @@
 A warning is not an error: the forecast is still returned. Programs switch on `code`; people read `text`.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ UNKNOWN_CALENDAR = "unknown_calendar"  # the trading days of the symbol's exchan
 UNUSABLE_RANGES = "unusable_ranges"  # open, high and low cannot be used; the intervals come from the closes alone
 UNTRUSTED_MODEL = "untrusted_model"  # the published model of the symbol cannot be trusted; another one answers
 BEYOND_CALIBRATION = "beyond_calibration"  # a price in `above` is outside the calibrated range
+OF_DAILY = (UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY)  # compare a window with the daily closes of training
 
 
 @dataclass(frozen=True)
@@ -40,3 +42,13 @@ class SeriesWarning:
     def as_dict(self) -> dict[str, Any]:
         """Return the form used in JSON."""
         return asdict(self)
+
+
+def of_window(warnings: list[dict[str, Any]], series: Sequence[SeriesWarning]) -> list[dict[str, Any]]:
+    """Return the warnings about a window, in the form used in JSON, that apply to its series.
+
+    If the series is not daily, which is a warning of its own, the comparison with daily closes says nothing and is left out.
+    """
+    if all(warning.code != NOT_DAILY for warning in series):
+        return warnings
+    return [warning for warning in warnings if warning["code"] not in OF_DAILY]

@@ -2,7 +2,7 @@
 
 A document keeps its path on the site, without `docs/` in front: deploy/README.md is the page deploy/, and a link to
 ../static/screenshot.png from docs/ leads to static/screenshot.png. README.md is the home page. Files that documents link to are copied; a
-link to a folder without a document becomes plain text.
+link to a folder without a document becomes plain text. The theme speaks Portuguese on the pages in docs/pt.
 """
 
 import hashlib
@@ -10,9 +10,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +33,13 @@ INCLUDED = (
     "deploy/README.md",
     "deploy/ec2/README.md",
 )
+PORTUGUESE = {  # attributes that do not come from the theme's own translation
+    "Search": "Pesquisar",
+    "Switch to light mode": "Mudar para o modo claro",
+    "Switch to dark mode": "Mudar para o modo escuro",
+    "Follow the system": "Seguir o sistema",
+    "Permanent link": "Link permanente",
+}
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"(^```.*?^```$)", flags=re.S | re.M)
 DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", flags=re.S | re.M)
@@ -79,10 +88,25 @@ def picture_name(diagram: str) -> str:
     return hashlib.sha256(diagram.encode()).hexdigest()[:12] + ".svg"
 
 
+def on_page_context(context: dict[str, Any], page: Page, config: MkDocsConfig, nav: Navigation) -> dict[str, Any]:
+    """Choose the language of the theme's own words, which its templates read for each page."""
+    config.theme["language"] = "pt-BR" if is_portuguese(page) else "en"
+    return context
+
+
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
-    """Name the search dialog and the language of Portuguese pages, for screen readers."""
+    """Name the search dialog and the language of Portuguese pages, for screen readers, and translate the words of mkdocs.yml there."""
     named = output.replace('data-md-component="search" role="dialog"', 'data-md-component="search" role="dialog" aria-label="Search"')
-    return named.replace('<html lang="en"', '<html lang="pt-BR"', 1) if page.file.src_uri.startswith("pt/") else named
+    if not is_portuguese(page):
+        return named
+    for english, portuguese in PORTUGUESE.items():
+        named = named.replace(f'="{english}"', f'="{portuguese}"')
+    return named.replace('<html lang="pt"', '<html lang="pt-BR"', 1)
+
+
+def is_portuguese(page: Page) -> bool:
+    """Whether a page is in Portuguese."""
+    return page.file.src_uri.startswith("pt/")
 
 
 def site_path(name: str) -> str:

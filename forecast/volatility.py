@@ -97,8 +97,8 @@ def describe_faults(window: Floats, ranges: Floats) -> str:
     windows, ranges = window[None], ranges[None]
     (invalid,), (recent,), (repeats,), (ratio,) = _faults(windows, ranges, *_day_sizes(windows, ranges))
     if invalid > MAX_INVALID_DAYS or recent:
-        newest = f", one of them among the newest {RECENT_DAYS}" if recent and invalid <= MAX_INVALID_DAYS else ""
-        return f"on {invalid} of {WINDOW - 1} days they are missing, equal, or contradict each other or the close{newest}"
+        newest = f"; one of these days is among the newest {RECENT_DAYS}" if recent and invalid <= MAX_INVALID_DAYS else ""
+        return f"on {invalid} of {WINDOW - 1} days they are missing or wrong, such as a high below the close{newest}"
     if repeats > MAX_REPEATED_DAYS:
         return f"on {repeats} of {WINDOW - 1} days the open repeats the close of the day before"
     if not np.isfinite(ratio):

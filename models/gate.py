@@ -50,7 +50,9 @@ def judge(new: Backtest, closes: Closes, model_dir: Path, rule: Rule) -> Verdict
         return Verdict(rule=rule, publish=rule == "always", reason=reason, published_version=published.version)
     ours, theirs = ({name: scores[name] for name in TOLERANCES} for scores in (score(new.after(first)), score(old)))
     worse = [name for name, tolerance in TOLERANCES.items() if not ours[name] <= theirs[name] * (1 + tolerance)]
-    said = ", ".join(f"{name} {ours[name]:.5g} against {theirs[name]:.5g}" for name in TOLERANCES)
+    said = ", ".join(
+        f"{name} {ours[name]:.5g} against {theirs[name]:.5g} (tolerance {100 * tolerance:g}%)" for name, tolerance in TOLERANCES.items()
+    )
     outcome = f"worse in {' and '.join(worse)}" if worse else "not worse"
     reason = f"On {len(old)} test days of both models, from {first} on, the new model is {outcome} than {published.version}: {said}."
     return Verdict(

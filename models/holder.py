@@ -20,7 +20,8 @@ class ModelHolder:
     """The forecaster of one worker.
 
     Attributes:
-        problem: why the published model is not the one that serves; None while it is.
+        problem: why the published model is not the one that serves; None while it is. The service answers it to anybody, so it has the name
+            of the model folder, not its path.
     """
 
     def __init__(self, model_dir: Path, prefix: str = "") -> None:
@@ -53,9 +54,10 @@ class ModelHolder:
         try:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
-            if (str(error), error.details) != (self.problem, self._details):
+            problem = str(error).replace(str(self._model_dir), self._model_dir.name)
+            if (problem, error.details) != (self.problem, self._details):
                 log.error("%s%s (%s)", self._prefix, error, "; ".join(error.details))
-            self.problem, self._details = str(error), error.details
+            self.problem, self._details = problem, error.details
             if self._forecaster is None:
                 self._load_previous()
         else:

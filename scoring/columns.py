@@ -16,6 +16,7 @@ from enum import Enum
 import pyarrow as pa
 
 from closes.columns import MAX_NAMED, find_columns, shorten, simplified
+from closes.label import NO_OPTIONS, Label
 from errors import InvalidClosesError
 from forecast.bulk import FIELDS
 from processData import WINDOW
@@ -104,7 +105,7 @@ def _numbered(names: Sequence[str]) -> list[str] | None:
 
 def _series(names: list[str], name: str) -> Form | None:
     """Return the form of a file with a close per row."""
-    columns = find_columns(names, None, name)
+    columns = find_columns(names, None, Label(name, NO_OPTIONS))
     if columns is None or not columns.dates:
         return None
     symbol = None if columns.stock is None else names[columns.stock]

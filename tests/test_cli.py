@@ -50,12 +50,12 @@ def test_start_after_end_is_wrong_usage(capsys):
 
 
 def test_missing_model_folder_is_named_at_the_start_and_by_ready(settings, tmp_path, caplog):
-    said = f"the folder {tmp_path / 'none'} does not exist. Correct MODEL_DIR"
     ModelHolder(tmp_path / "none")
-    assert said in caplog.text
+    assert f"the folder {tmp_path / 'none'} does not exist. Correct MODEL_DIR" in caplog.text
     answer = create_app(settings.model_copy(update={"MODEL_DIR": tmp_path / "none"})).test_client().get("/ready")
     assert answer.status_code == 503
-    assert said in answer.get_json()["error"]
+    assert "the folder none does not exist. Correct MODEL_DIR" in answer.get_json()["error"]
+    assert str(tmp_path) not in answer.text
 
 
 @pytest.mark.parametrize(

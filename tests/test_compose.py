@@ -111,6 +111,14 @@ def test_dashboard_takes_its_data_source_from_a_variable():
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
+def test_dashboard_shows_the_age_of_the_model_in_days_as_the_alert_does():
+    panels = json.loads((MONITORING / "grafana.json").read_text())["panels"]
+    (age,) = [panel for panel in panels if panel["title"] == "Model's age"]
+    assert age["targets"][0]["expr"].endswith("/ 86400")
+    assert age["fieldConfig"]["defaults"]["unit"] == "suffix: days"
+    assert age["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == 30
+
+
 def make(folder, *arguments):
     """Run make with a Compose that prints the version, the commit and its arguments."""
     compose = folder / "compose"

@@ -171,7 +171,8 @@ def test_results_are_those_of_the_model_in_git():
     text = flowing(RESULTS)
     for level in ("80", "95"):
         assert f"| {level}% interval held | {metrics[f'coverage_{level}']:.1%} | | |" in RESULTS
-        assert f"{metrics[f'winkler_{level}']:.4f} against {metrics[f'naive_winkler_{level}']:.4f} at {level}%" in text
+        own, constant = metrics[f"winkler_{level}"], metrics[f"naive_winkler_{level}"]
+        assert f"At {level}% it is {own:.4f}, and {constant:.4f} for the constant bands." in text
     assert f"{metrics['naive_coverage_80']:.1%} and {metrics['naive_coverage_95']:.1%}" in text
     assert f"an RMSE {metrics['rmse_ratio']:.4f} times that of persistence" in text
     assert f"the {metrics['n_days']} days from {METADATA['tested_from']} on" in text

@@ -71,3 +71,8 @@ def shown(block: Block) -> tuple[str, str, bool]:
 
 def test_every_document_in_portuguese_is_compared():
     assert {name for name in DOCUMENTS if name.startswith("docs/pt/") or ".pt-BR." in name} == set(TRANSLATIONS)
+
+
+@pytest.mark.parametrize("document", [*TRANSLATIONS, "translations/pt_BR/LC_MESSAGES/messages.po", "mkdocs.yml"])
+def test_portuguese_has_one_word_for_a_symbol(document):
+    assert re.findall(r"(?i)\w*s\u00edmbolo\w*", read(document)) == []  # it is ativo, and its text is c\u00f3digo de ativo

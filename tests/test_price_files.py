@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from settings import PROJECT_DIR, Settings
 SHARED = PROJECT_DIR.parent / "shared" / "cases"
 FILES = [("made", name) for name in OUTCOMES] + [("shared", name) for name in OUTCOMES if (SHARED / name).is_file()]
 REFUSED = [(kind, name) for kind, name in FILES if OUTCOMES[name].refused]
+OF_COMMANDS, OF_QUERIES = re.compile(r"--(column|symbol)\b"), re.compile(r"\b(column|symbol)=")
 ACCEPTED = [(kind, name) for kind, name in FILES if not OUTCOMES[name].refused or OUTCOMES[name].symbol]  # with a symbol, if it needs one
 
 
@@ -59,7 +61,11 @@ def test_refused_file_is_refused_by_every_reader(client, tmp_path, capsys, kind,
     answer = by_api(client, path.read_bytes(), "")
     assert answer.status_code == 422
     said = [by_command(modelPredict, path, "", capsys), by_command(modelEvaluate, path, "", capsys, "--out", str(tmp_path / "out.csv"))]
-    assert outcome.refused in f"{answer.json['error']} {answer.json['details']}"
+    answered = f"{answer.json['error']} {answer.json['details']}"
+    assert outcome.refused in answered
+    assert not OF_COMMANDS.search(answered)
+    assert not OF_QUERIES.search(str(said))
+    assert "file " not in answered.replace("CSV file", "").replace("that file", "")
     assert outcome.refused in said[0]
     assert outcome.refused in said[1] or "30 closes" in outcome.refused
     assert "codec" not in str(said)

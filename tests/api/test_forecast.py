@@ -195,6 +195,16 @@ def test_forecast_warns_of_an_unadjusted_split(with_yahoo, yahoo, factor):
     assert not [warning for warning in with_yahoo.get("/forecast/OTHER").json["warnings"] if warning["code"] == "possible_split"]
 
 
+def test_weekly_closes_are_not_compared_with_the_daily_ones_of_training(with_yahoo, yahoo):
+    yahoo.adjusted = [100 * 1.4 ** (index % 2) for index in range(len(yahoo.adjusted))]
+    assert {"unlike_training_volatility"} <= {warning["code"] for warning in with_yahoo.get("/forecast/ACME").json["warnings"]}
+    last = yahoo.dates[-1]
+    yahoo.dates = [last - timedelta(days=7 * (len(yahoo.dates) - index)) for index in range(len(yahoo.dates))]
+    codes = {warning["code"] for warning in with_yahoo.get("/forecast/OTHER").json["warnings"]}
+    assert "not_daily" in codes
+    assert not {code for code in codes if code.startswith("unlike_training")}
+
+
 def test_forecast_warns_of_pounds_and_pence(with_yahoo, yahoo):
     yahoo.adjusted[-7:] = [close / 100 for close in yahoo.adjusted[-7:]]
     warnings = with_yahoo.get("/forecast/VOD.L").json["warnings"]
@@ -244,6 +254,7 @@ def test_symbols_of_every_kind_are_forecast_backtested_and_logged(with_yahoo, ya
 def test_forecast_without_any_source_has_retry_after(client):
     answer = client.get("/forecast/ACME")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert answer.json["error"] == "Yahoo Finance: it cannot be reached. No other source has closes of ACME."
     assert ["reached" in answer.json["details"][0], "cache" in answer.json["details"][1], "snapshot" in answer.json["details"][2]] == [
         True
     ] * 3

@@ -73,6 +73,19 @@ def test_old_file_says_how_old_its_last_close_is(client, tmp_path, caplog, days_
     assert old[0]["text"] in caplog.text
 
 
+@pytest.mark.parametrize(("days", "compared"), [(1, True), (7, False), (30, False)])
+def test_closes_that_are_not_daily_are_not_compared_with_those_of_training(client, tmp_path, capsys, days, compared):
+    dates = np.datetime64("2024-01-01") + days * np.arange(60)
+    content = "\n".join(["date,close", *(f"{day},{100 * 1.4 ** (number % 2) * 0.98**number}" for number, day in enumerate(dates))])
+    (tmp_path / "file.csv").write_text(content)
+    modelPredict.main(["--csv", str(tmp_path / "file.csv")])
+    answers = post(client, content).json, json.loads(capsys.readouterr().out)
+    for answer in answers:
+        unlike = {"unlike_training_range", "unlike_training_volatility"} & {warning["code"] for warning in answer["warnings"]}
+        assert len(unlike) == (2 if compared else 0)
+    assert ("not_daily" in {warning["code"] for warning in answers[0]["warnings"]}) != compared
+
+
 def test_commands_of_past_closes_do_not_say_that_they_are_old(tmp_path, caplog):
     (tmp_path / "file.csv").write_text(FILE)
     assert len(load_closes("ACME", source="csv", csv_path=tmp_path / "file.csv")) == 100
@@ -97,7 +110,7 @@ def test_column_and_symbol_choose_what_is_read(client):
     content = "\n".join(["Date,Close,Mean,Name", *rows])
     refused = post(client, content)
     assert refused.status_code == 422
-    assert "several stocks: A, B. Choose one: --symbol A (over HTTP: symbol=A)" in refused.json["error"]
+    assert "several stocks: A, B. Choose one: symbol=A." in refused.json["error"]
     assert post(client, content, symbol="b").json["last_close"] == CLOSES[-1]
     assert post(client, content, symbol="b", column="mean").json["last_close"] == 2 * CLOSES[-1]
 
@@ -116,8 +129,8 @@ def test_split_has_its_day_and_undated_closes_have_none(client):
 @pytest.mark.parametrize(
     ("content", "query", "said"),
     [
-        ("", {}, "The file is empty"),
-        ("\n".join(FILE.split("\n")[:31]), {}, "The file has 30 closes; a forecast needs 60."),
+        ("", {}, "The input is empty."),
+        ("\n".join(FILE.split("\n")[:31]), {}, "The input has 30 closes; a forecast needs 60."),
         (FILE, {"column": "Median"}, "has no column 'Median'"),
         (FILE, {"column": ""}, "column must be"),
         (FILE, {"symbol": "../x"}, "is not a symbol"),

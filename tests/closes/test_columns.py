@@ -73,7 +73,7 @@ def test_several_stocks_in_columns_need_a_choice():
 
 def test_only_stock_of_a_file_is_named_if_it_is_another_one():
     file = read_prices(b"date,symbol,close\n2026-01-01,AAPL,1.5\n2026-01-02,AAPL,1.6\n", "MSFT")
-    assert "The only stock of the file is AAPL, not MSFT. It is read." in file.guesses
+    assert "The only stock is AAPL, not MSFT. It is read." in file.guesses
 
 
 def test_turnover_is_not_a_close():
@@ -85,5 +85,5 @@ def test_turnover_is_not_a_close():
 
 def test_only_stock_of_a_header_of_three_rows_is_named_if_it_is_another_one():
     content = b"Price,Close\nTicker,AAPL\nDate,\n2020-01-01,1.5\n2020-01-02,1.25\n"
-    assert read_prices(content, "xom").guesses == ["The only stock of the file is AAPL, not XOM. It is read."]
+    assert read_prices(content, "xom").guesses == ["The only stock is AAPL, not XOM. It is read."]
     assert read_prices(content, "aapl").guesses == read_prices(content).guesses == []

@@ -94,7 +94,7 @@ def test_small_volumes_are_not_adjusted_closes():
 
 def test_json_says_what_it_ignores_and_counts_missing_closes():
     file = read_prices(b'{"predict": [1.5, null, 1.25, null, NaN], "horizon": 5, "above": [2]}')
-    assert (file.total, file.guesses) == (2, ["The file is read as a list of closes. Its other keys are ignored: 'horizon', 'above'."])
+    assert (file.total, file.guesses) == (2, ["The input is read as a list of closes. Its other keys are ignored: 'horizon', 'above'."])
     assert file.left_out == [{"rows": 3, "reason": "no close on that day", "lines": [1]}]
 
 

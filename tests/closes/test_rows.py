@@ -81,8 +81,8 @@ def test_error_of_a_spreadsheet_is_a_day_without_a_close(error):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2020-01-01,0x10", "The file has 1 row with wrong values, so it may be misread. Fix or remove it."),
-        ("2020-01-03,0", "The file has 1 row with wrong values among the closes that are used. Fix or remove it."),
+        ("2020-01-01,0x10", "The input has 1 row with wrong values, so it may be misread. Fix or remove it."),
+        ("2020-01-03,0", "The input has 1 row with wrong values among the closes that are used. Fix or remove it."),
     ],
 )
 def test_wrong_row_is_refused_with_the_reason(row, message):

@@ -173,7 +173,7 @@ def test_closes_are_read_from_json(page, server, text):
 
 
 REFUSED_PASTES = {
-    "59 closes": (" ".join(["7"] * 59), "The file has 59 closes; a forecast needs 60."),
+    "59 closes": (" ".join(["7"] * 59), "The input has 59 closes; a forecast needs 60."),
     "a negative": ("\n".join(["7"] * 59 + ["-7"]), "line 60"),
     "JSON that is cut off": ("[7, 7", "begins as JSON does, but is not valid JSON"),
     "five columns": ("2022-01-03,1,2,3,4", "has no header: 1 line of 5 fields"),
@@ -215,7 +215,7 @@ def csv_file(closes: list[float]) -> FilePayload:
 def test_invalid_file_is_reported_and_can_be_chosen_again(page, watch):
     chooser = page.get_by_label("Choose a price file")
     chooser.set_input_files(csv_file([7.0] * 59))
-    expect(page.locator("#question-error")).to_have_text("The file has 59 closes; a forecast needs 60.")
+    expect(page.locator("#question-error")).to_have_text("The input has 59 closes; a forecast needs 60.")
     expect(chooser).to_have_value("")  # else the browser would not notice the same name
     with page.expect_response("**/predict?*"):
         chooser.set_input_files(csv_file([7.0] * 60))

@@ -157,10 +157,10 @@ def test_page_without_the_sentences_shows_them_in_english(page):
     page.reload()
     page.locator("#question").fill("1 2 3 x 4 5")
     page.locator("#submit").click()
-    expect(page.locator("#question-error")).to_contain_text("The file has no header")
+    expect(page.locator("#question-error")).to_contain_text("The input has no header")
     page.unroute("**/static/sentences/*")
     page.locator("#submit").click()
-    expect(page.locator("#question-error")).to_contain_text("O arquivo n\u00e3o tem cabe\u00e7alho")
+    expect(page.locator("#question-error")).to_contain_text("O conte\u00fado n\u00e3o tem cabe\u00e7alho")
 
 
 def test_browser_and_server_translate_alike(page):

@@ -225,7 +225,7 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
         ("..", "“..” is not a symbol"),
         ("%3Cb%3EX%3C/b%3E", "“<B>X</B>” is not a symbol"),
         ("X" * 500, f"“{'X' * 40}” is not a symbol"),
-        ("ACME", "No source has closes of ACME now."),
+        ("ACME", "Yahoo Finance: it cannot be reached. No other source has closes of ACME."),
     ],
 )
 def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):

@@ -247,7 +247,10 @@ def test_fresh_closes_have_no_warning_and_unknown_symbol_an_error(browser, tmp_p
 def test_symbol_without_a_source_says_when_to_retry(page):
     forecast_symbol(page, "ACME")
     error = page.locator("#question-error")
-    lines = ["No source has closes of ACME now.", "Try again in 60 seconds, or choose one of the symbols below."]
+    lines = [
+        "Yahoo Finance: it cannot be reached. No other source has closes of ACME.",
+        "Try again in 60 seconds, or choose one of the symbols below.",
+    ]
     expect(error.locator("span")).to_have_text(lines)
     expect(error).to_have_role("alert")
     assert violations(page) == []

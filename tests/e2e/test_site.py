@@ -82,3 +82,12 @@ def test_pages_are_accessible_fit_the_screen_and_ask_no_other_host(browser, addr
 def test_portuguese_pages_say_their_language(site):
     assert '<html lang="pt-BR"' in (site / "pt" / "tutorial" / "index.html").read_text()
     assert '<html lang="en"' in (site / "tutorial" / "index.html").read_text()
+
+
+def test_theme_speaks_the_language_of_each_page(site):
+    english = {"Search", "Table of contents", "Next: ", "Previous: ", "Switch to dark mode", "Permanent link"}
+    portuguese = {"Pesquisar", "Índice", "Próximo: ", "Anterior: ", "Mudar para o modo escuro", "Link permanente"}
+    for folder, shown, missing in (("tutorial", english, portuguese), ("pt/tutorial", portuguese, english)):
+        text = (site / folder / "index.html").read_text()
+        assert [word for word in shown if f'="{word}' not in text] == []
+        assert [word for word in missing if f'="{word}' in text] == []

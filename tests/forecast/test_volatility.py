@@ -128,7 +128,7 @@ def damage(name: str, window: Floats, ranges: Floats) -> None:
 
 
 DAMAGES = {
-    "high below close": "on 4 of 59 days they are missing, equal, or contradict each other or the close",
+    "high below close": "on 4 of 59 days they are missing or wrong, such as a high below the close",
     "low above open": "on 4 of 59 days",
     "zeros": "on 4 of 59 days",
     "missing": "on 4 of 59 days",
@@ -152,7 +152,7 @@ def test_recent_day_without_a_range_makes_the_ranges_unusable():
     window, ranges = window_with_ranges()
     ranges[57] = 0
     assert not is_usable(window, ranges)
-    assert describe_faults(window, ranges).endswith("contradict each other or the close, one of them among the newest 5")
+    assert describe_faults(window, ranges).endswith("such as a high below the close; one of these days is among the newest 5")
 
 
 @pytest.mark.parametrize(("column", "factor"), [(1, 1.6), (1, 2.0), (2, 0.5)])

@@ -1,6 +1,7 @@
 """The promotion gate: which models replace the published one."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,16 @@ def test_equal_model_is_published_by_figures_of_the_same_days(unseen, closes, mo
     assert verdict.publish
     assert verdict.new == verdict.published
     assert (verdict.n_days, str(verdict.days_from)) == (len(unseen), str(unseen.dates[0]))
+
+
+def test_reason_names_the_tolerance_of_each_figure(unseen, closes, model_dir):
+    for result in (unseen, worse(unseen)):
+        said = judge(result, closes, model_dir, "if-better").reason.partition(": ")[2].split(", ")
+        assert [re.sub(r"[\d.]+ against [\d.]+ ", "", part) for part in said] == [
+            "rmse (tolerance 0.1%)",
+            "winkler_80 (tolerance 1%)",
+            "winkler_95 (tolerance 1%).",
+        ]
 
 
 @pytest.mark.parametrize(("spoil", "named"), [(worse, "worse in rmse"), (wider, "worse in winkler_80")])
