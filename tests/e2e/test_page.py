@@ -58,7 +58,7 @@ def test_model_description_follows_its_metadata(page):
     assert f"its 80% interval held {result['coverage_80']:.1%} of the closes, the 95% one {result['coverage_95']:.1%}." in text
     stocks = model["coverage"]["symbol"].values()
     near = {
-        level: sum(abs(part[f"coverage_{level}"] - level / 100) <= points for part in stocks) for level, points in ((80, 0.04), (95, 0.02))
+        level: sum(abs(round(100 * part[f"coverage_{level}"], 1) - level) <= points for part in stocks) for level, points in ((80, 4), (95, 2))
     }
     assert len(stocks) == 20
     assert (

@@ -1,6 +1,6 @@
 /** The calibration chart of the Backtest tab: the level of each interval, and how often it held. */
 
-import { createChart } from "../chart/chart.js";
+import { createChart, percentLabels } from "../chart/chart.js";
 import { csvOf } from "../shared/api.js";
 import { symbolInAddress } from "../shared/address.js";
 import { keyHeader } from "../shared/apiKey.js";
@@ -20,6 +20,7 @@ const LEVELS = Array.from({ length: 50 }, (_, index) => 50 + index); // percent
 const SHOWN = [50, 60, 70, 80, 90, 95, 99]; // in the table
 const DAYS = 250; // of a symbol
 const ROUNDING = 1e-9; // of a level's ends
+const TITLE = { labelSize: 20 }; // pixels, of an axis
 
 const section = byId("calibration"); // null if there is no model
 const chart = section && createChart(byId("calibration-chart"), byId("calibration-readout"));
@@ -80,7 +81,6 @@ function draw(results) {
   byId("calibration-words").textContent = results.map(sentence).join(" ");
   byId("calibration-last").hidden = !last;
   byId("calibration-last").textContent = last?.name ?? "";
-  byId("calibration-caption").textContent = results.map(({ name }) => name).join("; ");
   for (const head of /** @type {HTMLElement[]} */ ([...byId("calibration-table").querySelectorAll("[data-last]")])) {
     head.hidden = !last;
   }
@@ -121,7 +121,8 @@ function content(results) {
         ],
       };
     },
-    axis: { incrs: [5, 10], values: (/** @type {any} */ _, /** @type {number[]} */ levels) => levels.map((level) => `${level}%`) },
+    axis: { ...TITLE, label: t("promised level"), incrs: [5, 10, 20], values: percentLabels },
+    priceAxis: { ...TITLE, label: t("share of days held"), values: percentLabels },
     priceScale: { range: [Math.floor(Math.min(...results.flatMap((result) => [...result.low, ...result.held]))), 100] },
     tell: ([level]) => results.map((result) => `${level}%: ${tell(result, Number(level))}`).join("; "),
     describe: () => [t("Line chart of how often the interval of each level from 50% to 99% held."), ...results.map(sentence)].join(" "),
