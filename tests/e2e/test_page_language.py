@@ -144,6 +144,12 @@ def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, schem
     page = context.new_page()
     page.goto(server)
     expect(page.locator("#chart canvas")).to_be_visible()
+    if width == 390:
+        assert len({tab.bounding_box()["height"] for tab in page.get_by_role("tab").all()}) == 1, "a tab has two lines"
+        page.locator("#tab-watchlist").click()
+        expect(page.locator("#watch-table .sparkline")).to_have_count(5, timeout=60_000)
+        notes = page.locator("#watch-table tbody small:visible").all()
+        assert not [note.inner_text() for note in notes if note.evaluate("note => note.scrollWidth > note.clientWidth")], "cut off"
     for tab, drawn in (("forecast", "#chart"), ("backtest", "#backtest-chart"), ("monitoring", "#rate-chart")):
         page.locator(f"#tab-{tab}").click()
         expect(page.locator(f"{drawn} canvas")).to_be_visible()

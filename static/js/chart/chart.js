@@ -16,6 +16,7 @@ import { hideReadout, showReadout, startKeys } from "./readout.js";
  * @property {object} [scale] uPlot's options of the x scale
  * @property {object} [priceScale] uPlot's options of the y scale
  * @property {object} [priceAxis] uPlot's options of the y axis, in place of prices
+ * @property {object} [padding] uPlot's option of the same name
  * @property {number} [shortest] the closest that dragging zooms in, in units of x; without it, dragging does not zoom
  * @property {(row: (number | null)[], format: Format) => string} tell the values of one x, in words
  * @property {(format: Format) => string} describe the chart in a sentence
@@ -73,7 +74,7 @@ export function createChart(host, readout, onRange, onDraw) {
  * @param {HTMLElement} host
  * @param {Content} content
  */
-function options(host, { size, lines, axis, scale, priceScale = {}, priceAxis = {}, shortest }) {
+function options(host, { size, lines, axis, scale, priceScale = {}, priceAxis = {}, padding, shortest }) {
   const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   const font = `12px ${style.fontFamily}`;
@@ -82,6 +83,7 @@ function options(host, { size, lines, axis, scale, priceScale = {}, priceAxis = 
   const { series, bands } = lines(colour);
   return {
     legend: { show: false },
+    ...(padding && { padding }),
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
     cursor: {
       y: false,
