@@ -2,6 +2,7 @@
 
 ForecastError
 +- InvalidClosesError          the closes cannot be forecast: HTTP 422
+|   +- ChoiceError             a price file does not say which stock or column to read
 +- DataUnavailableError        no source has the closes: HTTP 503
 |   +- InvalidSymbolError      the text is not a symbol: HTTP 422
 |   +- UnknownSymbolError      Yahoo Finance does not have the symbol: HTTP 404
@@ -23,6 +24,24 @@ class ForecastError(Exception):
 
 class InvalidClosesError(ForecastError):
     """The closes cannot be forecast."""
+
+
+class ChoiceError(InvalidClosesError):
+    """A price file does not say which stock or column to read. The sentence is that of a command.
+
+    Attributes:
+        fault: what is wrong, without advice.
+        over_http: the advice with a query parameter in place of a command's option.
+    """
+
+    fault = over_http = ""
+
+    @classmethod
+    def of(cls, fault: str, advice: str, option: str, value: str) -> "ChoiceError":
+        """Return the error of a fault; the advice names the option `symbol` or `column` with a value."""
+        error = cls(f"{fault} {advice}: --{option} {value}.")
+        error.fault, error.over_http = fault, f"{advice}: {option}={value}."
+        return error
 
 
 class DataUnavailableError(ForecastError):

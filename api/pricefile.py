@@ -11,7 +11,7 @@ from closes.age import age_warnings
 from closes.files import Part, PriceFile, read_prices
 from closes.series import gap_warnings
 from closes.symbols import UNNAMED
-from errors import ForecastError, InvalidClosesError
+from errors import ChoiceError, ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from processData import WINDOW
 
@@ -70,5 +70,7 @@ def _read(body: bytes | bytearray, reading: Reading) -> PriceFile | ForecastErro
     """Read a file in a thread. An error is returned: gevent would log the traceback of one that is raised."""
     try:
         return read_prices(body, reading.stock, reading.column, Part(newest=WINDOW, shown=reading.shown))
+    except ChoiceError as error:
+        return InvalidClosesError(error.fault, [error.over_http])
     except ForecastError as error:
         return error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from closes.days import plain
 from closes.series import RANGE_COLUMNS
-from errors import InvalidClosesError
+from errors import ChoiceError
 
 # Names in lower case without accents, the preferred ones first. Other signs than letters and digits are spaces.
 DATE_NAMES = (
@@ -186,10 +186,9 @@ def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, nam
     outer = Counter(part for text in names if " " in text for part in {text.split()[0], text.split()[-1]})
     alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, outer)]
     if len(alike) > 1:
-        raise InvalidClosesError(
-            f"{name} has several columns of closes: {listed([header[index] for index in alike])}. "
-            "Choose one: --column NAME (over HTTP: column=NAME). Columns of the same name need other names."
-        )
+        fault = f"{name} has several columns of closes: {listed([header[index] for index in alike])}."
+        twins = " Columns of the same name need other names." if len({header[index] for index in alike}) < len(alike) else ""
+        raise ChoiceError.of(f"{fault}{twins}", "Choose one", "column", "NAME")
 
 
 def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:
@@ -207,10 +206,8 @@ def _refuse_unclear(header: Sequence[str], names: Sequence[str], name: str) -> N
     """Refuse a file whose plain closes may be the wrong ones."""
     for field, text in zip(header, names, strict=True):
         if _LOOKS_ADJUSTED.search(text) and not _ADJUSTED_OTHER.fullmatch(text):
-            raise InvalidClosesError(
-                f"{name} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes. "
-                f"Choose the column of closes: --column NAME (over HTTP: column=NAME). It has {listed(header)}."
-            )
+            fault = f"{name} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes."
+            raise ChoiceError.of(f"{fault} It has {listed(header)}.", "Choose the column of closes", "column", "NAME")
 
 
 def listed(header: Sequence[str]) -> str:

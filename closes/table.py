@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from closes import headerless
 from closes.columns import DATE_NAMES, MULTIPLE, Columns, find_columns, listed, shorten, simplified
-from errors import InvalidClosesError
+from errors import ChoiceError, InvalidClosesError
 
 DELIMITERS: tuple[str, ...] = (",", ";", "\t", "|")
 HEAD_LINES = 100  # in which the header is looked for
@@ -135,11 +135,11 @@ def _of_one_stock(names: list[str], symbols: list[str], name: str, stock: str) -
     return [text if symbol.strip() == wanted else "" for text, symbol in zip(names, symbols, strict=True)]
 
 
-def several_stocks(known: list[str], name: str) -> InvalidClosesError:
+def several_stocks(known: list[str], name: str) -> ChoiceError:
     """Return the error for a file with several stocks of which none was chosen."""
     names = [shorten(symbol)[:20] for symbol in known[:10]]
     shown = ", ".join(names) + (" and more" if len(known) > 10 else "")
-    return InvalidClosesError(f"{name} has several stocks: {shown}. Choose one: --symbol {names[0]} (over HTTP: symbol={names[0]}).")
+    return ChoiceError.of(f"{name} has several stocks: {shown}.", "Choose one", "symbol", names[0])
 
 
 def _rows(lines: Iterator[str], delimiter: str, before: int, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -208,8 +208,8 @@ def _no_header(head: list[str], whole: bool, name: str, chosen: str | None) -> I
     if not starts_with_number and any(re.search(r"[^\W\d_]{2}", text) for text in first) and not headerless.is_row(first):
         if chosen:
             return InvalidClosesError(f"{name} has no column {chosen[:40]!r}. It has {listed(first)}.")
-        advice = "Another column of closes can be chosen: --column NAME (over HTTP: column=NAME)."
-        return InvalidClosesError(f"{name} needs a column `date` and a column `close` (or `Adj Close`). It has {listed(first)}. {advice}")
+        fault = f"{name} needs a column `date` and a column `close` (or `Adj Close`). It has {listed(first)}."
+        return ChoiceError.of(fault, "Another column of closes can be chosen", "column", "NAME")
     count = f"{len(filled)} line{'s' if len(filled) > 1 else ''}" if whole else f"more than {HEAD_LINES} lines"
     fields = f"{len(first)} fields" if len(first) > 1 else "one field"
     shown = filled[0].strip()[:60].replace("\t", " ")

@@ -9,7 +9,9 @@ from errors import InvalidClosesError
 
 def test_columns_of_two_stocks_or_of_one_name_need_a_choice():
     content = table_of(["2020-01-01,1,2"], "date,Close,Close")
-    with pytest.raises(InvalidClosesError, match=r"several columns of closes: 'Close', 'Close'\. Choose one"):
+    with pytest.raises(
+        InvalidClosesError, match=r"several columns of closes: 'Close', 'Close'\. Columns of the same name .* Choose one: --column NAME\."
+    ):
         read_prices(content)
 
 

@@ -137,6 +137,26 @@ def test_language_is_switched_without_javascript(browser, server):
     context.close()
 
 
+def test_question_is_kept_when_the_language_is_switched(page):
+    closes = ", ".join(str(100.5 + day) for day in range(60))
+    field, title = page.locator("#question"), page.locator("#result-title")
+    field.fill(closes)
+    page.locator("#submit").click()
+    expect(title).to_have_text("Seus fechamentos")
+    page.get_by_role("link", name="English").click()
+    expect(title).to_have_text("Your closes")
+    expect(field).to_have_value(closes)
+    assert "100.5" not in page.url
+    page.reload()
+    expect(title).to_have_text("MSFT, an example")
+    expect(field).to_have_value("")
+    field.fill("not asked")
+    page.get_by_role("link", name="Portugu\u00eas").click()
+    expect(title).to_have_text("MSFT, um exemplo")
+    expect(field).to_have_value("not asked")
+    expect(page.locator("#question-error")).to_be_empty()
+
+
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, scheme):

@@ -283,9 +283,10 @@ def test_symbol_without_a_source_says_when_to_retry(page):
     ("symbol", "message"),
     [
         ("  ", "Write a symbol"),
-        ("..", "“..” is not a symbol"),
-        ("BRK/B", "is not a symbol"),
-        ("A" * 33, f"“{'A' * 33}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first)."),
+        ("..", "“..” is not a symbol: it begins with a dot."),
+        ("BRK/B", "“BRK/B” is not a symbol: it has “/”."),
+        ("Hello world!", "“Hello world!” is not a symbol: it has a space, “!”. A symbol has letters, digits and . ^ = - & _ only."),
+        ("a" * 33, f"“{'a' * 33}” is not a symbol: it has more than 32 characters."),
     ],
 )
 def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
@@ -293,6 +294,26 @@ def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, mes
     expect(page.locator("#question-error")).to_contain_text(message)
     expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
     assert not [url for url in watch.requests if urlsplit(url).path.startswith("/forecast/")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "listed"),
+    [
+        ("KO MSFT", "This field takes one symbol.", "KO, MSFT"),
+        ("ko, msft; aapl KO", "This field takes one symbol.", "KO, MSFT, AAPL"),
+        ("PETR4.SA\nVALE3.SA", "This field takes one symbol.", "PETR4.SA, VALE3.SA"),
+        ("M&M.NS TCS.NS", "This field takes one symbol.", "M&M.NS, TCS.NS"),
+        ("hello world", "“hello world” is not a symbol: it has a space.", "HELLO, WORLD"),
+    ],
+)
+def test_several_symbols_are_opened_in_the_watchlist(page, server, text, said, listed):
+    fill_and_ask(page, text)
+    error = page.locator("#question-error")
+    expect(error).to_contain_text(said)
+    expect(page.locator("#result")).to_be_hidden()
+    error.get_by_role("link", name=f"Open {listed} in the watchlist").click()
+    expect(page).to_have_url(f"{server}/?watch={listed.replace('&', '%26').replace(', ', ',')}#watchlist")
+    expect(page.locator("#watch-table tbody th a")).to_have_text(listed.split(", "))
 
 
 def test_server_error_is_reported_at_the_symbol(page):

@@ -134,8 +134,8 @@ def test_list_is_kept_in_the_browser(page):
     [
         (" ", "Write a symbol or a company."),
         ("msft", "MSFT is in the list."),
-        ("a/b", "“a/b” is not a symbol."),
-        (".X", "“.X” is not a symbol."),
+        ("a/b", "“a/b” is not a symbol: it has “/”. A symbol has letters, digits and . ^ = - & _ only."),
+        (".X", "“.X” is not a symbol: it begins with a dot."),
         ("NEW", "A list has at most 30 symbols. Remove one first."),
     ],
 )

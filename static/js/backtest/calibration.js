@@ -8,6 +8,7 @@ import { readBacktest } from "../shared/backtestCsv.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { number, percent } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 import { told } from "../shared/sentences.js";
 import { isSymbol } from "../shared/symbols.js";
 import { tableRow } from "../shared/table.js";
@@ -51,7 +52,7 @@ export async function addSymbol() {
   if (symbol !== asked) {
     return; // another symbol since
   }
-  byId("calibration-problem").textContent = reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: told(reply.error) });
+  write(byId("calibration-problem"), reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: told(reply.error) }));
   if (reply.ok) {
     const [pit] = readBacktest(reply.answer.csv, ["pit"]).columns;
     draw([tested, resultOf(t("Last {days} days of {symbol}", { days: pit.length, symbol }), pit)]);
