@@ -267,3 +267,7 @@ def test_monitoring_does_not_scroll_sideways(page, width):
     open_monitoring(page)
     expect(page.locator("#latency-chart canvas")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#models-table tbody tr")).to_have_count(1)
+    for caption in page.locator("#state .wide caption:visible").all():
+        box = caption.bounding_box()
+        assert box["x"] + box["width"] <= width, "a caption is cut off"
