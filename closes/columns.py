@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from closes.days import plain
 from closes.label import Label
 from closes.series import RANGE_COLUMNS
-from errors import InvalidClosesError
 
 # Names in lower case without accents, the preferred ones first. Other signs than letters and digits are spaces.
 DATE_NAMES = (
@@ -187,9 +186,9 @@ def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, lab
     outer = Counter(part for text in names if " " in text for part in {text.split()[0], text.split()[-1]})
     alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, outer)]
     if len(alike) > 1:
-        advice = label.advise("Choose one", "column", otherwise="Keep one of them.")
-        same = " Columns of the same name need other names." if label.form else ""
-        raise InvalidClosesError(f"{label} has several columns of closes: {listed([header[index] for index in alike])}. {advice}{same}")
+        fault = f"has several columns of closes: {listed([header[index] for index in alike])}."
+        twins = " Columns of the same name need other names." if len({header[index] for index in alike}) < len(alike) else ""
+        raise label.refusal(f"{fault}{twins}", "Choose one", "column", otherwise="Keep one of them.")
 
 
 def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:
@@ -207,11 +206,9 @@ def _refuse_unclear(header: Sequence[str], names: Sequence[str], label: Label) -
     """Refuse a file whose plain closes may be the wrong ones."""
     for field, text in zip(header, names, strict=True):
         if _LOOKS_ADJUSTED.search(text) and not _ADJUSTED_OTHER.fullmatch(text):
-            advice = label.advise("Choose the column of closes", "column", otherwise="Name it 'adjusted close' if it has, or remove it.")
-            raise InvalidClosesError(
-                f"{label} has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes. "
-                f"{advice} It has {listed(header)}."
-            )
+            fault = f"has a column {shorten(field)!r} that looks adjusted, but it is not known whether it has adjusted closes."
+            otherwise = "Name it 'adjusted close' if it has adjusted closes, or remove it."
+            raise label.refusal(f"{fault} It has {listed(header)}.", "Choose the column of closes", "column", otherwise=otherwise)
 
 
 def listed(header: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from errors import InvalidClosesError
+
 OF_COMMAND, OF_QUERY, NO_OPTIONS = "--{} {}", "{}={}", ""  # forms of an option with its value
 
 
@@ -20,9 +22,20 @@ class Label:
     def __str__(self) -> str:
         return self.name
 
-    def advise(self, advice: str, option: str, value: str = "NAME", otherwise: str = "") -> str:
-        """Return a sentence that ends with an option and its value, or the other sentence if the reader has no options."""
-        return f"{advice}: {self.form.format(option, value)}." if self.form else otherwise
+    def refusal(self, fault: str, advice: str, option: str, value: str = "NAME", otherwise: str = "") -> InvalidClosesError:
+        """Return the error of a fault with advice that names an option and its value: in the details over HTTP, else in its sentence.
+
+        Args:
+            fault: a sentence without its subject, the file.
+            advice: without the option.
+            option: `column` or `symbol`.
+            value: of the option.
+            otherwise: the advice for a reader without options.
+        """
+        said = f"{advice}: {self.form.format(option, value)}." if self.form else otherwise
+        if self.form == OF_QUERY:
+            return InvalidClosesError(f"{self} {fault}", [said])
+        return InvalidClosesError(f"{self} {fault} {said}".rstrip())
 
 
 INPUT = Label("The input", OF_QUERY)  # of a request: a file or pasted text

@@ -140,7 +140,7 @@ def several_stocks(known: list[str], label: Label) -> InvalidClosesError:
     """Return the error for a file with several stocks of which none was chosen."""
     names = [shorten(symbol)[:20] for symbol in known[:10]]
     shown = ", ".join(names) + (" and more" if len(known) > 10 else "")
-    return InvalidClosesError(f"{label} has several stocks: {shown}. {label.advise('Choose one', 'symbol', names[0])}")
+    return label.refusal(f"has several stocks: {shown}.", "Choose one", "symbol", names[0])
 
 
 def _rows(lines: Iterator[str], delimiter: str, before: int, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -209,8 +209,8 @@ def _no_header(head: list[str], whole: bool, label: Label, chosen: str | None) -
     if not starts_with_number and any(re.search(r"[^\W\d_]{2}", text) for text in first) and not headerless.is_row(first):
         if chosen:
             return InvalidClosesError(f"{label} has no column {chosen[:40]!r}. It has {listed(first)}.")
-        advice = label.advise("Another column of closes can be chosen", "column")
-        return InvalidClosesError(f"{label} needs a column `date` and a column `close` (or `Adj Close`). It has {listed(first)}. {advice}")
+        fault = f"needs a column `date` and a column `close` (or `Adj Close`). It has {listed(first)}."
+        return label.refusal(fault, "Another column of closes can be chosen", "column")
     count = f"{len(filled)} line{'s' if len(filled) > 1 else ''}" if whole else f"more than {HEAD_LINES} lines"
     fields = f"{len(first)} fields" if len(first) > 1 else "one field"
     shown = filled[0].strip()[:60].replace("\t", " ")

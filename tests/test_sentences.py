@@ -48,7 +48,7 @@ NOT_SHOWN = {
     "Send closes with the header Content-Type: application/json (curl: -H 'Content-Type: application/json').",
     *("The body must be declared as application/json or text/csv. It was sent ", "without a Content-Type"),
     # Of commands: the page sends no file of windows, and no first or last day.
-    *("Keep one of them.", "Name it 'adjusted close' if it has, or remove it.", "the file"),
+    *("Keep one of them.", "Name it 'adjusted close' if it has adjusted closes, or remove it.", "the file"),
     # The version before the published one is loaded in silence; rollbacks are commands.
     *("There is no previous version.", "The files of version ", " are incomplete or have changed.", "It is not a JSON object."),
 }

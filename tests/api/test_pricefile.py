@@ -110,7 +110,7 @@ def test_column_and_symbol_choose_what_is_read(client):
     content = "\n".join(["Date,Close,Mean,Name", *rows])
     refused = post(client, content)
     assert refused.status_code == 422
-    assert "several stocks: A, B. Choose one: symbol=A." in refused.json["error"]
+    assert refused.json == {"error": "The input has several stocks: A, B.", "details": ["Choose one: symbol=A."]}
     assert post(client, content, symbol="b").json["last_close"] == CLOSES[-1]
     assert post(client, content, symbol="b", column="mean").json["last_close"] == 2 * CLOSES[-1]
 

@@ -74,7 +74,7 @@ def test_csv_has_dates_and_adjusted_closes(file, content):
         (b"date,close\n2020-01-01,1.5\n2020-01-02,1,5\n", "1 row with wrong values"),
         (b'date,close\n2020-01-01,1.5\n2020-01-02,"1,5"\n', "a decimal point (1.5) and with a decimal comma (1,5)"),
         (b"date,close,adj factor\n2020-01-01,1.5,2\n", "'adj factor' that looks adjusted"),
-        (b"date,symbol,close\n2020-01-01,A\tB,1\n2020-01-01,C,1\n", "has several stocks: A B, C. Choose one: "),
+        (b"date,symbol,close\n2020-01-01,A\tB,1\n2020-01-01,C,1\n", "has several stocks: A B, C."),
         (b"2020-01-01,1,2,3,4\n", "has no header: 1 line of 5 fields, the first is '2020-01-01,1,2,3,4'"),
     ],
 )

@@ -150,8 +150,10 @@ def test_backtest_text_follows_the_metadata(page):
     assert f"p = {result['dm_p_value']:.2g})" in text
     assert f"The 80% intervals held {result['coverage_80']:.1%} of the closes, the 95% ones {result['coverage_95']:.1%}." in text
     assert f"on all days held {result['naive_coverage_80']:.1%} and {result['naive_coverage_95']:.1%}." in text
-    scores = [f"{100 * result[f'winkler_{level}']:.2f} against {100 * result[f'naive_winkler_{level}']:.2f}" for level in (80, 95)]
-    assert f"the intervals got {scores[0]} and {scores[1]}:" in text
+    own_80, own_95, band_80, band_95 = (
+        f"{100 * result[f'{name}_{level}']:.2f}" for name in ("winkler", "naive_winkler") for level in (80, 95)
+    )
+    assert f"It is {own_80} at 80% and {own_95} at 95%; for the bands it is {band_80} and {band_95}. So the intervals are" in text
 
 
 @pytest.mark.parametrize(
@@ -159,16 +161,22 @@ def test_backtest_text_follows_the_metadata(page):
     [
         ({"rmse_ratio": 0.97, "dm_p_value": 0.3, "dm_statistic": -1}, f"so it is the better of the two, but by no more {CHANCE}"),
         ({"rmse_ratio": 0.97, "dm_p_value": 0.001, "dm_statistic": -3}, f"so it is the better of the two, by {SURE}"),
-        ({"rmse_ratio": 1.001, "dm_p_value": 0.3, "dm_statistic": 1}, "so it adds nothing to it: the difference is no more than chance"),
-        ({"rmse_ratio": 1.001, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it adds nothing to it, though the difference is {SURE}"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.3, "dm_statistic": 1}, "so the two are about equal: the difference is no more than chance"),
+        ({"rmse_ratio": 1.001, "dm_p_value": 0.001, "dm_statistic": 3}, f"so the two are about equal, though the difference is {SURE}"),
         ({"rmse_ratio": 1.3, "dm_p_value": 0.3, "dm_statistic": 1}, f"so it is worse than that, but by no more {CHANCE}"),
         ({"rmse_ratio": 1.3, "dm_p_value": 0.001, "dm_statistic": 3}, f"so it is worse than that, by {SURE}"),
         ({"rmse_ratio": 1.3, "dm_p_value": None, "dm_statistic": None}, "so it is worse than that. The 80%"),
-        ({"winkler_80": 0.9, "naive_winkler_80": 1, "winkler_95": 0.9, "naive_winkler_95": 1}, ": better than such bands at both levels."),
-        ({"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 1, "naive_winkler_95": 1}, ": no better than such bands at both levels."),
+        (
+            {"winkler_80": 0.9, "naive_winkler_80": 1, "winkler_95": 0.9, "naive_winkler_95": 1},
+            "So the intervals are better than such bands at both levels.",
+        ),
+        (
+            {"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 1, "naive_winkler_95": 1},
+            "So the intervals are no better than such bands at both levels.",
+        ),
         (
             {"winkler_80": 1, "naive_winkler_80": 1, "winkler_95": 2, "naive_winkler_95": 1},
-            ": no better than such bands at 80%, worse at 95%.",
+            "So the intervals are no better than such bands at 80%, worse at 95%.",
         ),
     ],
 )

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import requests
-from browsing import COUNT_PIXELS, MARKS, forecast_symbol, open_backtest, violations
+from browsing import COUNT_PIXELS, KEEP_LABELS, MARKS, forecast_symbol, open_backtest, violations
 from playwright.sync_api import Page, expect
 from scipy.stats import binom
 
@@ -45,7 +45,8 @@ def test_calibration_of_the_published_model(page, server):
         f"Test days of MSFT: on {len(pit)} days, 50 of the 50 levels held as often as chance allows."
     )
     expect(page.locator("#calibration-last")).to_be_hidden()
-    expect(page.get_by_role("columnheader", name="Last days")).to_be_hidden()
+    heads = page.locator("#calibration-table thead th")
+    assert [head.inner_text() for head in heads.all() if head.is_visible()] == ["Promised", "Held, test days", "By chance"]
     page.locator("#calibration-chart").focus()
     page.keyboard.press("Home")
     held, chance = cells(pit, 50)
@@ -61,11 +62,28 @@ def test_calibration_of_the_symbol_in_the_address(page, server):
     published, own = pit_of(f"{server}/backtest?pit=1"), pit_of(f"{server}/backtest/KO?pit=1")
     assert table(page) == [[f"{level}%", *cells(published, level), *cells(own, level)] for level in LEVELS]
     assert page.locator("#calibration-chart canvas").evaluate(COUNT_PIXELS)[3] > 300, "the symbol's shares are not drawn"
-    expect(page.locator("#calibration-caption")).to_have_text("Test days of MSFT; Last 250 days of KO")
+    heads = page.locator("#calibration-table thead th").all_inner_texts()
+    assert heads == ["Promised", "Held, test days", "By chance", "Held, last days", "By chance"]
     page.get_by_role("tab", name="Forecast").click()
     forecast_symbol(page, "PEP")
     open_backtest(page)
     expect(page.locator("#calibration-last")).to_have_text("Last 250 days of PEP")
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axes_are_in_percent_and_have_a_title(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    page.add_init_script(KEEP_LABELS)
+    page.reload()
+    open_backtest(page)
+    expect(page.locator("#calibration-chart canvas")).to_be_visible()
+    labels = page.locator("#calibration-chart canvas").evaluate("canvas => canvas.labels")
+    titles = {"promised level", "share of days held"}
+    assert titles <= {label["text"] for label in labels}
+    for align in ("center", "right"):  # of x, of y
+        texts = {label["text"] for label in labels if label["align"] == align} - titles
+        assert len(texts) >= 2
+        assert {text[-1] for text in texts} == {"%"}
 
 
 def test_symbol_without_a_backtest_is_named(page):

@@ -133,11 +133,14 @@ def test_zoom_survives_a_colour_change_but_not_a_new_answer(page):
 
 def test_periods_longer_than_the_closes_are_not_offered(page):
     forecast(page)
+    keys = page.locator("#result .key:visible")
+    assert keys.all_inner_texts() == ["close", "forecast", "50%", "80%", "95% interval"], "own closes have no intervals to be outside of"
     offered = page.locator("#periods").get_by_role("button").all_inner_texts()
     assert offered == ["All", "20 days"]
     press(page, "20 days")
     assert shown_days(page) == ("20 closes before the last", "20 closes ahead")
     forecast_symbol(page, "JNJ")
+    assert keys.all_inner_texts()[-2:] == ["close outside 80%", "outside 95%"]
     assert page.locator("#periods").get_by_role("button").all_inner_texts() == PERIODS
 
 

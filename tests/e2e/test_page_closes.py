@@ -113,12 +113,25 @@ def test_column_and_stock_of_a_file_can_be_chosen(page):
     page.get_by_label("Choose a price file").set_input_files(
         {"name": "x.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close,mean,Name", *rows]).encode()}
     )
-    expect(page.locator("#question-error")).to_contain_text("has several stocks: AAA, BBB")
+    said = ["The input has several stocks: AAA, BBB.", "Choose one in “Stock, if the file has several”."]
+    expect(page.locator("#question-error span")).to_have_text(said)
     page.get_by_label("Stock, if the file has several").fill("bbb")
     page.get_by_label("Column of closes").fill("mean")
     page.get_by_role("button", name="Forecast", exact=True).click()
     expect(page.locator("#origin")).to_contain_text(f"Last close {shown(2 * HUNDRED[-1])} on")
     expect(page.locator("#question-error")).to_be_hidden()
+
+
+def test_column_that_the_reader_cannot_choose_is_chosen_in_its_field(page):
+    chooser, error = page.get_by_label("Choose a price file"), page.locator("#question-error")
+    rows = [f"{day},{close}" for day, close in dated(HUNDRED)]
+    chooser.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": "\n".join(["Date,Value", *rows]).encode()})
+    expect(error.locator("span").last).to_have_text("Choose one in “Column of closes”.")
+    expect(error).not_to_contain_text("`")
+    expect(error.locator("code")).to_have_text(["date", "close", "Adj Close"])
+    page.get_by_label("Column of closes").fill("Value")
+    page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#origin")).to_contain_text(f"Last close {shown(HUNDRED[-1])} on")
 
 
 def test_options_of_one_file_are_not_used_for_the_next(page):

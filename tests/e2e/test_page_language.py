@@ -137,6 +137,26 @@ def test_language_is_switched_without_javascript(browser, server):
     context.close()
 
 
+def test_question_is_kept_when_the_language_is_switched(page):
+    closes = ", ".join(str(100.5 + day) for day in range(60))
+    field, title = page.locator("#question"), page.locator("#result-title")
+    field.fill(closes)
+    page.locator("#submit").click()
+    expect(title).to_have_text("Seus fechamentos")
+    page.get_by_role("link", name="English").click()
+    expect(title).to_have_text("Your closes")
+    expect(field).to_have_value(closes)
+    assert "100.5" not in page.url
+    page.reload()
+    expect(title).to_have_text("MSFT, an example")
+    expect(field).to_have_value("")
+    field.fill("not asked")
+    page.get_by_role("link", name="Portugu\u00eas").click()
+    expect(title).to_have_text("MSFT, um exemplo")
+    expect(field).to_have_value("not asked")
+    expect(page.locator("#question-error")).to_be_empty()
+
+
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, scheme):
@@ -144,6 +164,12 @@ def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, schem
     page = context.new_page()
     page.goto(server)
     expect(page.locator("#chart canvas")).to_be_visible()
+    if width == 390:
+        assert len({tab.bounding_box()["height"] for tab in page.get_by_role("tab").all()}) == 1, "a tab has two lines"
+        page.locator("#tab-watchlist").click()
+        expect(page.locator("#watch-table .sparkline")).to_have_count(5, timeout=60_000)
+        notes = page.locator("#watch-table tbody small:visible").all()
+        assert not [note.inner_text() for note in notes if note.evaluate("note => note.scrollWidth > note.clientWidth")], "cut off"
     for tab, drawn in (("forecast", "#chart"), ("backtest", "#backtest-chart"), ("monitoring", "#rate-chart")):
         page.locator(f"#tab-{tab}").click()
         expect(page.locator(f"{drawn} canvas")).to_be_visible()

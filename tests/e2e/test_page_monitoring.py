@@ -37,7 +37,9 @@ def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
         expect(told(page, "version")).to_have_text(metadata()["model_version"])
         summary = requests.get(f"{url}/monitor", timeout=30).json()["SUMMARY"]
         expect(told(page, "accuracy")).to_have_text("Not enough data: 0 of 20 closes.")
+        expect(told(page, "accuracy-advice")).to_contain_text("with one more close: ask once after each trading day.")
         expect(told(page, "drift")).to_have_text(summary["drift"]["verdict"])
+        expect(told(page, "drift-advice")).to_contain_text("ask for other stocks, or again after the next trading day.")
         for name in ("p50", "p95", "p99"):
             assert float(told(page, name).inner_text().removesuffix(" ms")) == pytest.approx(
                 1000 * summary["latency_seconds"][name], rel=0.06
@@ -107,7 +109,7 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     accuracy = {"n": 1200, "needed": 20, "verdict": "The intervals hold.", "caught_up": False} | figures
     few = dict.fromkeys(figures) | {"n": 7}
     accuracy["by_symbol"] = {"MSFT": figures | {"n": 1100}, "KO": few}
-    answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"verdict": "They look like those of the training."}))
+    answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"n": 20, "needed": 20, "verdict": "They look alike."}))
     open_monitoring(page)
     expect(told(page, "accuracy")).to_have_text(
         "Of 1,200 forecasts, the close is known. The RMSE of their daily returns is 1.00%, that of persistence "
@@ -118,7 +120,9 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
     assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", *["\N{EN DASH}"] * 3]]
     expect(told(page, "coverage")).to_have_text("The intervals hold.")
-    expect(told(page, "drift")).to_have_text("They look like those of the training.")
+    for name in ("accuracy-advice", "drift-advice"):
+        expect(told(page, name)).to_be_hidden()
+    expect(told(page, "drift")).to_have_text("They look alike.")
 
 
 def test_figures_of_machine_and_model_are_shown(page):
@@ -263,3 +267,7 @@ def test_monitoring_does_not_scroll_sideways(page, width):
     open_monitoring(page)
     expect(page.locator("#latency-chart canvas")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#models-table tbody tr")).to_have_count(1)
+    for caption in page.locator("#state .wide caption:visible").all():
+        box = caption.bounding_box()
+        assert box["x"] + box["width"] <= width, "a caption is cut off"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from browsing import (
     COUNT_PIXELS,
+    KEEP_LABELS,
     MARKS,
     PROJECT,
     metadata,
@@ -58,6 +59,17 @@ def test_single_request_is_drawn(page):
     open_monitoring(page)
     for chart in ("#rate-chart canvas", "#latency-chart canvas"):
         assert page.locator(chart).evaluate(COUNT_PIXELS)[3] > 5
+
+
+def test_times_of_the_axis_differ_also_within_a_minute(page):
+    page.add_init_script(KEEP_LABELS)
+    page.reload()
+    answer_with(page, state([logged(second) for second in range(12, 0, -1)]))
+    open_monitoring(page)
+    expect(page.locator("#rate-chart canvas")).to_be_visible()
+    labels = page.locator("#rate-chart canvas").evaluate("canvas => canvas.labels")
+    times = [label["text"] for label in labels if label["align"] == "center"]
+    assert len(set(times)) == len(times) > 1
 
 
 def cells_of(page: Page, table: str) -> list[list[str]]:

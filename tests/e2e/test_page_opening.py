@@ -223,7 +223,7 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
     ("symbol", "message"),
     [
         ("..", "“..” is not a symbol"),
-        ("%3Cb%3EX%3C/b%3E", "“<B>X</B>” is not a symbol"),
+        ("%3Cb%3EX%3C/b%3E", "“<b>X</b>” is not a symbol: it has “<”, “>”, “/”."),
         ("X" * 500, f"“{'X' * 40}” is not a symbol"),
         ("ACME", "Yahoo Finance: it cannot be reached. No other source has closes of ACME."),
     ],

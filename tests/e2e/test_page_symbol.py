@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import requests
-from browsing import COUNT_PIXELS, FIELD, MARKS, example_closes, forecast, forecast_symbol, serve, shown, violations
+from browsing import COUNT_PIXELS, FIELD, MARKS, example_closes, fill_and_ask, forecast, forecast_symbol, serve, shown, violations
 from playwright.sync_api import Page, Route, expect
 from yahoo_stub import YahooStub
 
@@ -166,9 +166,10 @@ def test_line_of_the_chart_is_dragged_to_a_price(page):
     assert line_price(page) == pytest.approx(174.085)
     line.scroll_into_view_if_needed()
     before, over = line.bounding_box(), page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(before["x"] + 20, before["y"])
+    x = before["x"] + before["width"] + 20  # of its label, next to the plot
+    page.mouse.move(x, before["y"])
     page.mouse.down()
-    page.mouse.move(before["x"] + 20, before["y"] - 30, steps=3)
+    page.mouse.move(x, before["y"] - 30, steps=3)
     page.mouse.up()
     price = line_price(page)
     assert price > 174.085
@@ -179,6 +180,28 @@ def test_line_of_the_chart_is_dragged_to_a_price(page):
     page.mouse.move(over["x"] + over["width"] - 1, over["y"] + 20)
     last = answer.inner_text().rsplit("with a probability of ")[-1].rstrip(".")
     expect(page.locator("#readout")).to_contain_text(re.compile(rf"^2023-01-27: .*, above {price:.2f} with a probability of {last}$"))
+
+
+LABEL = """line => {
+  const box = line.getBoundingClientRect();
+  const [left, top, width, height] = ["left", "top", "width", "height"].map((name) => parseFloat(getComputedStyle(line, "::after")[name]));
+  return { left: box.left + left, right: box.left + left + width, bottom: box.top + top + height };
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+@pytest.mark.parametrize("close", [7, 12345.67])
+def test_label_of_the_line_covers_neither_the_chart_nor_its_axes(page, width, close):
+    page.set_viewport_size({"width": width, "height": 844})
+    fill_and_ask(page, " ".join(f"{close + day % 3:.2f}" for day in range(60)))
+    expect(page.locator("#result-title")).to_have_text("Your closes")
+    line, over, chart = page.locator("#price-line"), page.locator("#chart .u-over"), page.locator("#chart")
+    for key in ("PageUp", *["PageDown"] * 12):  # to the bottom
+        line.press(key)
+        label, plot, host = line.evaluate(LABEL), over.bounding_box(), chart.bounding_box()
+        assert label["left"] >= plot["x"] + plot["width"] - 1
+        assert label["right"] <= host["x"] + host["width"]
+        assert label["bottom"] <= plot["y"] + plot["height"] + 1, "the label is over the dates"
 
 
 def test_line_of_the_chart_is_moved_with_the_arrow_keys(page, watch):
@@ -263,9 +286,10 @@ def test_symbol_without_a_source_says_when_to_retry(page):
     ("symbol", "message"),
     [
         ("  ", "Write a symbol"),
-        ("..", "“..” is not a symbol"),
-        ("BRK/B", "is not a symbol"),
-        ("A" * 33, f"“{'A' * 33}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first)."),
+        ("..", "“..” is not a symbol: it begins with a dot."),
+        ("BRK/B", "“BRK/B” is not a symbol: it has “/”."),
+        ("Hello world!", "“Hello world!” is not a symbol: it has a space, “!”. A symbol has letters, digits and . ^ = - & _ only."),
+        ("a" * 33, f"“{'a' * 33}” is not a symbol: it has more than 32 characters."),
     ],
 )
 def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
@@ -273,6 +297,26 @@ def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, mes
     expect(page.locator("#question-error")).to_contain_text(message)
     expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
     assert not [url for url in watch.requests if urlsplit(url).path.startswith("/forecast/")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "listed"),
+    [
+        ("KO MSFT", "This field takes one symbol.", "KO, MSFT"),
+        ("ko, msft; aapl KO", "This field takes one symbol.", "KO, MSFT, AAPL"),
+        ("PETR4.SA\nVALE3.SA", "This field takes one symbol.", "PETR4.SA, VALE3.SA"),
+        ("M&M.NS TCS.NS", "This field takes one symbol.", "M&M.NS, TCS.NS"),
+        ("hello world", "“hello world” is not a symbol: it has a space.", "HELLO, WORLD"),
+    ],
+)
+def test_several_symbols_are_opened_in_the_watchlist(page, server, text, said, listed):
+    fill_and_ask(page, text)
+    error = page.locator("#question-error")
+    expect(error).to_contain_text(said)
+    expect(page.locator("#result")).to_be_hidden()
+    error.get_by_role("link", name=f"Open {listed} in the watchlist").click()
+    expect(page).to_have_url(f"{server}/?watch={listed.replace('&', '%26').replace(', ', ',')}#watchlist")
+    expect(page.locator("#watch-table tbody th a")).to_have_text(listed.split(", "))
 
 
 def test_server_error_is_reported_at_the_symbol(page):

@@ -134,8 +134,8 @@ def test_list_is_kept_in_the_browser(page):
     [
         (" ", "Write a symbol or a company."),
         ("msft", "MSFT is in the list."),
-        ("a/b", "“a/b” is not a symbol."),
-        (".X", "“.X” is not a symbol."),
+        ("a/b", "“a/b” is not a symbol: it has “/”. A symbol has letters, digits and . ^ = - & _ only."),
+        (".X", "“.X” is not a symbol: it begins with a dot."),
         ("NEW", "A list has at most 30 symbols. Remove one first."),
     ],
 )
@@ -203,6 +203,7 @@ def test_columns_sort_with_the_keyboard(page, server):
         page.keyboard.press("Enter")
         assert symbols(page) == expected
         assert head.get_attribute("aria-sort") == order
+        expect(page.locator("#watch-sorted")).to_have_text("Sorted by symbol." if order else "")
         expect(button).to_be_focused()
     for name in ("Last close", "Next close", "Rise", "Width", "Held", "60 days, and 20 ahead"):
         button = page.get_by_role("columnheader", name=name).get_by_role("button")
@@ -210,10 +211,12 @@ def test_columns_sort_with_the_keyboard(page, server):
         down = symbols(page)
         button.click()
         assert sorted(down) == ["AMD", "JNJ", "KO"]
+        expect(page.locator("#watch-table caption")).to_contain_text("Sorted by the ")
         if name in {"Last close", "Next close", "Rise"}:  # no two are equal
             assert symbols(page) == down[::-1]
     page.get_by_role("columnheader", name="Next close").get_by_role("button").click()
     assert symbols(page)[0] == "AMD"  # its range is the widest
+    expect(page.locator("#watch-sorted")).to_have_text("Sorted by the width of the range, relative to the last close.")
     assert violations(page) == []
 
 
@@ -294,6 +297,8 @@ def test_watchlist_fits_and_has_no_accessibility_violations(page, server, width,
     expect(cell(page, "NOSUCH", "failure")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
+    label = page.locator("#watch-table thead").evaluate("head => getComputedStyle(head, '::before').content")
+    assert label == ('"Sort by"' if width < 960 else "none")
     for target in page.locator("#panel-watchlist").locator("button:visible, a:visible, input:visible").all():
         box = target.bounding_box()
         assert min(box["width"], box["height"]) >= 44, target.inner_text()

@@ -115,7 +115,7 @@ BY_PROGRAM = {
         ),
         "OTHER.Close",
         options=(("column", "OTHER.Close"),),
-        refused="has several columns of closes: 'ACME.Close', 'OTHER.Close'. Choose one: column=NAME",
+        refused="has several columns of closes: 'ACME.Close', 'OTHER.Close'.",
     ),
     "fred": Export(
         "https://fred.stlouisfed.org/series/SP500",

@@ -25,7 +25,7 @@ def state(rows: list[dict[str, Any]], **summary: Any) -> dict[str, Any]:
         "by_status": {"200": len(rows)} if rows else {},
         "latency_seconds": {"p50": 0.001, "p95": 0.002, "p99": 0.003},
         "live_accuracy": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes.", "by_symbol": {}, "caught_up": True} | none,
-        "drift": {"verdict": "Not enough data: 3 of 20 closes."},
+        "drift": {"n": 3, "needed": 20, "verdict": "Not enough data: 3 of 20 closes."},
         "timeline": timeline(rows),
     }
     return {"CURRENT CPU": 12.5, "MEMORY %": 34.25, "RESPONSES": rows, "SUMMARY": usual | summary}

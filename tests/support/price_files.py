@@ -85,7 +85,7 @@ OUTCOMES = {
     "infer_bool.csv": Outcome(said=(NO_CLOSE,), total=69),
     "investing_en.csv": Outcome(said=(NEWEST_FIRST, MONTH_FIRST), column="Price"),
     "investing_pt.csv": Outcome(said=(NEWEST_FIRST, DAY_FIRST, COMMA), column="Último"),
-    "kaggle_multi.csv": Outcome(refused="several stocks: AAL, AAPL. Choose one: ", symbol="AAPL"),
+    "kaggle_multi.csv": Outcome(refused="several stocks: AAL, AAPL.", symbol="AAPL"),
     "latin1.csv": Outcome(),
     "monthly.csv": Outcome(said=(NOT_DAILY, "monthly"), scale=None),
     "monthly_day_first.csv": Outcome(said=(NOT_DAILY, "monthly", DAY_FIRST)),

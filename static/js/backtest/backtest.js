@@ -7,6 +7,7 @@ import { forecastLines, misses, tellForecast, tellMiss } from "../chart/lines.js
 import { startPeriods } from "../chart/periods.js";
 import { byId } from "../shared/dom.js";
 import { dayText, monthName } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 import { told } from "../shared/sentences.js";
 import { t } from "../shared/texts.js";
 import { addSymbol, showCalibration } from "./calibration.js";
@@ -56,7 +57,7 @@ export async function loadBacktest() {
 
 /** @param {string} message empty if there is no problem */
 function showError(message) {
-  byId("backtest-error").textContent = message;
+  write(byId("backtest-error"), message);
   figure.hidden = message !== "";
 }
 

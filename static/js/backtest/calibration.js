@@ -1,6 +1,6 @@
 /** The calibration chart of the Backtest tab: the level of each interval, and how often it held. */
 
-import { createChart } from "../chart/chart.js";
+import { createChart, percentLabels } from "../chart/chart.js";
 import { csvOf } from "../shared/api.js";
 import { symbolInAddress } from "../shared/address.js";
 import { keyHeader } from "../shared/apiKey.js";
@@ -8,6 +8,7 @@ import { readBacktest } from "../shared/backtestCsv.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { number, percent } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 import { told } from "../shared/sentences.js";
 import { isSymbol } from "../shared/symbols.js";
 import { tableRow } from "../shared/table.js";
@@ -20,6 +21,7 @@ const LEVELS = Array.from({ length: 50 }, (_, index) => 50 + index); // percent
 const SHOWN = [50, 60, 70, 80, 90, 95, 99]; // in the table
 const DAYS = 250; // of a symbol
 const ROUNDING = 1e-9; // of a level's ends
+const TITLE = { labelSize: 20 }; // pixels, of an axis
 
 const section = byId("calibration"); // null if there is no model
 const chart = section && createChart(byId("calibration-chart"), byId("calibration-readout"));
@@ -50,7 +52,7 @@ export async function addSymbol() {
   if (symbol !== asked) {
     return; // another symbol since
   }
-  byId("calibration-problem").textContent = reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: told(reply.error) });
+  write(byId("calibration-problem"), reply.ok ? "" : t("The last days of {symbol} are not shown: {error}", { symbol, error: told(reply.error) }));
   if (reply.ok) {
     const [pit] = readBacktest(reply.answer.csv, ["pit"]).columns;
     draw([tested, resultOf(t("Last {days} days of {symbol}", { days: pit.length, symbol }), pit)]);
@@ -80,7 +82,6 @@ function draw(results) {
   byId("calibration-words").textContent = results.map(sentence).join(" ");
   byId("calibration-last").hidden = !last;
   byId("calibration-last").textContent = last?.name ?? "";
-  byId("calibration-caption").textContent = results.map(({ name }) => name).join("; ");
   for (const head of /** @type {HTMLElement[]} */ ([...byId("calibration-table").querySelectorAll("[data-last]")])) {
     head.hidden = !last;
   }
@@ -121,7 +122,8 @@ function content(results) {
         ],
       };
     },
-    axis: { incrs: [5, 10], values: (/** @type {any} */ _, /** @type {number[]} */ levels) => levels.map((level) => `${level}%`) },
+    axis: { ...TITLE, label: t("promised level"), incrs: [5, 10, 20], values: percentLabels },
+    priceAxis: { ...TITLE, label: t("share of days held"), values: percentLabels },
     priceScale: { range: [Math.floor(Math.min(...results.flatMap((result) => [...result.low, ...result.held]))), 100] },
     tell: ([level]) => results.map((result) => `${level}%: ${tell(result, Number(level))}`).join("; "),
     describe: () => [t("Line chart of how often the interval of each level from 50% to 99% held."), ...results.map(sentence)].join(" "),

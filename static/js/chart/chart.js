@@ -1,6 +1,6 @@
 /** A chart drawn with uPlot in the page's colours, above all of closes, forecasts and their intervals. */
 
-import { priceFormat } from "../shared/format.js";
+import { number, priceFormat } from "../shared/format.js";
 import { hideReadout, showReadout, startKeys } from "./readout.js";
 
 /** @typedef {(price: number) => string} Format */
@@ -15,6 +15,8 @@ import { hideReadout, showReadout, startKeys } from "./readout.js";
  * @property {object} axis uPlot's options of the x axis, without colours
  * @property {object} [scale] uPlot's options of the x scale
  * @property {object} [priceScale] uPlot's options of the y scale
+ * @property {object} [priceAxis] uPlot's options of the y axis, in place of prices
+ * @property {object} [padding] uPlot's option of the same name
  * @property {number} [shortest] the closest that dragging zooms in, in units of x; without it, dragging does not zoom
  * @property {(row: (number | null)[], format: Format) => string} tell the values of one x, in words
  * @property {(format: Format) => string} describe the chart in a sentence
@@ -72,7 +74,7 @@ export function createChart(host, readout, onRange, onDraw) {
  * @param {HTMLElement} host
  * @param {Content} content
  */
-function options(host, { size, lines, axis, scale, priceScale = {}, shortest }) {
+function options(host, { size, lines, axis, scale, priceScale = {}, priceAxis = {}, padding, shortest }) {
   const style = getComputedStyle(host);
   const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   const font = `12px ${style.fontFamily}`;
@@ -81,6 +83,7 @@ function options(host, { size, lines, axis, scale, priceScale = {}, shortest }) 
   const { series, bands } = lines(colour);
   return {
     legend: { show: false },
+    ...(padding && { padding }),
     tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
     cursor: {
       y: false,
@@ -91,7 +94,7 @@ function options(host, { size, lines, axis, scale, priceScale = {}, shortest }) 
     scales: { x: { time: false, ...(shortest && { range: atLeast(shortest) }), ...scale }, y: priceScale },
     axes: [
       { ...axes, size: 28, ...axis },
-      { ...axes, size: widest, values: (/** @type {any} */ _, /** @type {number[]} */ prices) => prices.map(format) },
+      { ...axes, size: widest, values: (/** @type {any} */ _, /** @type {number[]} */ prices) => prices.map(format), ...priceAxis },
     ],
     series: [{}, ...series],
     bands,
@@ -149,6 +152,11 @@ function unlessTouched(_chart, _target, handler) {
       handler(event);
     }
   };
+}
+
+/** Labels of an axis in percent. @param {any} _ @param {number[]} shares in percent */
+export function percentLabels(_, shares) {
+  return shares.map((share) => number(share / 100, { style: "percent", maximumFractionDigits: 1 }));
 }
 
 /**

@@ -2,7 +2,8 @@
 
 import { dateAxis } from "./dateAxis.js";
 import { forecastLines, misses, tellForecast, tellMiss } from "./lines.js";
-import { dayText, steps } from "../shared/format.js";
+import { roomFor } from "./priceLine.js";
+import { dayText, priceFormat, steps } from "../shared/format.js";
 import { nt, t } from "../shared/texts.js";
 
 const SHORTEST = 4; // days in the closest zoom
@@ -27,6 +28,7 @@ export function fan(closes, { path, warnings }, dates, past, more) {
     lines: forecastLines([1.5, 2]),
     axis: dates.length ? dateAxis(dates, path.map(({ date }) => date)) : DAY_AXIS,
     shortest: SHORTEST,
+    padding: roomFor(priceFormat(closes[closes.length - 1], { grouping: false })(closes[closes.length - 1])),
     tell: (row, format) => tell(row, dates, path, format) + more(Number(row[0])),
     describe: (format) => describe(closes, path, steps(path.length, warnings), format),
   };

@@ -4,7 +4,17 @@ import { readNumber } from "../shared/format.js";
 import { t } from "../shared/texts.js";
 
 const KEY_STEPS = 100; // from the bottom of the chart to its top, with the arrow keys
+const LABEL = 24; // pixels, the height of the line's label
+const PHONE = matchMedia("(max-width: 30rem)"); // as in css/page.css
 const KEY_WAIT = 400; // milliseconds after the last key until the price is used
+
+/**
+ * uPlot's option that leaves room for the line's label on the right of a chart.
+ * @param {string} price as its label
+ */
+export function roomFor(price) {
+  return [null, () => (PHONE.matches ? Math.max(48, 14 + 7 * price.length) : 28 + 8 * price.length), null, null];
+}
 
 /** @param {(price: number) => void} use called when the line is released at another price */
 export function createPriceLine(use) {
@@ -18,7 +28,9 @@ export function createPriceLine(use) {
   function draw() {
     const { min, max } = plot.scales.y;
     line.hidden = !(price >= min && price <= max);
-    line.style.top = `${plot.valToPos(price, "y")}px`;
+    const top = plot.valToPos(price, "y");
+    line.style.top = `${top}px`;
+    line.style.setProperty("--lift", `${Math.max(0, top + LABEL / 2 - plot.over.clientHeight)}px`); // not over the dates
     line.dataset.price = format(price);
     for (const [name, value] of Object.entries({ min, max, now: price })) {
       line.setAttribute(`aria-value${name}`, String(value));

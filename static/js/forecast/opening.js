@@ -7,15 +7,21 @@ import { originOf } from "./origin.js";
 import { readPast } from "./past.js";
 import { LEVELS } from "./levels.js";
 import { onReturn, showOutput } from "./output.js";
-import { askFor } from "./question.js";
+import { askFor, keptQuestion, restore } from "./question.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean, past: string}} Opening  past: a backtest as CSV */
 
-/** Request the symbol in the address, or show the example. Without a model there is no example. Back and Forward do the same. */
+/** Restore the question that was kept, request the symbol in the address, or show the example. Without a model there is no example. Back and Forward do the same. */
 export function open() {
   onReturn(openAddress);
-  openAddress();
+  const kept = keptQuestion();
+  if (!kept?.isAsked) {
+    openAddress();
+  }
+  if (kept) {
+    restore(kept);
+  }
 }
 
 function openAddress() {

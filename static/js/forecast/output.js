@@ -121,6 +121,9 @@ function draw(output) {
   for (const button of periods) {
     button.hidden = bounds(button.dataset.period ?? "") === null;
   }
+  for (const key of /** @type {NodeListOf<HTMLElement>} */ (panel.querySelectorAll(".key[data-past]"))) {
+    key.hidden = !dates.some((date) => past.has(date)); // no close can be outside an interval
+  }
   startAbove(output.call, answer.last_close);
   chart.show(fan(closes, answer, dates, past, aboveOn));
   chart.zoom(...(bounds(OPENING_PERIOD) ?? bounds("") ?? [0, 1]));

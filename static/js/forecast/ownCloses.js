@@ -17,6 +17,10 @@ import { nt, t } from "../shared/texts.js";
 
 const HORIZON = 20;
 const SHOWN_CLOSES = 250; // in the chart
+const CHOICES = { // by the parameter that the server's advice names
+  symbol: t("Choose one in “Stock, if the file has several”."),
+  column: t("Choose one in “Column of closes”."),
+};
 
 const form = byId("form");
 
@@ -26,7 +30,7 @@ const form = byId("form");
  * @param {object} callbacks
  * @param {() => void} callbacks.again asks once more, with an API key
  * @param {(reading: string[]) => void} callbacks.succeed gets how the closes were read
- * @param {(problems: string[], error: string) => void} callbacks.refuse error: as the server said it, in English
+ * @param {(problems: string[], error: string) => void} callbacks.refuse error: as the server said it with its details, in English
  */
 export async function askAboutCloses(given, options, { again, succeed, refuse }) {
   const chosen = Object.entries(options).filter(([, value]) => value);
@@ -40,7 +44,7 @@ export async function askAboutCloses(given, options, { again, succeed, refuse })
       show(answer, told, given, url, options.symbol, headers);
       succeed([...sentences(answer, given.name), ...notes]);
     },
-    fail: (reply) => refuse(failure(reply), reply.error),
+    fail: (reply) => refuse(failure(reply), [reply.error, ...reply.details].join(" ")),
   });
 }
 
@@ -67,5 +71,7 @@ function show(answer, told, given, url, symbol, headers) {
 /** Return why there is no forecast, and the first of its details, in two lines. @param {import("../shared/api.js").Failure} failure */
 function failure({ error, details: [first = "", ...more], retryAfter }) {
   const others = more.length ? nt(" (and {count} more)", " (and {count} more)", more.length) : "";
-  return [told(error), first ? `${told(first)}${others}` : retryAdvice(retryAfter)].filter(Boolean);
+  const [, parameter] = /: (symbol|column)=.+\.$/.exec(first) ?? [];
+  const detail = parameter ? CHOICES[/** @type {"symbol" | "column"} */ (parameter)] : told(first);
+  return [told(error), first ? `${detail}${others}` : retryAdvice(retryAfter)].filter(Boolean);
 }

@@ -5,12 +5,18 @@ import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
 import { onFile, source, useFile } from "./priceFile.js";
-import { suggest, symbolOf } from "../shared/symbols.js";
+import { addressOf } from "../shared/address.js";
+import { faultOf, isSymbol, suggest, symbolOf, symbolsIn } from "../shared/symbols.js";
+import { t } from "../shared/texts.js";
 import { askAboutSymbol } from "./symbol.js";
+
+/** @typedef {{text: string, column: string, stock: string, isAsked: boolean}} Question  of the field and the options of a file */
 
 const SEPARATORS = /[\n,;|\t[{]/; // between closes; a symbol has none of them
 const NUMBERS = /^[\d.,\s]*\d[\d.,\s]*$/;
 const LINES = 5; // that the field shows at most
+const KEPT = "question"; // in the session's storage
+const NAMED = 5; // symbols in a link
 
 const field = byId("question");
 const options = byId("file-options");
@@ -44,6 +50,18 @@ function refuse(problems, error) {
   hideOutput();
 }
 
+/** Refuse several symbols, which the watchlist can show. @param {string[]} symbols @param {string} typed */
+function offerList(symbols, typed) {
+  const isList = SEPARATORS.test(typed) || typed === typed.toUpperCase();
+  refuse([isList ? t("This field takes one symbol.") : faultOf(typed)]);
+  const link = document.createElement("a");
+  link.href = addressOf(symbols);
+  link.className = "aside";
+  const named = symbols.slice(0, NAMED).join(", ") + (symbols.length > NAMED ? ", …" : "");
+  link.textContent = t("Open {symbols} in the watchlist", { symbols: named });
+  byId("question-error").append(link);
+}
+
 /** Show which closes are used, and how they were read. @param {string[]} texts */
 function tellReading(texts) {
   showMessages(byId("closes-origin"), texts);
@@ -75,6 +93,36 @@ export function askFor(symbol) {
   ask();
 }
 
+/** Keep the question for the next load of the page in this tab; a chosen file cannot be kept. */
+export function keepQuestion() {
+  const question = { text: field.value, column: column.value, stock: stock.value, isAsked: asked === field.value };
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(question));
+  } catch {
+    // storage is blocked or full
+  }
+}
+
+/** Return the question that was kept, once; null if there is none. @returns {Question | null} */
+export function keptQuestion() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    sessionStorage.removeItem(KEPT);
+    return kept?.text ? kept : null;
+  } catch {
+    return null; // storage is blocked
+  }
+}
+
+/** Put a question back into the field, and ask it again if it was asked. @param {Question} question */
+export function restore(question) {
+  fill(question.text);
+  [column.value, stock.value] = [question.column, question.stock];
+  if (question.isAsked) {
+    ask();
+  }
+}
+
 /** Show as many lines as the text has, up to a limit. */
 function grow() {
   field.rows = Math.min(LINES, field.value.split("\n").length);
@@ -95,6 +143,21 @@ function askOnce() {
   }
 }
 
+/** Ask about a text that names a symbol or several. @param {string} typed @returns {boolean} whether it does */
+function askAboutNames(typed) {
+  const symbol = symbolIn(typed);
+  const several = symbol !== null && isSymbol(symbol) ? [] : symbolsIn(typed);
+  if (several.length) {
+    offerList(several, typed);
+  } else if (symbol !== null) {
+    askAboutSymbol(symbol, typed, { again: ask, refuse });
+  } else {
+    return false;
+  }
+  tellReading([]);
+  return true;
+}
+
 function ask() {
   asked = field.value;
   suggest(chips, "");
@@ -105,10 +168,7 @@ function ask() {
     field.focus();
     return;
   }
-  const symbol = typeof given.content === "string" ? symbolIn(given.content.trim()) : null;
-  if (symbol !== null) {
-    tellReading([]);
-    askAboutSymbol(symbol, { again: ask, refuse });
+  if (typeof given.content === "string" && askAboutNames(given.content.trim())) {
     return;
   }
   options.hidden = false;

@@ -3,7 +3,7 @@
 import { forecastSymbol } from "../shared/api.js";
 import { askServer } from "../shared/ask.js";
 import { byId } from "../shared/dom.js";
-import { isSymbol } from "../shared/symbols.js";
+import { faultOf, isSymbol } from "../shared/symbols.js";
 import { LEVELS } from "./levels.js";
 import { originOf } from "./origin.js";
 import { showOutput } from "./output.js";
@@ -14,17 +14,17 @@ import { nt, t } from "../shared/texts.js";
 
 const HORIZON = 20;
 const SHOWN_CLOSES = 250;
-const SHOWN_LENGTH = 40; // of a text that is not a symbol
 
 const form = byId("form");
 
 /**
  * @param {string} symbol in upper case
+ * @param {string} typed the same as the reader wrote it
  * @param {{again: () => void, refuse: (problems: string[]) => void}} callbacks again: ask once more, with an API key
  */
-export async function askAboutSymbol(symbol, { again, refuse }) {
+export async function askAboutSymbol(symbol, typed, { again, refuse }) {
   if (!isSymbol(symbol)) {
-    refuse([t("“{text}” is not a symbol: 1 to 32 letters, digits and . ^ = - & _ (not a dot first).", { text: symbol.slice(0, SHOWN_LENGTH) })]);
+    refuse([faultOf(typed)]);
     return;
   }
   const url = `${form.dataset.forecast}/${encodeURIComponent(symbol)}?horizon=${HORIZON}&closes=${SHOWN_CLOSES}&levels=${LEVELS}`;

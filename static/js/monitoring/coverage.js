@@ -1,6 +1,6 @@
 /** Live coverage over time: the share of the closes of the last days that each interval held, and what it promises. */
 
-import { createChart } from "../chart/chart.js";
+import { createChart, percentLabels } from "../chart/chart.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { dayAndMonthText, dayText, number, percent } from "../shared/format.js";
@@ -76,6 +76,7 @@ function content(parts) {
     axis: { space: 80, incrs: [DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY], values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time) => dayAndMonthText(isoDay(time))) },
     scale: { time: true },
     priceScale: { range: [Math.max(0, 5 * Math.floor(least / 5)), 101] },
+    priceAxis: { values: percentLabels },
     tell: ([time, h95, l95, h80, l80, , , of95, of80]) =>
       t("{day}, over {span} days: 80% held {of80} (by chance {l80} to {h80}), 95% held {of95} (by chance {l95} to {h95})", {
         day: dayText(isoDay(Number(time))), span: parts.find(({ date }) => date === isoDay(Number(time)))?.days ?? SPAN,

@@ -1,6 +1,6 @@
 /** The chart of drift: the daily returns of the requests against those of the training, as two step histograms. */
 
-import { createChart } from "../chart/chart.js";
+import { createChart, percentLabels } from "../chart/chart.js";
 import { byId } from "../shared/dom.js";
 import { decimals, number, percent } from "../shared/format.js";
 import { tableRow } from "../shared/table.js";
@@ -51,6 +51,7 @@ function content({ edges, now, trained }) {
     axis: { space: 60, values: (/** @type {any} */ _, /** @type {number[]} */ returns) => returns.map((value) => `${signed(value)}%`) },
     scale: { range: [100 * edges[0], 100 * edges[last + 1]] },
     priceScale: { range: [0, most * 1.1] },
+    priceAxis: { values: percentLabels },
     tell: ([start]) => tell({ edges, now, trained }, Math.min(last, edges.findIndex((edge) => 100 * edge === start))),
     describe: () => t("Two histograms of daily returns, now and in the training data, in {count} bins from {low} to {high}. The table has the numbers.", {
       count: now.length, low: percent(edges[0]), high: percent(edges[last + 1]),

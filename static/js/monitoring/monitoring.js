@@ -22,6 +22,12 @@ const RATE_SECONDS = 60; // period for requests a second
 const SHOWN_ROWS = 20; // in the table
 const CHANCE_Z = 1.96; // standard deviations that hold 95% of a normal distribution
 const NONE = "–";
+const ACCURACY_ADVICE = t(
+  "A forecast counts once the same stock is asked for again with one more close: ask once after each trading day. Several stocks fill it sooner.",
+);
+const DRIFT_ADVICE = t(
+  "Each new window of 60 closes that the default model forecasts adds its newest daily return: ask for other stocks, or again after the next trading day.",
+);
 
 const panel = byId("panel-monitoring");
 const markChanges = (/** @type {any} */ plot) => drawChanges(plot, changes);
@@ -88,6 +94,7 @@ function show(content, now) {
   put("memory", percent(content["MEMORY %"] / 100));
   showAccuracy(live_accuracy);
   put("drift", told(drift.verdict));
+  put("drift-advice", drift.n < drift.needed ? DRIFT_ADVICE : "");
   showDrift(drift.histogram);
   showCoverage(live_accuracy.by_day);
   showRequests(content);
@@ -137,6 +144,7 @@ function showAccuracy(accuracy) {
   const enough = rmse !== null;
   byId("accuracy-table").hidden = !enough;
   put("coverage", enough ? told(verdict) : "");
+  put("accuracy-advice", enough ? "" : ACCURACY_ADVICE);
   const reading = caught_up ? "" : t(" The log is still being read.");
   if (!enough) {
     put("accuracy", `${told(verdict)}${reading}`);

@@ -117,11 +117,11 @@ function common(periods) {
   const [first, last] = [starts(periods)[0], starts(periods)[periods.length - 1]];
   const margin = first === last ? 1 : 0; // a single period has a width too
   const isLong = last - first > 2 * DAY;
-  const label = (/** @type {number} */ seconds) => {
-    const iso = new Date(seconds * 1000).toISOString();
-    return isLong ? dayAndMonthText(iso) : iso.slice(11, 16);
+  const labels = (/** @type {any} */ _, /** @type {number[]} */ splits) => {
+    const end = splits.some((seconds) => seconds % MINUTE) ? 19 : 16; // with seconds, or without
+    return splits.map((seconds) => new Date(seconds * 1000).toISOString()).map((iso) => (isLong ? dayAndMonthText(iso) : iso.slice(11, end)));
   };
-  const axis = { space: 70, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(label) };
+  const axis = { space: 70, values: labels };
   return { axis, scale: { time: true, range: [first - margin, last + margin] } };
 }
 

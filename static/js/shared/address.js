@@ -1,11 +1,19 @@
 /** The symbol in the page's address, /?symbol=JNJ, so that a forecast can be shared as a link and Back shows the one before. */
 
+export const LIST = "watch"; // of the watchlist, /?watch=MSFT,KO
 const NAME = "symbol";
 const MAX_LENGTH = 40; // longer than any symbol, so that a long text is reported, not cut
 
 /** Return the symbol in the address; empty if there is none. */
 export function symbolInAddress() {
   return (new URLSearchParams(location.search).get(NAME) ?? "").trim().slice(0, MAX_LENGTH);
+}
+
+/** Return the address of a watchlist. @param {string[]} symbols */
+export function addressOf(symbols) {
+  const url = new URL(location.pathname, location.href);
+  url.search = `${LIST}=${symbols.map(encodeURIComponent).join(",")}`;
+  return url.href;
 }
 
 /**

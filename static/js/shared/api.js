@@ -30,7 +30,7 @@ import { t } from "./texts.js";
  * @typedef {{at: string, model_version: string}} ModelChange  the time at which another version began to answer
  * @typedef {{period_seconds: number | null, periods: Period[], changes?: ModelChange[]}} Timeline
  * @typedef {{requests: number, timeline: Timeline, workers?: number, by_status: Record<string, number>, latency_seconds: {p50: number, p95: number, p99: number} | null,
- *   live_accuracy: LiveAccuracy, drift: {verdict: string, histogram?: {edges: number[], now: number[], trained: number[]} | null}}} Summary
+ *   live_accuracy: LiveAccuracy, drift: {n: number, needed: number, verdict: string, histogram?: {edges: number[], now: number[], trained: number[]} | null}}} Summary
  * @typedef {{"CURRENT CPU": number, "MEMORY %": number, RESPONSES: LoggedRequest[], SUMMARY: Summary}} Monitor
  * @typedef {{model_version: string, problem: string | null}} Ready
  * @typedef {{symbol: string, default: boolean, model_version: string, created_at: string, last_date: string,

@@ -1,10 +1,16 @@
 /** Symbols, and the offered companies: found by their symbol or by a part of their name. */
 
 import { byId } from "./dom.js";
+import { t } from "./texts.js";
 
 /** @typedef {{symbol: string, name: string}} Company */
 
 const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/; // as on the server; ".." would lead to another address
+const LETTER = /^[A-Z0-9.^=&_-]$/i;
+const LONGEST = 32; // characters
+const NAMED = 5; // wrong characters in a message
+const SHOWN_LENGTH = 40; // of a text that is not a symbol
+const BETWEEN = /[\s,;|]+/; // symbols of a list
 const LEAST = 4; // letters of a word that names a company by itself; a shorter one may be another symbol
 
 const companies = /** @type {Company[]} */ (
@@ -17,6 +23,31 @@ const companies = /** @type {Company[]} */ (
 /** Whether a text is written like a symbol, in upper case. @param {string} text */
 export function isSymbol(text) {
   return SYMBOL.test(text);
+}
+
+/** Say why a text is not a symbol, which `isSymbol` found. @param {string} typed as the reader wrote it */
+export function faultOf(typed) {
+  const text = typed.trim();
+  const names = [...text].filter((sign) => !LETTER.test(sign)).map((sign) => (/\s/.test(sign) ? t("a space") : `“${sign}”`));
+  const wrong = [...new Set(names)];
+  const values = { text: text.slice(0, SHOWN_LENGTH), most: LONGEST, list: [...wrong.slice(0, NAMED), ...(wrong.length > NAMED ? ["…"] : [])].join(", ") };
+  if (wrong.length) {
+    return t("“{text}” is not a symbol: it has {list}. A symbol has letters, digits and . ^ = - & _ only.", values);
+  }
+  return text.startsWith(".")
+    ? t("“{text}” is not a symbol: it begins with a dot.", values)
+    : t("“{text}” is not a symbol: it has more than {most} characters.", values);
+}
+
+/**
+ * Return the symbols of a text that is a list of them, in upper case and each once; empty if it is none. Each has a letter, so that a list of
+ * closes is none.
+ * @param {string} text
+ */
+export function symbolsIn(text) {
+  const parts = text.trim().toUpperCase().split(BETWEEN).filter(Boolean);
+  const symbols = [...new Set(parts)];
+  return symbols.length > 1 && symbols.every((part) => isSymbol(part) && /[A-Z]/.test(part)) ? symbols : [];
 }
 
 /** Return the name of a symbol's company; empty if it is not known. @param {string} symbol */

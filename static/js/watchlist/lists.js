@@ -1,10 +1,10 @@
 /** Lists of symbols: the reader's own, kept in the browser, and the one in the address, /?watch=MSFT,KO. */
 
+import { addressOf, LIST } from "../shared/address.js";
 import { isSymbol } from "../shared/symbols.js";
 
 export const MOST = 30; // symbols of a list
 const KEY = "watchlist";
-const NAME = "watch";
 
 /**
  * Return the symbols among some texts, in upper case and each once.
@@ -40,7 +40,7 @@ export function keepList(symbols) {
  *   without a list
  */
 export function listInAddress() {
-  const text = new URLSearchParams(location.search).get(NAME);
+  const text = new URLSearchParams(location.search).get(LIST);
   if (text === null) {
     return null;
   }
@@ -49,18 +49,11 @@ export function listInAddress() {
   return { symbols, left: new Set(entries.map((entry) => entry.trim().toUpperCase())).size - symbols.length };
 }
 
-/** Return the address of a list. @param {string[]} symbols */
-export function addressOf(symbols) {
-  const url = new URL(location.pathname, location.href);
-  url.search = `${NAME}=${symbols.map(encodeURIComponent).join(",")}`;
-  return url.href;
-}
-
 /** Replace the list in the address. @param {string[] | null} symbols null: no list */
 export function putListIntoAddress(symbols) {
   const url = new URL(symbols ? addressOf(symbols) : location.href);
   if (!symbols) {
-    url.searchParams.delete(NAME);
+    url.searchParams.delete(LIST);
   }
   url.hash = location.hash;
   history.replaceState(history.state, "", url);

@@ -1,6 +1,7 @@
 /** Rows of the watchlist: waiting, failed, or with a forecast. */
 
 import { age, dayName, dayText, decimals, percent, priceFormat } from "../shared/format.js";
+import { write } from "../shared/prose.js";
 import { nameOf } from "../shared/symbols.js";
 import { t } from "../shared/texts.js";
 import { sparkline } from "./sparkline.js";
@@ -101,7 +102,9 @@ function changeText(change) {
 
 /** @param {string} error @param {string} symbol @param {() => void} retry */
 function failure(error, symbol, retry) {
-  const made = cell("failure", [error, " ", button(t("Retry"), t("Retry {symbol}", { symbol }), retry)]);
+  const words = document.createElement("span");
+  write(words, error);
+  const made = cell("failure", [words, " ", button(t("Retry"), t("Retry {symbol}", { symbol }), retry)]);
   made.colSpan = Object.keys(SORT_KEYS).length - 1;
   return made;
 }

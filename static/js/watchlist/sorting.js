@@ -3,11 +3,12 @@
 const DOWN_FIRST = ["close", "range", "rise", "width", "held", "change"]; // numbers: the largest first
 
 /**
- * @param {HTMLElement} table its heads have a button with data-sort, the name of their column
+ * @param {HTMLElement} table its heads have a button with data-sort, the name of their column, and data-sorted, the order in a sentence
+ * @param {HTMLElement} place where that sentence is shown
  * @param {() => void} show called when another order is chosen
  * @returns {<T>(items: T[], key: (column: string, item: T) => number | string) => T[]} sorts as chosen; without a choice, as given
  */
-export function startSorting(table, show) {
+export function startSorting(table, place, show) {
   const buttons = /** @type {HTMLButtonElement[]} */ ([...table.querySelectorAll("[data-sort]")]);
   let column = "";
   let isDown = false;
@@ -21,6 +22,7 @@ export function startSorting(table, show) {
       for (const other of buttons) {
         mark(other, column, isDown);
       }
+      place.textContent = column ? (button.dataset.sorted ?? "") : "";
       show();
     });
   }

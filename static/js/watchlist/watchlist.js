@@ -1,14 +1,15 @@
 /** The Watchlist tab: several symbols with their forecasts. It is loaded, and its forecasts are requested, when the tab is first shown. */
 
+import { addressOf } from "../shared/address.js";
 import { forecastSymbol } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { chosen, onChoice } from "../shared/choice.js";
 import { byId } from "../shared/dom.js";
 import { retryAdvice, showProblems } from "../shared/messages.js";
 import { told } from "../shared/sentences.js";
-import { isSymbol, suggest, symbolOf } from "../shared/symbols.js";
+import { faultOf, isSymbol, suggest, symbolOf } from "../shared/symbols.js";
 import { nt, t } from "../shared/texts.js";
-import { addressOf, keepList, keptList, listInAddress, MOST, putListIntoAddress } from "./lists.js";
+import { keepList, keptList, listInAddress, MOST, putListIntoAddress } from "./lists.js";
 import { fillRow, SORT_KEYS } from "./rows.js";
 import { startSorting } from "./sorting.js";
 
@@ -23,7 +24,7 @@ const table = byId("watch-table");
 const field = byId("watch-field");
 const chips = byId("watch-chips");
 const levels = /** @type {HTMLButtonElement[]} */ ([...byId("watch-levels").querySelectorAll("button")]);
-const sort = startSorting(table, order);
+const sort = startSorting(table, byId("watch-sorted"), order);
 const entries = /** @type {Map<string, Entry>} */ (new Map());
 let isShared = false; // the list came with the address and is not kept
 let level = /** @type {Level} */ ("80");
@@ -162,7 +163,7 @@ function add(text) {
   const problem = !text.trim()
     ? t("Write a symbol or a company.")
     : !isSymbol(symbol)
-      ? t("“{text}” is not a symbol.", { text: text.slice(0, 40) })
+      ? faultOf(text)
       : entries.has(symbol)
         ? t("{symbol} is in the list.", { symbol })
         : entries.size >= MOST
