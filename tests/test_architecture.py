@@ -78,6 +78,7 @@ def test_tach_rejects_an_import_of_a_higher_layer(small_tree, lower, higher):
     assert f"Cannot use '{higher}'" in checked.stdout + checked.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["processData", "modelPredict", "models.holder", "app"])
 def test_serving_modules_import_nothing_heavy(module):
     code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"

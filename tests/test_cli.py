@@ -27,6 +27,7 @@ def test_other_file_errors_name_the_file_without_its_number():
     assert cli.describe(FileNotFoundError(errno.ENOENT, "No such file or directory", "a.csv")) == "a.csv: No such file or directory."
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="nobody can make folders in /sys of Linux")
 def test_command_ends_in_one_sentence_at_a_folder_that_cannot_be_written(tmp_path):
     series = read_snapshot("MSFT")
@@ -58,6 +59,7 @@ def test_missing_model_folder_is_named_at_the_start_and_by_ready(settings, tmp_p
     assert str(tmp_path) not in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["modelPredict.py", "--csv", "c.csv"], ["modelEvaluate.py", "--csv", "c.csv"], ["modelTrain.py", "--rollback"]]
 )

@@ -16,9 +16,12 @@ TRAINING_ONLY = (PROJECT_DIR / "deploy" / "training-only.txt").read_text().split
 ENTRIES = ("app.py", "gunicorn.conf.py", "modelPredict.py", "tracking/fetch.py")  # what runs in the serving image
 
 
+INSTALLED = (".venv", "node_modules")  # folders with 100,000 files; UNWANTED has one of each
+
+
 def listed(*options):
-    """Files of the working copy that git lists."""
-    command = ["git", "ls-files", *options, "--exclude-standard"]
+    """Files of the working copy that git lists, without those of installed packages."""
+    command = ["git", "ls-files", *options, "--exclude-standard", "--", ".", *(f":(exclude){folder}*" for folder in INSTALLED)]
     names = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=True).stdout.splitlines()
     return {name for name in names if (PROJECT_DIR / name).is_file()}
 

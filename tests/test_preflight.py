@@ -88,6 +88,7 @@ def test_missing_packages_are_one_sentence(command):
     assert f".venv/bin/python {command}" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["modelTrain", "tracking.runs", "tracking.ui"])
 def test_training_says_what_an_installation_for_serving_lacks(module):
     missing = "import preflight, runpy, sys; preflight.TRAINING = ('numpy', 'not_installed')"
@@ -109,6 +110,7 @@ def test_packages_of_training_are_not_those_of_serving():
     assert not packages & names("requirements-serve.txt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [*([command] for command in COMMANDS), *(["-m", module] for module in MODULES)], ids=lambda c: c[-1])
 def test_ctrl_c_during_the_imports_ends_quietly(tmp_path, command):
     (tmp_path / "pydantic.py").write_text(SWALLOWS)
@@ -128,6 +130,7 @@ def test_ctrl_c_during_the_imports_ends_quietly(tmp_path, command):
     assert (process.returncode, said) == (130, "interrupted\n")
 
 
+@pytest.mark.slow
 def test_import_of_a_command_leaves_ctrl_c_alone():
     code = "import signal, app, modelTrain; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     assert run(sys.executable, "-c", code).stdout == "True\n"

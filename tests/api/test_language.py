@@ -5,6 +5,14 @@ import re
 import pytest
 
 from api.language import LANGUAGES
+from app import create_app
+from settings import Settings
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    """Calls to one service: no test changes it."""
+    return create_app(Settings(REQUEST_LOG=tmp_path_factory.mktemp("service") / "log.csv", MLFLOW_UI_PORT=1)).test_client()
 
 
 def shown(client, address="/", accept="", cookie=None):

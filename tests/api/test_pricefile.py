@@ -86,6 +86,7 @@ def test_closes_that_are_not_daily_are_not_compared_with_those_of_training(clien
     assert ("not_daily" in {warning["code"] for warning in answers[0]["warnings"]}) != compared
 
 
+@pytest.mark.slow
 def test_commands_of_past_closes_do_not_say_that_they_are_old(tmp_path, caplog):
     (tmp_path / "file.csv").write_text(FILE)
     assert len(load_closes("ACME", source="csv", csv_path=tmp_path / "file.csv")) == 100

@@ -49,6 +49,7 @@ def csv_file(closes, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_point_metrics_follow_their_formulas():
     actual, predicted = np.array([10.0, 20.0, 40.0]), np.array([11.0, 18.0, 40.0])
     assert point_metrics(actual, predicted) == pytest.approx(
@@ -145,6 +146,7 @@ def test_coverage_by_symbol_is_that_of_each_backtest(forecaster):
     assert given["KO"] == {"n_days": values["n_days"], "coverage_80": values["coverage_80"], "coverage_95": values["coverage_95"]}
 
 
+@pytest.mark.slow
 def test_coverage_by_horizon_compares_paths_with_the_actual_closes(closes, forecaster):
     given = coverage_by_horizon(forecaster, closes, "2022-07-01")
     assert list(given) == ["1", "5", "10", "20"]
@@ -227,6 +229,7 @@ def test_command_writes_a_row_per_day_and_prints_the_metrics(csv_file, tmp_path,
     assert values["n_days"] == len(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [

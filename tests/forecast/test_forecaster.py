@@ -281,6 +281,7 @@ print(psutil.Process().memory_full_info().uss - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can return memory on request")
 def test_memory_of_a_batch_is_freed():
     done = subprocess.run([sys.executable, "-c", BATCH], cwd=PROJECT_DIR, capture_output=True, text=True, check=True)
@@ -302,6 +303,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False, timeout=120)
 
 
+@pytest.mark.slow
 def test_command_forecasts_from_the_last_60_closes_as_json(forecaster, tmp_path):
     done = run("--csv", str(write_csv(tmp_path / "c.csv", 100)), "--horizon", "5")
     assert done.returncode == 0
@@ -321,6 +323,7 @@ def test_command_without_horizon_gives_no_path(tmp_path, capsys):
     assert "path" not in json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

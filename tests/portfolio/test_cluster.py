@@ -19,6 +19,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_archive_has_all_code_that_a_step_imports(folder):
     done = subprocess.run(
         [sys.executable, "-c", "import portfolio.child, portfolio.task"], cwd=folder, capture_output=True, text=True, check=False
@@ -26,6 +27,7 @@ def test_archive_has_all_code_that_a_step_imports(folder):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_process_that_fails_says_why(folder):
     """stdin stays open, as a worker keeps it."""
     request = pickle.dumps(("fit", b"no pickle", ()))

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 
+import pytest
+
 from tracking.content import dataset, description, metrics, parameters, run_name, run_times, tables, tags
 
 
@@ -53,6 +55,7 @@ def test_tables_have_every_score_and_the_whole_coverage(record):
     assert {"group": "volatility", "part": "calm"}.items() <= found["coverage.csv"][3].items()
 
 
+@pytest.mark.slow
 def test_data_set_has_name_digest_and_source(record):
     found = dataset(record.metadata).dataset
     assert found.name == "MSFT closes"
