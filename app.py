@@ -39,7 +39,7 @@ from closes.warnings import of_window
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
 from forecast.pit import add_pit
-from models.store import BACKTEST_FILE
+from models.store import BACKTEST_FILE, version_folder
 from monitoring import metrics
 from monitoring.accesslog import ID_HEADER, RequestInfo
 from monitoring.logreader import SUMMARY_ROWS, summarise
@@ -182,7 +182,7 @@ def backtest() -> Response:
     forecaster = service.models.current()
     version, sums = forecaster.version, forecaster.metadata.files
     try:
-        content = (service.settings.MODEL_DIR / "versions" / version / BACKTEST_FILE).read_bytes()
+        content = (version_folder(service.settings.MODEL_DIR, version) / BACKTEST_FILE).read_bytes()
     except FileNotFoundError:
         raise RequestError(404, f"Model {version} has no backtest. Train a model that has one: python modelTrain.py") from None
     if sha256_of(content) != sums.get(BACKTEST_FILE):

@@ -57,7 +57,7 @@ timeout = 60  # seconds without a sign of life after which a worker is killed
 graceful_timeout = 8  # seconds for requests in flight; docker stop kills after 10
 keepalive = 30  # seconds for the next request's head to arrive
 worker_connections = MAX_CONNECTIONS
-forwarded_allow_ips = ""  # no header changes the client's address, except those of TRUSTED_PROXIES: see app.py
+forwarded_allow_ips = ""  # gunicorn takes the client's address from no header; api/proxies.py applies TRUSTED_PROXIES
 control_socket_disable = True  # gunicorn would write to the home folder
 worker_tmp_dir = None
 

@@ -2,7 +2,7 @@
 
     python modelEvaluate.py --csv PATH --from 2022-01-01 --to 2022-12-31 --out backtest.csv
 
-It writes one row per day (date,actual,predicted,low_80,high_80,low_95,high_95). Each day is forecast from the 60 closes before it alone. It
+It writes one row per day (date,actual,predicted,low_80,high_80,low_95,high_95). Each day is forecast from only the 60 closes before it. It
 prints the scores as one JSON object; those of persistence, which repeats the last close, begin with `naive_`.
 """
 

@@ -40,9 +40,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     _check(parser, options)
     if options.source:
-        _score(options, options.model_dir)
+        _score(options)
     else:
-        _predict(options, options.model_dir)
+        _predict(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,9 +88,9 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
         parser.error("--in, --out and --rejects must be different files")
 
 
-def _predict(options: argparse.Namespace, model_dir: Path) -> None:
+def _predict(options: argparse.Namespace) -> None:
     """Print the forecast from the last 60 closes of a price file."""
-    forecaster, horizon = load_forecaster(model_dir), options.horizon or 1
+    forecaster, horizon = load_forecaster(options.model_dir), options.horizon or 1
     file = read_prices(options.csv, options.symbol or UNNAMED, options.column, Part(newest=WINDOW))
     closes = file.closes
     if len(closes) < WINDOW:
@@ -106,13 +106,13 @@ def _predict(options: argparse.Namespace, model_dir: Path) -> None:
     print(json.dumps(answer, indent=2))
 
 
-def _score(options: argparse.Namespace, model_dir: Path) -> None:
+def _score(options: argparse.Namespace) -> None:
     """Forecast every window of a file."""
     try:
         from scoring.run import Options, score_file
     except ModuleNotFoundError as error:  # the image of the service has no pyarrow
         raise ForecastError(f"--in needs the Python package {error.name}. Install it: pip install -r requirements.txt") from None
-    counts = score_file(Options(options.source, options.out, options.rejects, model_dir, options.jobs or 1, options.newest))
+    counts = score_file(Options(options.source, options.out, options.rejects, options.model_dir, options.jobs or 1, options.newest))
     history = f" + {counts.without:,} rows without a window of their own" if counts.without else ""
     log.info("%s rows = %s forecasts + %s rejected%s.", f"{counts.rows:,}", f"{counts.forecasts:,}", f"{counts.rejected:,}", history)
     if counts.warned:

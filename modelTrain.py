@@ -28,7 +28,7 @@ from closes.series import Closes
 from closes.symbols import symbol_of
 from forecast.backtest import write_backtest
 from forecast.metadata import Rule
-from forecast.network import FitOptions, check_variables
+from forecast.network import FitOptions, check_backend
 from forecast.scores import summary
 from forecast.split import Dataset, split_in_time
 from models.arguments import add_closes_options, add_fit_options, add_publication_options, check_closes_options, fit_arguments, fit_options
@@ -97,7 +97,7 @@ def train_and_publish(closes: Closes, options: TrainOptions, settings: Settings,
         NotPromotedError: the gate keeps the published model; the run is in MLflow.
         BackendError: KERAS_BACKEND is not tensorflow.
     """
-    check_variables()  # before the imports of MLflow and Keras, which take seconds
+    check_backend()  # before the imports of MLflow and Keras, which take seconds
     from tracking.champion import point_champion
     from tracking.connection import check_tracking
     from tracking.runs import log_or_keep

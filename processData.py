@@ -109,7 +109,7 @@ def _read_source(name: str, symbol: str, start: str, end: str, settings: Setting
 
 
 def _warn_late_start(closes: Closes, start: str | None) -> None:
-    """Log a warning if the closes begin more than LATE_DAYS after the day asked for. FIRST_DAY, as no day, asks for all."""
+    """Log a warning if the closes begin more than LATE_DAYS after the day asked for. Not with FIRST_DAY."""
     if start not in (None, FIRST_DAY) and closes.dates[0] - np.datetime64(start) > np.timedelta64(LATE_DAYS, "D"):
         log.warning(
             "%s: %s begins on %s, later than the requested start, %s.", closes.symbol, SOURCE_NAMES[closes.source], closes.first_date, start

@@ -29,7 +29,7 @@ MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
 MAX_HELD_BYTES = 16 * 1024 * 1024  # of all bodies that a worker holds
 LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn
 READ_BYTES = 64 * 1024
-RETRY_SECONDS = 1  # until a client should try again that found the worker full
+RETRY_SECONDS = 1  # after which a client that found the worker full should try again
 
 Close = Annotated[FiniteFloat, Field(gt=0)]
 Window = Annotated[list[Close], Field(min_length=WINDOW, max_length=WINDOW)]
@@ -220,9 +220,9 @@ def _refuse_other_shapes(content: dict[str, Any]) -> None:
     key = next((key for key in content if key in OTHER_KEYS or key.lower() == "predict" != key), None)
     if key:
         raise RequestError(422, f"The closes must be in `predict`, not in `{key}`. Send {SHAPES}.")
-    first = content.get("predict")
-    first = first[0] if isinstance(first, list) and first else None
-    if isinstance(first, list) and first and (len(first) == 1 or isinstance(first[0], list)):
+    rows = content.get("predict")
+    row = rows[0] if isinstance(rows, list) and rows else None
+    if isinstance(row, list) and row and (len(row) == 1 or isinstance(row[0], list)):
         raise RequestError(422, f"`predict` must not wrap each close in a list, as Keras takes them. Send {SHAPES}.")
 
 

@@ -14,7 +14,7 @@ from errors import DataUnavailableError, ForecastError, InvalidClosesError, Inva
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-MODEL_SECONDS = 10  # until a client should try again for which no model is available
+MODEL_SECONDS = 10  # after which a client should try again if no model is available
 
 # Status and Retry-After in seconds, by class of error; a subclass without an entry has that of its base.
 STATUSES: dict[type[Exception], tuple[int, int | None]] = {
@@ -44,7 +44,7 @@ class RequestError(Exception):
 
     Attributes:
         status: HTTP status.
-        details: one sentence a problem.
+        details: one sentence per problem.
         retry_after: seconds after which the client may try again; None if retrying does not help.
     """
 

@@ -148,7 +148,7 @@ class ForecastService:
         return self._result(content, logged, 1, horizon, serving, started)
 
     def forecast_symbol(self, closes: Closes, horizon: int, question: Question, shown: int, started: float) -> Result:
-        """Forecast the closes after a symbol's newest ones, at least 60, as `forecast_one` does, in the form of /forecast.
+        """Forecast the closes that follow a symbol's newest closes (at least 60), in the form of /forecast.
 
         The intervals are calibrated on the symbol as well. The answer has the newest `shown` closes.
         """

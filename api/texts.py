@@ -56,7 +56,7 @@ class Texts:
         return sentence
 
     def _value(self, name: str, text: str, depth: int) -> str:
-        """Return a value of a sentence in this language: a number, a date or a sentence. One that is named written stays as it is."""
+        """Return a value of a sentence in this language: a number, a date or a sentence. `written` values stay as they are."""
         if not self.has_comma or name.startswith("written"):
             return text
         if NUMBER.fullmatch(text):

@@ -40,7 +40,6 @@ from closes.series import Floats
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import Backtest, backtest
 from forecast.calibration import calibrate
-from forecast.forecaster import Forecaster
 from forecast.intervals import LEVELS, Distribution, bounds
 from forecast.network import FitOptions
 from forecast.scores import coverage_by, coverage_by_horizon, score
@@ -72,14 +71,14 @@ def judge_stock(symbol: str, options: FitOptions) -> dict[str, Any]:
     garch = garch_quantiles(closes.prices, first_day(len(closes)))
     values["garch_seconds"] = time.process_time() - cpu
     values |= prefixed("garch", quantile_scores(result.actual, result.last_close, garch))
-    for name, limits in (("unknown", unknown_bounds(forecaster, data, result)), ("own", track(forecaster, closes, len(result)).bounds)):
+    for name, limits in (("unknown", unknown_bounds(data, result)), ("own", track(forecaster, closes, len(result)).bounds)):
         values |= prefixed(name, interval_scores(result.actual, result.last_close, limits))
     print(f"{symbol:5} {time.monotonic() - started:4.0f} s  RMSE ratio {values['rmse_ratio']:.4f}", file=sys.stderr, flush=True)
     parts = coverage_by(result) | {"horizon": coverage_by_horizon(forecaster, closes, first)}
     return {"symbol": symbol, "metrics": values, "parts": parts, "days": f"{result.dates[0]} to {result.dates[-1]}"}
 
 
-def unknown_bounds(forecaster: Forecaster, data: Dataset, result: Backtest) -> dict[int, tuple[Floats, Floats]]:
+def unknown_bounds(data: Dataset, result: Backtest) -> dict[int, tuple[Floats, Floats]]:
     """Return the intervals of a stock that is left out of the pool, as for a symbol that the model does not know."""
     others = [closes for closes in calibration_pool(data) if closes.symbol != data.closes.symbol]
     distribution = Distribution(calibrate(others, np.ones(1)).quantiles)

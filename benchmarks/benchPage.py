@@ -5,9 +5,9 @@
     python benchmarks/benchPage.py --locale pt-BR   in Portuguese
 
 The real service, a real headless Chromium; each opening has a browser context of its own, so nothing is cached, and comes to the page over
-a new connection. Bytes are what the network brought, headers included and compressed, of all requests until the chart; static/js/chart.js
-leaves a mark in the browser's timeline once a chart is drawn. Prints a table in Markdown; where Chromium or the chart is missing it ends
-with exit code 1.
+a new connection. Bytes are what the network brought, headers included and compressed, of all requests until the chart:
+static/js/chart/chart.js leaves a mark in the browser's timeline once a chart is drawn. Prints a table in Markdown; where Chromium or the
+chart is missing it ends with exit code 1.
 """
 
 import argparse

@@ -93,7 +93,7 @@ def running(name: str, recipe: Recipe, folder: Path, **environment: str) -> Iter
 
 
 def measure(plan: Plan, folder: Path) -> Results:
-    """All but the training."""
+    """Measure everything except training."""
     question = Question()
     known = recipes(question, folder)
     results = Results(rounds=plan.rounds, skipped=sorted(plan.skip))

@@ -184,7 +184,7 @@ def table(header: list[str], rows: list[list[str]], text_columns: int = 1) -> st
 
 
 def figure(value: float) -> str:
-    """Three figures that count."""
+    """Return a number with about three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

@@ -3,7 +3,7 @@
     date,close,open,high,low,exchange=NMS
     2026-11-27,512.3,508.1,513.9,507.7
 
-Files of earlier versions have the first two columns alone.
+Files of earlier versions have only the first two columns.
 """
 
 from pathlib import Path

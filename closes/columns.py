@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from closes.days import plain
 from closes.label import Label
 from closes.series import RANGE_COLUMNS
+from errors import InvalidClosesError
 
 # Names in lower case without accents, the preferred ones first. Other signs than letters and digits are spaces.
 DATE_NAMES = (
@@ -187,8 +188,9 @@ def _refuse_several(header: Sequence[str], names: Sequence[str], close: int, lab
     alike = [index for index, text in enumerate(names) if text == word or _is_of_other_stock(text, word, outer)]
     if len(alike) > 1:
         fault = f"has several columns of closes: {listed([header[index] for index in alike])}."
-        twins = " Columns of the same name need other names." if len({header[index] for index in alike}) < len(alike) else ""
-        raise label.refusal(f"{fault}{twins}", "Choose one", "column", otherwise="Keep one of them.")
+        if len({header[index] for index in alike}) == 1:
+            raise InvalidClosesError(f"{label} {fault} Give them other names, or keep one of them.")
+        raise label.refusal(fault, "Choose one", "column", otherwise="Keep one of them.")
 
 
 def _is_of_other_stock(text: str, close: str, outer: Counter[str]) -> bool:

@@ -11,7 +11,7 @@ from closes.days import EPOCH, MAX_LENGTH, NUMERIC, DayFormat, tidied
 from closes.series import DAY_SECONDS
 from errors import InvalidClosesError
 
-IRREGULAR, MANY_DATES = 3, 12  # unevenness of gaps at which, with more dates than these, neither form of dates is believed
+IRREGULAR, MANY_DATES = 3, 12  # with more dates, a file whose gaps are more uneven in both forms is refused
 MORE_EVEN = 2  # times, so that the gaps between the dates choose a form
 
 
@@ -52,8 +52,8 @@ def find_format(samples: Iterable[str], name: str) -> tuple[DayFormat, list[str]
 def _fits_day_first(texts: list[str], example: "re.Match[str]", name: str) -> bool:
     """Return whether dates that fit both forms are read better with the day first.
 
-    The right form has fewer turns. With as many, its days are more even: those of months look like 1 to 12 January in the wrong form.
-    A few days in a row are even in both; then the shorter time is right.
+    The right form changes direction less often. If both change equally often, the right form has the more even gaps: monthly dates in the
+    wrong form look like 1 to 12 January. A few consecutive days are even in both forms; then the form with the shorter time span is right.
 
     Raises:
         InvalidClosesError: the dates are irregular in both forms. Part of them may be in one form and part in the other.

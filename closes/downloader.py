@@ -87,7 +87,7 @@ class _Process:
 
 
 def _stop(pid: int, *descriptors: int) -> None:
-    """End a process: close its pipes, and kill it in case that it is busy."""
+    """End a process: close its pipes, and kill it in case it is busy."""
     for descriptor in descriptors:
         os.close(descriptor)
     with suppress(ProcessLookupError, ChildProcessError):
@@ -120,7 +120,7 @@ class Downloader:
         return Closes(symbol, "yahoo", dates, np.array(answer["prices"], np.float64), ranges, answer["exchange"])
 
     def _ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Send a request to the process, which is started if it is not running, once more if it ends at this moment."""
+        """Send a request to the process, and start it if it is not running. If it ends before it answers, start it and ask again."""
         for _ in range(2):
             try:
                 self._process = self._process or _Process()

@@ -3,7 +3,7 @@
     file = read_prices(Path("prices.csv"), part=Part(newest=60))
     file.closes.prices, file.columns, file.left_out, file.guesses, file.warnings
 
-The commands and POST /predict read files with this module alone, so they read them alike. It streams: a file takes the memory of its
+The commands and POST /predict read files only with this module, so they read them the same way. It streams: a file takes the memory of its
 closes. Only the closes that are used are checked; wrong rows before or after them are left out and named.
 """
 

@@ -23,7 +23,7 @@ class Label:
         return self.name
 
     def refusal(self, fault: str, advice: str, option: str, value: str = "NAME", otherwise: str = "") -> InvalidClosesError:
-        """Return the error of a fault with advice that names an option and its value: in the details over HTTP, else in its sentence.
+        """Return the error for a fault, with advice that names an option and its value. Over HTTP, the advice is in the details.
 
         Args:
             fault: a sentence without its subject, the file.

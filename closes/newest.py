@@ -157,7 +157,7 @@ class NewestCloses:
         """Return older closes of a symbol, to be used for `seconds`, with a warning that names the problem; or the problem itself."""
         log.warning("%s: %s", symbol, problem)
         expires = time.monotonic() + seconds
-        failures = [str(problem), *problem.details]
+        failures = list(problem.details)
         for read in (partial(read_cache, symbol, self._settings), partial(read_snapshot, symbol)):
             try:
                 closes = read()

@@ -26,7 +26,7 @@ _CURRENCY = re.compile(rf"(?:[A-Z]{{0,3}}[{_SIGNS}]|(?:USD|EUR|BRL|GBP|JPY|CHF|I
 _SEPARATORS = re.compile(r"[\s'\u2019]")
 _MAX_LENGTH = 60  # characters of a price
 _WHOLE, _AFTER_COMMA = re.compile(r"[0-9]+"), re.compile(r"[0-9]{2,4}(?:\.[0-9]*)?")
-_RARE = 50  # numbers that fit both forms, for each with a decimal sign, are too many to believe it
+_RARE = 50  # times as many numbers that fit both forms: a decimal sign as rare as that is ignored
 _MIN_ROWS = 10  # fewer say nothing about a comma within the closes
 _SAME_PRICE = (0.5, 2.0)  # another price of a day divided by the close
 

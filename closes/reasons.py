@@ -7,7 +7,7 @@ from errors import InvalidClosesError
 MAX_BAD = 10_000  # bad rows that are remembered; a file with more is refused
 MAX_EXAMPLES = 5  # lines that are named
 
-UNKNOWN_DAY = 2**62  # seconds, of a wrong row of which no date is known: it counts as used
+UNKNOWN_DAY = 2**62  # seconds, of a wrong row whose date is unknown: the row counts as used
 
 NO_CLOSE = "no close on that day"
 NO_ROW = "neither a date nor a close"

@@ -1,8 +1,9 @@
 """The network and its fit: LSTM layers, two by default, on windows relative to their last close.
 
-    fitted = fit(closes.prices, split_in_time(len(closes)), epochs=15, batch_size=32, seed=0)
+    fitted = fit(closes.prices, split_in_time(len(closes)), FitOptions(epochs=15, seed=0))
 
-The days are split in time: 60% to fit the network, 20% to calibrate the intervals, the last 20%, which nothing before has seen, to test.
+The days are split in time: 60% to fit the network, 20% to calibrate the intervals, and the last 20%, which no earlier
+step has used, to test.
 """
 
 import logging
@@ -77,13 +78,13 @@ class Fitted:
     losses: dict[str, list[float]]
 
 
-def check_backend() -> None:
-    """Check that Keras runs on TensorFlow, the only backend of forecast/lstm.py, and import it without TensorFlow's messages.
+def import_keras() -> None:
+    """Import Keras without TensorFlow's messages, after a check that it runs on TensorFlow, the only backend of forecast/lstm.py.
 
     Raises:
         BackendError: KERAS_BACKEND names another backend.
     """
-    check_variables()
+    check_backend()
     if "tensorflow" not in sys.modules:
         log.info("Importing TensorFlow, which takes some seconds ...")
     with _without_stderr():
@@ -91,7 +92,7 @@ def check_backend() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing if many networks are built, as by --walk-forward
 
 
-def check_variables() -> None:
+def check_backend() -> None:
     """Check that KERAS_BACKEND does not name another backend than TensorFlow.
 
     Raises:
@@ -99,7 +100,7 @@ def check_variables() -> None:
     """
     if os.environ["KERAS_BACKEND"] != "tensorflow":
         raise BackendError(
-            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
+            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']}: the network is trained and compiled only with TensorFlow. Unset it."
         )
 
 
@@ -184,7 +185,7 @@ def fit_windows(windows: Floats, targets: Floats, n_fit: int, options: FitOption
 
     Returns and raises what `fit` does.
     """
-    check_backend()
+    import_keras()
     import keras
 
     from forecast.lstm import BlockLSTM

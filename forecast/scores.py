@@ -121,7 +121,7 @@ def coverage_by_horizon(forecaster: Forecaster, closes: Closes, first: str) -> d
     """Compute the coverage 1, 5, 10 and 20 days ahead for days from `first` on (ISO date). The forecasts overlap, so few are independent.
 
     Returns:
-        "1", "5", ... -> n_days, coverage_80, coverage_95 (fractions); steps that no window has came true are left out.
+        "1", "5", ... -> n_days, coverage_80, coverage_95 (fractions); steps whose close is not known for any window are left out.
     """
     start = int(np.searchsorted(closes.dates, np.datetime64(first)))
     windows = np.lib.stride_tricks.sliding_window_view(closes.prices, WINDOW)[start - WINDOW : -1]

@@ -40,14 +40,14 @@ from matplotlib import pyplot as plt
 
 from closes.snapshot import read_snapshot, snapshot_symbols
 from forecast.backtest import backtest
-from forecast.network import FitOptions, check_backend, fit_windows
+from forecast.network import FitOptions, import_keras, fit_windows
 from forecast.plots import plot_backtest, plot_reliability
 from forecast.scores import coverage, point_metrics, score, summary
 from forecast.split import split_in_time
 from models.loading import load_forecaster
 from processData import WINDOW, make_windows, relative_to_last
 
-check_backend()  # imports Keras without TensorFlow's messages about a missing GPU
+import_keras()  # without TensorFlow's messages about a missing GPU
 import keras
 from sklearn.preprocessing import MinMaxScaler
 

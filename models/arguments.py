@@ -15,7 +15,7 @@ DEFAULT = "(default: %(default)s)"  # in a help text
 
 def add_closes_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the closes to train on."""
-    parser.add_argument("--symbol", help="ticker (default: MSFT; of a CSV file, its name)")
+    parser.add_argument("--symbol", help="ticker (default: MSFT, or the name of the CSV file)")
     parser.add_argument("--start", type=cli.iso_date, metavar="DATE", help=f"first day (default: {FIRST_DAY}; of a file, its first)")
     parser.add_argument("--end", type=cli.iso_date, metavar="DATE", help="last day (default: yesterday; of a file, its last)")
     parser.add_argument(
@@ -44,7 +44,7 @@ def add_publication_options(parser: argparse.ArgumentParser, settings: Settings)
         "--promote",
         choices=["if-better", "always", "never"],
         default="if-better",
-        help="publish if not worse than the published model on their common test days, the default; always; or never",
+        help="when to publish: if-better (default: not worse than the published model on their common test days), always or never",
     )
 
 
@@ -70,7 +70,7 @@ def add_fit_options(parser: argparse.ArgumentParser) -> None:
         "--features",
         choices=FEATURES,
         default=usual.features,
-        help="what the layers see: closes, the default; changes: closes and daily changes; volatility: also their mean size over 10 days",
+        help="what the layers see: closes (default), changes (closes and daily changes) or volatility (also their mean over 10 days)",
     )
 
 

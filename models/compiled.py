@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import cli
 from errors import ForecastError, ModelUnavailableError
-from forecast.network import check_backend
+from forecast.network import import_keras
 from forecast.runtime import Network
 from models.loading import load_forecaster
 from models.publishing import replace_file
@@ -165,7 +165,7 @@ def compile_files(keras_file: bytes, scaler_file: bytes) -> bytes:
     Raises:
         CompileError: one cannot be loaded, or the compiled form does not say what Keras says.
     """
-    check_backend()
+    import_keras()
     import joblib
 
     try:

@@ -20,8 +20,8 @@ class ModelHolder:
     """The forecaster of one worker.
 
     Attributes:
-        problem: why the published model is not the one that serves; None while it is. The service answers it to anybody, so it has the name
-            of the model folder, not its path.
+        problem: why the published model is not the one that serves; None while it is. The API shows it to every client, so it has
+            the name of the model folder, not its path.
     """
 
     def __init__(self, model_dir: Path, prefix: str = "") -> None:
@@ -54,7 +54,7 @@ class ModelHolder:
         try:
             self._forecaster = load_forecaster(self._model_dir)
         except ModelUnavailableError as error:
-            problem = str(error).replace(str(self._model_dir), self._model_dir.name)
+            problem = str(error).replace(f"the folder {self._model_dir} ", f"the folder {self._model_dir.name} ")
             if (problem, error.details) != (self.problem, self._details):
                 log.error("%s%s (%s)", self._prefix, error, "; ".join(error.details))
             self.problem, self._details = problem, error.details

@@ -15,6 +15,7 @@ from models.store import (
     KERAS_FILE,
     METADATA_FILE,
     SCALER_FILE,
+    VERSIONS,
     PublishedModel,
     current_version,
     none_published,
@@ -38,7 +39,7 @@ class PublishedMeanwhileError(ForecastError):
 @contextmanager
 def staging_folder(model_dir: Path) -> Iterator[Path]:
     """Create an empty folder for the files of a new version. It is removed afterwards, unless it was published."""
-    versions = model_dir / "versions"
+    versions = model_dir / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=versions, prefix=STAGING_PREFIX))
     folder.chmod(0o755)  # mkdtemp gives 0700; another user may serve
@@ -148,7 +149,7 @@ def _remove_old(model_dir: Path) -> None:
     """Remove all but the newest versions, and staging folders that a kill left behind."""
     current = read_json(model_dir / METADATA_FILE)
     kept = {current["model_version"], current.get("previous_version")}
-    folders = sorted((path for path in (model_dir / "versions").iterdir() if path.is_dir() and path.name[0] != "."), reverse=True)
+    folders = sorted((path for path in (model_dir / VERSIONS).iterdir() if path.is_dir() and path.name[0] != "."), reverse=True)
     for folder in [path for path in folders if path.name not in kept][KEPT_VERSIONS - len(kept) :]:
         shutil.rmtree(folder)
-    remove_stale(model_dir / "versions", STAGING_PREFIX)
+    remove_stale(model_dir / VERSIONS, STAGING_PREFIX)

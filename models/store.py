@@ -6,7 +6,7 @@
     modelFiles/symbols/<SYMBOL>/               a symbol's own model, in the same form
 
 A kill at any moment leaves the old model or the new one. A version is written under a temporary name and renamed when it is complete; then
-`os.replace` of metadata.json publishes it. Readers follow metadata.json alone. publishing.py writes, this module reads.
+`os.replace` of metadata.json publishes it. Readers follow only metadata.json. publishing.py writes, this module reads.
 """
 
 import json
@@ -139,7 +139,7 @@ def version_folder(model_dir: Path, version: str) -> Path:
 
 
 def problems_of(folder: Path, sums: dict[str, str], only: Sequence[str] = ()) -> list[str]:
-    """Return what is wrong with a version's files: with `only` these, by default with all."""
+    """Return what is wrong with a version's files, or only with those in `only`."""
     names = only or sorted({KERAS_FILE, SCALER_FILE, *sums})
     return [problem for name in names if (problem := _problem_of(folder, name, sums))]
 

@@ -8,9 +8,10 @@ A window's closes 2 to 60 are the next window's closes 1 to 59 (overlap.py). So 
 has the actual close of that row's forecast: its last_return. Everything is compared as a log return against the last close, so a dividend
 adjustment in between does not matter. Persistence, which repeats the last close, forecasts the return 0.
 
-Answered requests for one window count, of any model, version and horizon (of a path, its first step). A window that is requested several
-times counts once for each model and version, by its first forecast. Each forecast gets one actual close, from the first later row that has
-it, even if that close was not final yet. It counts for the symbol that its request or the later one named, and for none if neither did.
+Every answered request for one window counts, whatever its model, version and horizon; of a path, only the first step counts. A window that
+is requested several times counts once for each model and version, by its first forecast. Each forecast gets one actual close, from the
+first later row that has it, even if that close was not final yet. It counts for the symbol that its request or the later one named, and for
+none if neither did.
 
 Drift compares returns with the training of the default model, so its returns are those of windows that the default model forecast.
 
@@ -141,7 +142,7 @@ class LiveAccuracy:
         return position >= part.size or not is_over
 
     def _take(self, row: tuple[str, ...]) -> None:
-        """Realise earlier forecasts with a row's last close, and remember the row's own forecast."""
+        """Score earlier forecasts against a row's last close, and remember the row's own forecast."""
         status, windows, timestamp, version, later, earlier, *numbers, model_symbol, symbol = row
         if status != "200" or windows != "1" or not is_key(later) or not is_key(earlier):
             return

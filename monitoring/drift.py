@@ -34,14 +34,14 @@ def detect_drift(returns: Sequence[float], trained: Sequence[float] | None) -> d
 
     Returns:
         n: how many returns; needed: how many it takes; ks_distance: 0 to 1; threshold: the distance above which there is drift;
-        volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); histogram: see there;
-        verdict: a sentence. Figures are null where there are too few.
+        volatility_ratio: mean absolute return now over that in training (which the quantiles put some 4% too high); histogram: see
+        histogram(); verdict: a sentence. Figures are null where there are too few.
     """
     n = len(returns)
     figures = dict.fromkeys(("ks_distance", "threshold", "volatility_ratio", "histogram"))
     result: dict[str, Any] = {"n": n, "needed": NEEDED, **figures}
     if trained is None:
-        return result | {"verdict": "No model serves that tells what it was trained on."}
+        return result | {"verdict": "No model is loaded, so there is nothing to compare with."}
     if n < NEEDED:
         return result | {"verdict": f"Not enough data: {n} of {NEEDED} closes."}
     now, quantiles = np.array(returns, np.float64), np.array(trained, np.float64)

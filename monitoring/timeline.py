@@ -9,7 +9,7 @@ import numpy as np
 MOST_PERIODS = 60
 PERIOD_SECONDS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10_800, 21_600, 86_400, 604_800)
 MOST_CHANGES = 20
-RETURN_SECONDS = 60  # after a change, within which the version before still answers from workers that change later
+RETURN_SECONDS = 60  # after a change, workers that have not reloaded may still answer with the old version
 FIRST_ERROR, FIRST_FAILURE = 400, 500  # statuses
 
 

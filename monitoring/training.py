@@ -26,7 +26,7 @@ SUCCESS, NOT_PROMOTED, SOME_FAILED, FAILED, INTERRUPTED = RESULTS = ("success", 
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRecord:
     """The last nightly run of the default model or of a list of symbols. Times are ISO 8601, in UTC.
 
     Attributes:
@@ -50,10 +50,10 @@ class Training:
     trained_until: dict[str, str] = field(default_factory=dict)
 
 
-TRAININGS = TypeAdapter(dict[str, Training])
+TRAININGS = TypeAdapter(dict[str, TrainingRecord])
 
 
-def read_trainings(model_dir: Path) -> dict[str, Training]:
+def read_trainings(model_dir: Path) -> dict[str, TrainingRecord]:
     """Return the last runs, by DEFAULT and SYMBOLS. A file that is missing or damaged has none."""
     try:
         return TRAININGS.validate_python(json.loads((model_dir / TRAINING_FILE).read_bytes()))
@@ -61,7 +61,7 @@ def read_trainings(model_dir: Path) -> dict[str, Training]:
         return {}
 
 
-def write_training(model_dir: Path, models: str, training: Training) -> None:
+def write_training(model_dir: Path, models: str, training: TrainingRecord) -> None:
     """Replace one of the last runs. Only the process that holds the lock of nightly trainings writes.
 
     Raises:
@@ -77,7 +77,7 @@ class TrainingCollector(Collector):
     def __init__(self, model_dir: Path) -> None:
         self._model_dir = model_dir
         self._seen: Identity | None = None
-        self._known: dict[str, Training] = {}
+        self._known: dict[str, TrainingRecord] = {}
 
     def collect(self) -> Iterator[Metric]:
         """Yield time, result, duration and failures of the last runs, and how many trading days the models lack."""
@@ -107,7 +107,7 @@ class TrainingCollector(Collector):
                     result.add_metric((models, name), float(name == training.result))
         yield from (trained, result, seconds, failed, running, missed)
 
-    def _read(self) -> dict[str, Training]:
+    def _read(self) -> dict[str, TrainingRecord]:
         """Return the last runs, from memory if the file is unchanged."""
         seen = identity_of(self._model_dir / TRAINING_FILE)
         if seen is None:

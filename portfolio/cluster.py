@@ -22,7 +22,7 @@ from typing import Any
 
 from forecast.network import FitOptions
 from portfolio.remote import make_probe, make_run_in_child
-from portfolio.runner import AHEAD, Task, WorkersError
+from portfolio.runner import AHEAD, CONTINUES, Task, WorkersError
 from portfolio.task import Failure, Outcome
 from settings import PROJECT_DIR
 
@@ -38,7 +38,6 @@ CODE = ["errors.py", "settings.py", "storage.py", "preflight.py", "cli.py", "pro
 DATA = ["data/closes.csv.gz", "data/ranges.csv.gz"]
 MODULES = ("tensorflow", "keras", "numpy", "onnx", "onnxruntime", "sklearn", "scipy", "pydantic", "filelock", "joblib")
 SAME_VERSIONS = ("tensorflow", "keras", "numpy")  # other versions may give other models
-CONTINUES = "Finished steps are saved; the same command continues."
 
 
 class _ConnectionLostError(Exception):

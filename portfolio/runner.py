@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 MAX_DEATHS = 3  # of worker processes without a result in between
 PARENT_SECONDS = 1.0  # between two looks at whether the parent lives
 IDLE_SECONDS = 300  # after which an idle process ends
+CONTINUES = "Finished steps are saved; the same command continues."
 AHEAD = 2  # tasks per process that are submitted before a result is read
 
 
@@ -90,8 +91,8 @@ class LocalRunner:
                 log.debug("a worker died", exc_info=True)
                 if deaths == MAX_DEATHS:
                     raise WorkersError(
-                        f"Worker processes died {deaths} times in a row, perhaps of too little memory. Finished steps are saved; "
-                        f"the same command continues. Try a smaller --jobs. ({next(iter(str(error).splitlines()), '')[:200]})"
+                        f"Worker processes died {deaths} times in a row, perhaps of too little memory. {CONTINUES} "
+                        f"Try a smaller --jobs. ({next(iter(str(error).splitlines()), '')[:200]})"
                     ) from None
                 log.warning("A worker process died. Its task runs again.")
 

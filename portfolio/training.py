@@ -17,7 +17,7 @@ from cli import interruption
 from closes.series import Closes
 from errors import ForecastError
 from forecast.metadata import Rule
-from forecast.network import FitOptions, check_variables
+from forecast.network import FitOptions, check_backend
 from forecast.split import Dataset, split_in_time
 from models.store import SYMBOLS
 from portfolio.journal import GLOBAL, Journal, one_training
@@ -87,7 +87,7 @@ def train_many(options: ManyOptions, settings: Settings, check: Callable[[Closes
         WorkersError: the workers cannot be used; the same command continues.
         FullDiskError: the same command continues.
     """
-    check_variables()
+    check_backend()
     root = options.model_dir / SYMBOLS
     with one_training(root):
         journal = Journal(root, options.identity())

@@ -26,7 +26,7 @@ from monitoring.training import (
     SOME_FAILED,
     SUCCESS,
     SYMBOLS,
-    Training,
+    TrainingRecord,
     read_trainings,
     write_training,
 )
@@ -62,9 +62,9 @@ class Job:
         """Return the job of the command's options."""
         return cls(SYMBOLS, symbols, model_dir) if symbols else cls(DEFAULT, [symbol.upper()], model_dir)
 
-    def last(self) -> Training:
+    def last(self) -> TrainingRecord:
         """Return what the last run left."""
-        return read_trainings(self.model_dir).get(self.models, Training())
+        return read_trainings(self.model_dir).get(self.models, TrainingRecord())
 
 
 def run_nightly(job: Job, train: Train) -> dict[str, str]:
@@ -114,16 +114,16 @@ class Run:
             log.info("%s", error)
             return {}
         except NotPromotedError as error:
-            self._end(NOT_PROMOTED, str(error))
+            self._write_success(NOT_PROMOTED, str(error))
             log.info("%s", error)
             return {}
         except KeyboardInterrupt:
-            self._end_failed(INTERRUPTED, "The run was interrupted.")
+            self._write_failure(INTERRUPTED, "The run was interrupted.")
             raise
         except BaseException as error:
-            self._end_failed(FAILED, "; ".join([str(error) or type(error).__name__, *getattr(error, "details", [])]))
+            self._write_failure(FAILED, "; ".join([str(error) or type(error).__name__, *getattr(error, "details", [])]))
             raise
-        self._end_with(failures)
+        self._write_outcome(failures)
         return failures
 
     def _check(self, closes: Closes) -> None:
@@ -139,7 +139,7 @@ class Run:
         if self._job.models == DEFAULT and closes.last_date <= self._before.trained_until.get(closes.symbol, ""):
             raise NothingNewError(f"Nothing to train: Yahoo Finance has no close of {closes.symbol} after {closes.last_date} yet.")
 
-    def _end_with(self, failures: dict[str, str]) -> None:
+    def _write_outcome(self, failures: dict[str, str]) -> None:
         """Write the result of a training that came to its end.
 
         Raises:
@@ -147,29 +147,29 @@ class Run:
         """
         count = len(self._job.symbols)
         if not failures:
-            self._end(SUCCESS, f"Trained on closes up to {max(self._used.values(), default=self._final)}.")
+            self._write_success(SUCCESS, f"Trained on closes up to {max(self._used.values(), default=self._final)}.")
         elif len(failures) < count:
-            self._end(SOME_FAILED, f"{len(failures)} of {count} symbols failed.", failures)
+            self._write_success(SOME_FAILED, f"{len(failures)} of {count} symbols failed.", failures)
         else:
-            self._end_failed(FAILED, f"All {count} symbols failed.", failures)
+            self._write_failure(FAILED, f"All {count} symbols failed.", failures)
             raise DataUnavailableError(f"All {count} symbols failed.")
 
-    def _end(self, result: str, message: str, failures: dict[str, str] | None = None) -> None:
+    def _write_success(self, result: str, message: str, failures: dict[str, str] | None = None) -> None:
         """Write the result of a successful run. A symbol that failed is due again on the next trading day, not before."""
         done = {symbol: day for symbol, day in self._used.items() if symbol not in (failures or {})}
         days = {symbol: done.get(symbol) or newest_trading_day(symbol, self._final) for symbol in self._job.symbols}
-        ended = self._ended(result, message, failures)
+        ended = self._record(result, message, failures)
         self._write(replace(ended, trained_at=ended.ended_at, trained_until=days))
 
-    def _end_failed(self, result: str, message: str, failures: dict[str, str] | None = None) -> None:
+    def _write_failure(self, result: str, message: str, failures: dict[str, str] | None = None) -> None:
         """Write the result of a failed run: it is due again. A disk that is full must not hide the reason of the failure."""
         try:
-            self._write(self._ended(result, message, failures))
+            self._write(self._record(result, message, failures))
         except OSError as error:
             log.warning("The result of this run is not saved: %s.", error)
 
-    def _ended(self, result: str, message: str, failures: dict[str, str] | None) -> Training:
-        """Return the record of this run, with the last successful one still in it."""
+    def _record(self, result: str, message: str, failures: dict[str, str] | None) -> TrainingRecord:
+        """Return the record of this run. It keeps the fields of the last successful run."""
         now = now_utc()
         return replace(
             self._before,
@@ -182,7 +182,7 @@ class Run:
             running_since="",
         )
 
-    def _write(self, training: Training) -> None:
+    def _write(self, training: TrainingRecord) -> None:
         """Write the record of the job's models."""
         write_training(self._job.model_dir, self._job.models, training)
 

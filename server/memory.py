@@ -10,7 +10,7 @@ LARGE_BLOCK_BYTES = 256 * 1024
 def use_one_heap() -> None:
     """Use one heap for all threads, and a mapping of its own for each large block.
 
-    With a heap a thread, freed memory stays in pieces that the next model does not fit into: 5 MB a worker and model. Call this before
+    With one heap per thread, freed memory is too fragmented to hold the next model, which costs 5 MB per worker and model. Call this before
     threads start.
     """
     with suppress(OSError, AttributeError):

@@ -3,7 +3,8 @@
 Fair reads: a client that sends its next request at once would be read again and again while others wait. Here every read waits for the
 event loop, which goes through all connections.
 
-Limits: a slow body, a request without end and an answer that the client does not read end after a while. They free their memory then.
+Limits: the connection ends if a body arrives too slowly, a request never ends, or the client does not read its answer. Its memory is then
+freed.
 """
 
 import errno

@@ -315,7 +315,7 @@ def test_other_keras_backend_is_rejected_in_one_line(tmp_path, command, backend)
     done = subprocess.run([sys.executable, *command, *options], cwd=PROJECT_DIR, env=own, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"error: KERAS_BACKEND={backend}: the network is trained and compiled on TensorFlow alone. Unset KERAS_BACKEND."
+        f"error: KERAS_BACKEND={backend}: the network is trained and compiled only with TensorFlow. Unset it."
     )
     assert "Traceback" not in done.stderr
 

@@ -2,8 +2,8 @@
 
     python -m tracking.connection      connects, and creates the database if it is new
 
-The default is a SQLite file under mlruns/; MLFLOW_TRACKING_URI can name another file or a server. A locked SQLite file is waited for
-LOCK_SECONDS, a silent server HTTP_SECONDS a call.
+The default is a SQLite file under mlruns/; MLFLOW_TRACKING_URI can name another file or a server. A call waits up to
+LOCK_SECONDS for a locked SQLite file, and up to HTTP_SECONDS for a server that does not answer.
 """
 
 import logging
@@ -21,6 +21,7 @@ from tracking.moved import ARTIFACTS, repoint
 
 LOCK_SECONDS = 15.0  # MLflow itself waits 20 s in each of its calls
 HTTP_SECONDS = 8  # for each of three attempts
+NO_ANSWER = ("does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again.")  # the problem and the advice
 RETRIES_VARIABLE = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -41,7 +42,7 @@ def check_tracking(settings: Settings) -> None:
     Raises:
         TrackingError: it does not.
     """
-    with one_sentence(settings, "does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again."):
+    with one_sentence(settings, *NO_ANSWER):
         connect(settings)
 
 

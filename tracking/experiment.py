@@ -27,8 +27,16 @@ PARAMETERS = ("symbol", "last_date", "epochs", "units")
 COLUMNS = [*(f"metrics.`{name}`" for name in METRICS), *(f"params.`{name}`" for name in PARAMETERS), "attributes.`Duration`"]
 FIRST_COLUMNS = ["attributes.`Run Name`", "runDateAndNestInfo"]  # which MLflow always shows: the name, and when the run was created
 VIEW = json.dumps({"selectedColumns": COLUMNS, "columnOrder": FIRST_COLUMNS + COLUMNS})
-LOCK_SECONDS = 0.1  # that a request waits for a locked SQLite file
+READ_LOCK_SECONDS = 0.1  # that a request waits for a locked SQLite file
 LOOKUP_SECONDS = 0.5  # that a request waits for a tracking server; a later answer serves the next request
+
+
+def without_credentials(uri: str) -> tuple[str, dict[str, str]]:
+    """Return the address of a tracking server without its user and password, and the header that has them."""
+    parts = urlsplit(uri)
+    user, at, host = parts.netloc.rpartition("@")
+    headers = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if at else {}
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), headers
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def opened(database: Path, seconds: float) -> closing[sqlite3.Connection]:
 
 def _read_database(database: Path) -> Experiment | None:
     """Return the experiment of a SQLite file; None if there is none, or the file cannot be read at once."""
-    with suppress(sqlite3.Error), opened(database, LOCK_SECONDS) as connection:
+    with suppress(sqlite3.Error), opened(database, READ_LOCK_SECONDS) as connection:
         row = connection.execute(
             "SELECT e.experiment_id, t.value FROM experiments e LEFT JOIN experiment_tags t "
             "ON t.experiment_id = e.experiment_id AND t.key = ? WHERE e.name = ? AND e.lifecycle_stage = 'active'",
@@ -115,11 +123,8 @@ class _Server:
 
     def _ask(self) -> None:
         """Ask the server for the experiment."""
-        parts = urlsplit(self._uri)
-        user, at, host = parts.netloc.rpartition("@")
-        path = f"{parts.path.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name"
-        address = urlunsplit((parts.scheme, host, path, urlencode({"experiment_name": EXPERIMENT}), ""))
-        headers = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if at else {}
+        base, headers = without_credentials(self._uri)
+        address = f"{base}/api/2.0/mlflow/experiments/get-by-name?{urlencode({'experiment_name': EXPERIMENT})}"
         with suppress(OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
             request = urllib.request.Request(address, headers=headers)  # noqa: S310 - http or https, see find_experiment
             with urllib.request.urlopen(request, timeout=10 * LOOKUP_SECONDS) as answer:  # noqa: S310

@@ -14,7 +14,6 @@ if __name__ == "__main__":
     preflight.check()
 
 import argparse
-import base64
 import http.client
 import json
 import logging
@@ -28,13 +27,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import cli
 from errors import ForecastError, ModelUnavailableError
 from models.publishing import publish, staging_folder
 from models.store import METADATA_FILE, PublishedModel, problems_of, read_json, read_published, version_folder
 from settings import Settings
+from tracking.experiment import without_credentials
 from tracking.names import CHAMPION, MODEL_FILES, MODEL_FOLDER, REGISTERED_MODEL
 
 ALIAS_CALL = "mlflow/registered-models/alias"
@@ -63,13 +63,10 @@ class TrackingServer:
         Raises:
             FetchError: it is not the address of a server.
         """
-        parts = urlsplit(settings.MLFLOW_TRACKING_URI)
-        if parts.scheme not in ("http", "https"):
+        if urlsplit(settings.MLFLOW_TRACKING_URI).scheme not in ("http", "https"):
             raise FetchError("MLFLOW_TRACKING_URI is not a tracking server. Set it to an address such as http://mlflow:8020")
         self._shown = settings.mlflow_shown
-        user, at, host = parts.netloc.rpartition("@")
-        self._base = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
-        self._headers = {"Authorization": f"Basic {base64.b64encode(unquote(user).encode()).decode()}"} if at else {}
+        self._base, self._headers = without_credentials(settings.MLFLOW_TRACKING_URI)
 
     def champion_run(self) -> str:
         """Return the run of the champion.

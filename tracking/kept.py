@@ -3,7 +3,7 @@
     kept = keep(record, place)      place/<model_version>/: the model's files, plots/*.png and run.json
     record = read_kept(kept)
 
-So a run is lost neither where MLflow does not take it nor where the training is killed while it is logged.
+So a run is not lost if MLflow rejects it, or if the training is killed while the run is logged.
 """
 
 import json

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from settings import Settings
 from tracking.client import log_metrics, log_params, start_run
-from tracking.connection import connect, one_sentence
+from tracking.connection import NO_ANSWER, connect, one_sentence
 
 
 def start_parent(name: str, params: dict[str, str], settings: Settings) -> str:
@@ -17,7 +17,7 @@ def start_parent(name: str, params: dict[str, str], settings: Settings) -> str:
     Raises:
         TrackingError: MLflow failed.
     """
-    with one_sentence(settings, "does not answer", "Set MLFLOW_TRACKING_URI to one that does, or try again."):
+    with one_sentence(settings, *NO_ANSWER):
         experiment = connect(settings)
         import mlflow
 

@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 def is_missing(settings: Settings) -> bool:
     """Return whether a model serves whose run MLflow's SQLite file does not have. MLflow is not imported.
 
-    With a tracking server, or a file that cannot be read, the answer is no: then the run is not logged without being asked for.
+    With a tracking server, or a file that cannot be read, the answer is no, so the run is logged only on request.
     """
     database, version = database_of(settings), current_version(settings.MODEL_DIR)
     if database is None or version is None:

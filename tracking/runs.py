@@ -1,6 +1,6 @@
 """Runs that are saved until MLflow has them, and the command that logs them later.
 
-    python -m tracking.runs mlruns/unlogged/<model_version>     logs a run that MLflow did not accept during the training; takes several
+    python -m tracking.runs mlruns/unlogged/<model_version>     logs runs that MLflow did not accept during the training
     python -m tracking.runs                                     points the alias `champion` at the model that serves
 
 The registered model is a pyfunc that takes closes (n, 60) and returns the next closes (n,):
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     model_dir = options.model_dir
     serves = model_dir.resolve() == settings.MODEL_DIR.resolve()
     if not (options.folders or serves):
-        parser.error("the alias follows the model in MODEL_DIR alone: set that, or name the folder of a run")
+        parser.error("the alias follows only the model in MODEL_DIR: set MODEL_DIR, or name the folder of a run")
     published = [log_later(folder, model_dir, settings) for folder in options.folders]
     if serves and (any(published) or not published):
         log.info("The alias %r points at version %s.", CHAMPION, set_champion(model_dir, settings))

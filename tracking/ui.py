@@ -121,8 +121,8 @@ def start(settings: Settings) -> "subprocess.Popen[bytes] | None":
         return None
     # MLflow uses prometheus_client too. Its counts must not get into the API's folder.
     environment = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
-    command = [sys.executable, "-m", "tracking.ui", "--parent", str(os.getpid())]
-    return subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, stdin=subprocess.DEVNULL)
+    arguments = [sys.executable, "-m", "tracking.ui", "--parent", str(os.getpid())]
+    return subprocess.Popen(arguments, cwd=PROJECT_DIR, env=environment, stdin=subprocess.DEVNULL)
 
 
 def stop(child: "subprocess.Popen[bytes] | None") -> None:

@@ -107,7 +107,7 @@ def _translated(catalog: Catalog, place: str) -> list[Message]:
 
 
 def _json(content: Any) -> bytes:
-    """Return JSON with a line a text, so that differences can be read."""
+    """Return JSON with one text per line, so that differences can be read."""
     return f"{json.dumps(content, ensure_ascii=False, indent=0)}\n".encode()
 
 
@@ -122,12 +122,12 @@ def _texts(catalog: Catalog) -> list[Message]:
 
 
 def _key(message: Message) -> str:
-    """Return the English text, of a plural the singular."""
+    """Return the English text; for a plural, its singular."""
     return str(message.id if isinstance(message.id, str) else message.id[0])
 
 
 def _strings(message: Message) -> tuple[str, ...]:
-    """Return the translations: one, or one a plural form."""
+    """Return the translations: one, or one per plural form."""
     return tuple(message.string) if isinstance(message.string, list | tuple) else (message.string or "",)
 
 

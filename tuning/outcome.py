@@ -39,7 +39,8 @@ class Outcome:
         default, best: the settings.
         n_trials: trials of the study that count.
         default_ratios: RMSE ratio of the default settings, for the seed of the search and each new seed.
-        best_ratios: the same for the best settings. If these are the default settings, both have the seed of the search alone.
+        best_ratios: the same for the best settings. If these are the default settings, both lists have only
+            the ratio for the seed of the search.
     """
 
     default: FitOptions

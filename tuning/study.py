@@ -3,7 +3,7 @@
     with open_study(folder, name) as study:
         search(study, validation, FitOptions(), n_trials=10)
 
-A trial depends on the seed and the finished trials before it alone. So ten trials in one run or in two are the same.
+A trial depends only on the seed and the finished trials before it, so ten trials in one run or in two give the same results.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 DATABASE = "optuna.db"
-LOCK_SECONDS = 15.0  # that a locked SQLite file is waited for
+LOCK_SECONDS = 15.0  # to wait for a locked SQLite file
 RANDOM_TRIALS = 10  # before the sampler uses their results
 DIVERGED = 1e9  # ratio of a network whose weights are not finite
 UNPRUNED_TRIALS = 5  # before one whose first fold is worse than the median is stopped

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cli import interruption
 from closes.series import Closes
 from errors import InvalidClosesError
-from forecast.network import FitOptions, check_backend, fit
+from forecast.network import FitOptions, fit, import_keras
 from forecast.runtime import Network
 from forecast.scores import rmse_ratio
 from forecast.split import Dataset, Split, walk_forward_splits
@@ -29,7 +29,7 @@ class Validation:
 
     def ratios(self, options: FitOptions) -> Iterator[float]:
         """Fit and judge settings block by block: yield RMSE divided by that of persistence; below 1 is better."""
-        check_backend()
+        import_keras()
         import keras
 
         from models.compiled import compile_model

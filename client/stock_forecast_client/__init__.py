@@ -111,7 +111,7 @@ class StockForecastError(Exception):
 
     Attributes:
         message: One sentence that says what is wrong.
-        details: A sentence for each place that is wrong; often empty.
+        details: A sentence for each place that is wrong, or how to fix it; often empty.
         status: The HTTP status; None if there was no answer.
     """
 
@@ -174,7 +174,7 @@ class NotFoundError(StatusError):
 
 
 class InvalidValuesError(StatusError):
-    """The shape or a value of the request is wrong (422); `details` names each place."""
+    """The shape or a value of the request is wrong (422); `details` names each place, or the query parameter that chooses."""
 
 
 class RateLimitedError(StatusError):

@@ -6,7 +6,7 @@ from closes.files import read_prices
 from errors import InvalidClosesError
 from scoring.columns import find_form
 
-SEVERAL_COLUMNS = b"date,Close,Close\n2020-01-01,1,2\n"
+SEVERAL_COLUMNS = b"date,Close,close\n2020-01-01,1,2\n"
 UNCLEAR = b"date,Close,Adj. Foo\n2020-01-01,1,2\n"
 UNKNOWN = b"date,median,mean\n2020-01-01,1,2\n"
 SEVERAL_STOCKS = b"date,symbol,close\n2020-01-01,A,1\n2020-01-02,B,2\n"

@@ -178,8 +178,8 @@ def test_error_names_every_source_and_yahoo_is_not_retried(newest, yahoo):
         with pytest.raises(DataUnavailableError) as caught:
             newest.of("NOSUCH")
         assert not isinstance(caught.value, UnknownSymbolError)
-        for named, detail in zip(("Yahoo", "cache", "snapshot"), caught.value.details, strict=True):
-            assert named in detail
+        for named, text in zip(("Yahoo", "cache", "snapshot"), (str(caught.value), *caught.value.details), strict=True):
+            assert named in text
     assert yahoo.calls <= 1
 
 

@@ -58,7 +58,7 @@ def test_calibration_of_the_symbol_in_the_address(page, server):
     page.emulate_media(color_scheme="light")
     forecast_symbol(page, "KO")
     open_backtest(page)
-    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of KO")
+    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of KO", timeout=60_000)
     published, own = pit_of(f"{server}/backtest?pit=1"), pit_of(f"{server}/backtest/KO?pit=1")
     assert table(page) == [[f"{level}%", *cells(published, level), *cells(own, level)] for level in LEVELS]
     assert page.locator("#calibration-chart canvas").evaluate(COUNT_PIXELS)[3] > 300, "the symbol's shares are not drawn"
@@ -67,7 +67,7 @@ def test_calibration_of_the_symbol_in_the_address(page, server):
     page.get_by_role("tab", name="Forecast").click()
     forecast_symbol(page, "PEP")
     open_backtest(page)
-    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of PEP")
+    expect(page.locator("#calibration-last")).to_have_text("Last 250 days of PEP", timeout=60_000)
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -30,6 +30,11 @@ def test_pasted_list_is_sent_unchanged_and_gets_the_forecast_of_its_closes(page,
     assert shown_price(page) == ask(server, closes)["predicted_price"]
 
 
+def test_list_in_scientific_notation_is_a_list_of_closes(page):
+    paste(page, " ".join(f"{0.3 + day / 1000:.6e}" for day in range(60)))
+    expect(page.locator("#closes-origin")).to_contain_text("60 closes are used.")
+
+
 def dated(closes: list[float]) -> list[tuple[str, float]]:
     return [(f"2022-{1 + day // 28:02}-{1 + day % 28:02}", close) for day, close in enumerate(closes)]
 
@@ -78,12 +83,16 @@ def test_chosen_file_is_named_and_can_be_removed(page):
     expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
 
 
-def test_file_that_is_removed_while_it_is_read_is_not_forecast(page):
+@pytest.mark.parametrize("remove", ["Remove the file", "type"])
+def test_file_that_is_removed_while_it_is_read_is_not_forecast(page, remove):
     held = []
     page.route("**/predict?*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
     page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
     expect(page.locator("#progress")).to_have_text("Reading prices.csv \u2026")
-    page.get_by_role("button", name="Remove the file").click()
+    if remove == "type":
+        page.get_by_label(FIELD, exact=True).press_sequentially(" ")
+    else:
+        page.get_by_role("button", name=remove).click()
     expect(page.locator("#progress")).to_be_empty()
     with page.expect_response("**/predict?*") as answer:
         held[0].continue_()

@@ -77,7 +77,7 @@ def test_curl_command_of_the_example_gives_its_forecast(page, server):
 
 
 def test_example_says_why_the_intervals_of_its_call_differ(page):
-    expect(page.locator("#call-note")).to_contain_text("This call sends 60 closes alone.")
+    expect(page.locator("#call-note")).to_contain_text("This call sends only 60 closes.")
     forecast_symbol(page, "KO")
     expect(page.locator("#call-note")).to_be_hidden()
 
@@ -225,7 +225,7 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
         ("..", "“..” is not a symbol"),
         ("%3Cb%3EX%3C/b%3E", "“<b>X</b>” is not a symbol: it has “<”, “>”, “/”."),
         ("X" * 500, f"“{'X' * 40}” is not a symbol"),
-        ("ACME", "Yahoo Finance: it cannot be reached. No other source has closes of ACME."),
+        ("ACME", "No other source has closes of ACME."),
     ],
 )
 def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):

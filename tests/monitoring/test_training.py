@@ -7,9 +7,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitoring import training
-from monitoring.training import RESULTS, Training, TrainingCollector, missed_days, read_trainings, write_training
+from monitoring.training import RESULTS, TrainingCollector, TrainingRecord, missed_days, read_trainings, write_training
 
-DONE = Training(
+DONE = TrainingRecord(
     "some_failed", "1 of 2 symbols failed.", "2026-11-26T01:15:00+00:00", "2026-11-26T01:25:00+00:00", 600.0, {"KO": "unknown"}, "",
     "2026-11-26T01:25:00+00:00", {"MSFT": "2026-11-25", "KO": "2026-11-24"},
 )  # fmt: skip
@@ -36,16 +36,16 @@ def samples(collector):
 
 def test_record_is_read_as_it_was_written(tmp_path):
     write_training(tmp_path, "symbols", DONE)
-    write_training(tmp_path, "default", Training())
-    write_training(tmp_path, "default", Training("failed", "refused"))
-    assert read_trainings(tmp_path) == {"symbols": DONE, "default": Training("failed", "refused")}
+    write_training(tmp_path, "default", TrainingRecord())
+    write_training(tmp_path, "default", TrainingRecord("failed", "refused"))
+    assert read_trainings(tmp_path) == {"symbols": DONE, "default": TrainingRecord("failed", "refused")}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"default": 5}', '{"default": {"seconds": "x"}}', '{"default": {"more": 1}}'])
 def test_damaged_record_has_no_metrics_and_is_replaced(tmp_path, collector, content):
     (tmp_path / "training.json").write_text(content)
     known = read_trainings(tmp_path)
-    assert known == {} or known == {"default": Training()}
+    assert known == {} or known == {"default": TrainingRecord()}
     assert not [name for name, *_ in samples(collector) if name != "forecast_training_running"]
     write_training(tmp_path, "default", DONE)
     assert read_trainings(tmp_path)["default"] == DONE
@@ -66,7 +66,7 @@ def test_metrics_of_the_last_run(tmp_path, collector):
 
 
 def test_failed_first_run_has_a_result_and_no_time(tmp_path, collector):
-    write_training(tmp_path, "default", Training("failed", "refused"))
+    write_training(tmp_path, "default", TrainingRecord("failed", "refused"))
     found = samples(collector)
     assert found["forecast_last_training_result", "default", "failed"] == 1
     assert ("forecast_last_training_timestamp_seconds", "default") not in found
@@ -74,7 +74,7 @@ def test_failed_first_run_has_a_result_and_no_time(tmp_path, collector):
 
 
 def test_run_in_progress_is_reported(tmp_path, collector):
-    write_training(tmp_path, "default", Training(running_since="2026-11-26T01:15:00+00:00"))
+    write_training(tmp_path, "default", TrainingRecord(running_since="2026-11-26T01:15:00+00:00"))
     assert samples(collector) == {("forecast_training_running", "default"): 1}
 
 
@@ -91,7 +91,7 @@ def test_file_is_parsed_only_after_a_change(tmp_path, collector, monkeypatch):
     for _ in range(3):
         samples(collector)
     assert len(reads) == 1
-    write_training(tmp_path, "default", Training("failed"))
+    write_training(tmp_path, "default", TrainingRecord("failed"))
     reads.clear()
     assert samples(collector)["forecast_last_training_result", "default", "failed"] == 1
     assert len(reads) == 1

@@ -12,7 +12,7 @@ from serving import wait_until
 from training import command, environment, how
 
 from closes.series import last_final_day
-from monitoring.training import Training, read_trainings, write_training
+from monitoring.training import TrainingRecord, read_trainings, write_training
 from retraining.schedule import newest_trading_day, next_run
 from retraining.waiting import RETRY, SLICE_SECONDS, Keeper, run_again
 
@@ -119,7 +119,7 @@ def begin_waiting(folder):
 def test_command_waits_for_the_next_close_until_sigterm(tmp_path):
     (tmp_path / "modelFiles").mkdir()
     today = newest_trading_day("MSFT", last_final_day())
-    write_training(tmp_path / "modelFiles", "default", Training("success", trained_until={"MSFT": today}))
+    write_training(tmp_path / "modelFiles", "default", TrainingRecord("success", trained_until={"MSFT": today}))
     process, said = begin_waiting(tmp_path)
     assert said[0] == f"Nothing to train: the last training of MSFT had the newest final trading day, {today}."
     assert said[1].startswith("Next run: 20")
@@ -132,7 +132,7 @@ def test_command_waits_for_the_next_close_until_sigterm(tmp_path):
 def test_command_makes_a_missed_run_at_its_start_and_repeats_a_failed_one(tmp_path, monkeypatch):
     monkeypatch.setenv("YAHOO_URL", "http://127.0.0.1:1")
     (tmp_path / "modelFiles").mkdir()
-    write_training(tmp_path / "modelFiles", "default", Training("success", trained_until={"MSFT": "2026-01-02"}))
+    write_training(tmp_path / "modelFiles", "default", TrainingRecord("success", trained_until={"MSFT": "2026-01-02"}))
     process, said = begin_waiting(tmp_path)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)

@@ -6,7 +6,7 @@ import { createChart } from "../chart/chart.js";
 import { forecastLines, misses, tellForecast, tellMiss } from "../chart/lines.js";
 import { startPeriods } from "../chart/periods.js";
 import { byId } from "../shared/dom.js";
-import { dayText, monthName } from "../shared/format.js";
+import { dayText, isoDate, monthName } from "../shared/format.js";
 import { write } from "../shared/prose.js";
 import { told } from "../shared/sentences.js";
 import { t } from "../shared/texts.js";
@@ -92,10 +92,6 @@ function content(columns, symbol) {
   };
 }
 
-/** @param {number} seconds */
-function isoDate(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(0, 10);
-}
 
 /**
  * Return the labels of the x axis: months, or days after zooming in.

@@ -84,7 +84,7 @@ function options(host, { size, lines, axis, scale, priceScale = {}, priceAxis = 
   return {
     legend: { show: false },
     ...(padding && { padding }),
-    tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // a day is one the world over
+    tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // days are the same in every time zone
     cursor: {
       y: false,
       drag: { x: shortest !== undefined, y: false, dist: 8 },
@@ -112,7 +112,7 @@ function atLeast(shortest) {
   };
 }
 
-/** Leave word in the browser's timeline that a chart is drawn (benchmarks/benchPage.py reads it). @param {string} id of its host */
+/** Set a mark in the browser's performance timeline that a chart is drawn (benchmarks/benchPage.py reads it). @param {string} id of its host */
 function markDrawn(id) {
   performance.clearMarks(id);
   performance.mark(id);

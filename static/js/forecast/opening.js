@@ -7,14 +7,14 @@ import { originOf } from "./origin.js";
 import { readPast } from "./past.js";
 import { LEVELS } from "./levels.js";
 import { onReturn, showOutput } from "./output.js";
-import { askFor, keptQuestion, restore } from "./question.js";
+import { askFor, forgetAsked, keptQuestion, restore } from "./question.js";
 import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean, past: string}} Opening  past: a backtest as CSV */
 
 /** Restore the question that was kept, request the symbol in the address, or show the example. Without a model there is no example. Back and Forward do the same. */
 export function open() {
-  onReturn(openAddress);
+  onReturn(openAddress, forgetAsked);
   const kept = keptQuestion();
   if (!kept?.isAsked) {
     openAddress();

@@ -88,13 +88,15 @@ export function showOutput(output) {
 /**
  * Show on Back and Forward what was shown at that address.
  * @param {() => void} open shows an address whose output is not known
+ * @param {() => void} leave is called before
  */
-export function onReturn(open) {
+export function onReturn(open, leave) {
   addEventListener("popstate", ({ state }) => {
     if (search === location.search) {
       return; // only the tab changed
     }
     search = location.search;
+    leave();
     const output = outputs.get(state);
     if (output) {
       newQuestion();

@@ -1,6 +1,5 @@
 /** The closes that the user brings: pasted text or one chosen file. The server reads both; see closes/files.py. */
 
-import { write } from "../shared/prose.js";
 import { byId } from "../shared/dom.js";
 import { number } from "../shared/format.js";
 import { t } from "../shared/texts.js";
@@ -31,13 +30,18 @@ export function source() {
   return file.size ? { content: file, name: file.name } : t("{name} is empty.", { name: file.name });
 }
 
+/** Whether a file is chosen. */
+export function hasFile() {
+  return file !== null;
+}
+
 /** Use a file, or pasted text from now on. @param {File | null} next */
 export function useFile(next) {
   file = next;
   input.value = ""; // so that the same file can be chosen again, once it is fixed
   if (next) {
     field.value = "";
-    write(byId("chosen-name"), `${next.name}, ${size(next.size)}`);
+    byId("chosen-name").textContent = `${next.name}, ${size(next.size)}`;
   }
   chosen.hidden = next === null;
 }

@@ -4,7 +4,7 @@ import { dropQuestion, hideOutput, isAsking } from "./output.js";
 import { byId } from "../shared/dom.js";
 import { mark, showMessages } from "../shared/messages.js";
 import { askAboutCloses } from "./ownCloses.js";
-import { onFile, source, useFile } from "./priceFile.js";
+import { hasFile, onFile, source, useFile } from "./priceFile.js";
 import { addressOf } from "../shared/address.js";
 import { faultOf, isSymbol, suggest, symbolOf, symbolsIn } from "../shared/symbols.js";
 import { t } from "../shared/texts.js";
@@ -103,6 +103,11 @@ export function keepQuestion() {
   }
 }
 
+/** Forget that the field's text was asked: another forecast is shown. */
+export function forgetAsked() {
+  asked = "";
+}
+
 /** Return the question that was kept, once; null if there is none. @returns {Question | null} */
 export function keptQuestion() {
   try {
@@ -146,11 +151,11 @@ function askOnce() {
 /** Ask about a text that names a symbol or several. @param {string} typed @returns {boolean} whether it does */
 function askAboutNames(typed) {
   const symbol = symbolIn(typed);
-  const several = symbol !== null && isSymbol(symbol) ? [] : symbolsIn(typed);
-  if (several.length) {
-    offerList(several, typed);
-  } else if (symbol !== null) {
-    askAboutSymbol(symbol, typed, { again: ask, refuse });
+  const symbols = symbol !== null && isSymbol(symbol) ? [symbol] : symbolsIn(typed);
+  if (symbols.length > 1) {
+    offerList(symbols, typed);
+  } else if (symbols.length === 1 || symbol !== null) {
+    askAboutSymbol(symbols[0] ?? symbol, typed, { again: ask, refuse });
   } else {
     return false;
   }
@@ -196,6 +201,9 @@ field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
   }
 });
 field.addEventListener("input", () => {
+  if (hasFile()) {
+    dropQuestion();
+  }
   takeOther();
   useFile(null);
   grow();

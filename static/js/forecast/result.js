@@ -72,11 +72,11 @@ export function headline(answer, name) {
  * @param {(value: T) => string} format
  */
 function put(name, value, format) {
-  const element = find(`[data-out="${name}"]`);
-  if (element instanceof HTMLDataElement) {
-    element.value = String(value);
+  const target = find(`[data-out="${name}"]`);
+  if (target instanceof HTMLDataElement) {
+    target.value = String(value);
   }
-  element.textContent = format(value);
+  target.textContent = format(value);
 }
 
 /**

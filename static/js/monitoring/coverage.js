@@ -3,7 +3,7 @@
 import { createChart, percentLabels } from "../chart/chart.js";
 import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
-import { dayAndMonthText, dayText, number, percent } from "../shared/format.js";
+import { dayAndMonthText, dayText, isoDate, number, percent } from "../shared/format.js";
 import { tableRow } from "../shared/table.js";
 import { t } from "../shared/texts.js";
 
@@ -73,13 +73,13 @@ function content(parts) {
         ],
       };
     },
-    axis: { space: 80, incrs: [DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY], values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time) => dayAndMonthText(isoDay(time))) },
+    axis: { space: 80, incrs: [DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY], values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time) => dayAndMonthText(isoDate(time))) },
     scale: { time: true },
     priceScale: { range: [Math.max(0, 5 * Math.floor(least / 5)), 101] },
     priceAxis: { values: percentLabels },
     tell: ([time, h95, l95, h80, l80, , , of95, of80]) =>
       t("{day}, over {span} days: 80% held {of80} (by chance {l80} to {h80}), 95% held {of95} (by chance {l95} to {h95})", {
-        day: dayText(isoDay(Number(time))), span: parts.find(({ date }) => date === isoDay(Number(time)))?.days ?? SPAN,
+        day: dayText(isoDate(Number(time))), span: parts.find(({ date }) => date === isoDate(Number(time)))?.days ?? SPAN,
         ...Object.fromEntries(Object.entries({ of80, l80, h80, of95, l95, h95 }).map(([name, share]) => [name, percent(Number(share) / 100)])),
       }),
     describe: () =>
@@ -89,7 +89,3 @@ function content(parts) {
   };
 }
 
-/** @param {number} seconds */
-function isoDay(seconds) {
-  return new Date(seconds * 1000).toISOString().slice(0, 10);
-}

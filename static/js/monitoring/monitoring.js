@@ -9,6 +9,7 @@ import { tableRow } from "../shared/table.js";
 import { showCoverage } from "./coverage.js";
 import { showDrift } from "./drift.js";
 import { followModels } from "./models.js";
+import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
 import { drawChanges, latencies, periodName, rates } from "./timeline.js";
@@ -20,7 +21,6 @@ const PERIOD = 5000; // milliseconds from an answer to the next request
 const LIMIT = 100; // requests to fetch from /monitor
 const RATE_SECONDS = 60; // period for requests a second
 const SHOWN_ROWS = 20; // in the table
-const CHANCE_Z = 1.96; // standard deviations that hold 95% of a normal distribution
 const NONE = "–";
 const ACCURACY_ADVICE = t(
   "A forecast counts once the same stock is asked for again with one more close: ask once after each trading day. Several stocks fill it sooner.",
@@ -168,8 +168,8 @@ function showAccuracy(accuracy) {
 
 /** The range of the coverage of right intervals, 19 times in 20. @param {number} level @param {number} n closes */
 function chance(level, n) {
-  const half = CHANCE_Z * Math.sqrt((level * (1 - level)) / n);
-  return t("{low} to {high}", { low: percent(level - half), high: percent(Math.min(1, level + half)) });
+  const [low, high] = chanceRange(n, level);
+  return t("{low} to {high}", { low: percent(low), high: percent(high) });
 }
 
 /** @param {Record<string, import("../shared/api.js").LiveFigures>} figures */

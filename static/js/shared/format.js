@@ -15,6 +15,11 @@ export function number(value, options) {
   return new Intl.NumberFormat(LANGUAGE, options).format(value);
 }
 
+/** Return the ISO 8601 date of a time. @param {number} seconds since 1970 */
+export function isoDate(seconds) {
+  return new Date(seconds * 1000).toISOString().slice(0, 10);
+}
+
 /** Format a number with a fixed number of decimals. @param {number} value @param {number} digits */
 export function decimals(value, digits) {
   return number(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });

@@ -1,6 +1,6 @@
 /** Text with code, and with dates that do not break at their hyphens. */
 
-const MARKED = /(`[^`]+`|\d{4}-\d{2}-\d{2}|\d{2}\/\d{2}\/\d{4})/; // code between backticks, and dates
+const MARKED = /(`[^`“”]+`|\d{4}-\d{2}-\d{2}|\d{2}\/\d{2}\/\d{4})/; // code between backticks, not one that is quoted, and dates
 
 /** Put text into an element, with code in a <code> and each date in a <time>, which stays on one line. @param {HTMLElement} element @param {string} text */
 export function write(element, text) {

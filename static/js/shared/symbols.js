@@ -5,9 +5,10 @@ import { t } from "./texts.js";
 
 /** @typedef {{symbol: string, name: string}} Company */
 
-const SYMBOL = /^[A-Z0-9^=&_-][A-Z0-9.^=&_-]{0,31}$/; // as on the server; ".." would lead to another address
-const LETTER = /^[A-Z0-9.^=&_-]$/i;
+const SIGNS = "A-Z0-9^=&_-"; // of a symbol, as on the server
 const LONGEST = 32; // characters
+const SYMBOL = new RegExp(`^[${SIGNS}][.${SIGNS}]{0,${LONGEST - 1}}$`); // not a dot first: ".." would lead to another address
+const SIGN = new RegExp(`^[.${SIGNS}]$`, "i");
 const NAMED = 5; // wrong characters in a message
 const SHOWN_LENGTH = 40; // of a text that is not a symbol
 const BETWEEN = /[\s,;|]+/; // symbols of a list
@@ -28,7 +29,7 @@ export function isSymbol(text) {
 /** Say why a text is not a symbol, which `isSymbol` found. @param {string} typed as the reader wrote it */
 export function faultOf(typed) {
   const text = typed.trim();
-  const names = [...text].filter((sign) => !LETTER.test(sign)).map((sign) => (/\s/.test(sign) ? t("a space") : `“${sign}”`));
+  const names = [...text].filter((sign) => !SIGN.test(sign)).map((sign) => (/\s/.test(sign) ? t("a space") : `“${sign}”`));
   const wrong = [...new Set(names)];
   const values = { text: text.slice(0, SHOWN_LENGTH), most: LONGEST, list: [...wrong.slice(0, NAMED), ...(wrong.length > NAMED ? ["…"] : [])].join(", ") };
   if (wrong.length) {
@@ -40,14 +41,13 @@ export function faultOf(typed) {
 }
 
 /**
- * Return the symbols of a text that is a list of them, in upper case and each once; empty if it is none. Each has a letter, so that a list of
- * closes is none.
+ * Return the symbols of a list, in upper case and each once; empty if the text is not a list of symbols. A number, such as 1e-5, is none.
  * @param {string} text
  */
 export function symbolsIn(text) {
   const parts = text.trim().toUpperCase().split(BETWEEN).filter(Boolean);
   const symbols = [...new Set(parts)];
-  return symbols.length > 1 && symbols.every((part) => isSymbol(part) && /[A-Z]/.test(part)) ? symbols : [];
+  return symbols.every((part) => isSymbol(part) && /[A-Z]/.test(part) && Number.isNaN(Number(part))) ? symbols : [];
 }
 
 /** Return the name of a symbol's company; empty if it is not known. @param {string} symbol */
@@ -56,7 +56,7 @@ export function nameOf(symbol) {
 }
 
 /** Return the companies whose symbol or a word of whose name begins with a text. @param {string} text */
-export function matching(text) {
+function matching(text) {
   const wanted = text.trim().toLowerCase();
   const begins = (/** @type {string} */ name) => name.startsWith(wanted) || name.split(/[ -]/).some((word) => word.startsWith(wanted));
   return wanted ? companies.filter(({ symbol, name }) => symbol.toLowerCase().startsWith(wanted) || begins(name.toLowerCase())) : [];
