@@ -116,7 +116,7 @@ def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
         "(repeating the last close) 1.25%: 0.8000 times as large. The log is still being read."
     )
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
-    assert rows == [["80%", "81.0%", "77.7% to 82.3%", "4.10%"], ["95%", "95.5%", "93.8% to 96.2%", "7.00%"]]
+    assert rows == [["80%", "81.0%", "77.8% to 82.3%", "4.10%"], ["95%", "95.5%", "93.8% to 96.2%", "7.00%"]]
     rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
     assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", *["\N{EN DASH}"] * 3]]
     expect(told(page, "coverage")).to_have_text("The intervals hold.")
