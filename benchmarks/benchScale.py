@@ -9,7 +9,6 @@
 import argparse
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from closes.snapshot import snapshot_symbols
+from load import free_port
 
 WORKERS = 2
 CLOSING = re.compile(r"Peak memory: (\d+) worker process(?:es)? of at most (\d+) MB, this process (\d+) MB\. CPU: (\d+) s and (\d+) s\.")
@@ -104,8 +104,7 @@ def cluster(folder: str) -> Iterator[str]:
     """Start a Dask scheduler and WORKERS workers on this machine, and give the scheduler's address."""
     from distributed import Client
 
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
+    port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     starts = [["dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]]
     starts += [["dask_worker", address, "--nthreads", "1", "--local-directory", f"{folder}/{n}", "--no-nanny"] for n in range(WORKERS)]

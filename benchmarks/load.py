@@ -3,6 +3,7 @@
 import http.client
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,12 @@ FAILURES = re.compile(r"^\s+(?:Socket errors: .*[1-9].*|Non-2xx or 3xx responses
 
 class BenchError(Exception):
     """The benchmark cannot go on; the message says why."""
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 @dataclass(frozen=True)

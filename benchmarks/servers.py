@@ -4,7 +4,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import psutil
 
 from closes.series import Floats
 from closes.snapshot import read_snapshot
-from load import BenchError, call
+from load import BenchError, call, free_port
 from models.loading import load_forecaster
 from models.store import SCALER_FILE, read_published
 from processData import WINDOW
@@ -172,8 +171,7 @@ class Server:
             BenchError: it does not start, or answers wrongly.
         """
         self.name, self.recipe = name, recipe
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{recipe.path}"
         home = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
         self.body_file, self._log = home / "body.json", home / "log.txt"
@@ -208,7 +206,7 @@ class Server:
                 raise BenchError(f"{self.recipe.title} ended with code {self.process.returncode} instead of serving: {self._said()}")
             try:
                 status, content = call(self.port, "POST", self.recipe.path, self.recipe.body)
-            except (OSError, ConnectionError) as error:
+            except OSError as error:
                 last = repr(error)
             else:
                 if status == 200:

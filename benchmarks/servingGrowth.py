@@ -10,7 +10,6 @@ hardly depend on what else the machine does; the requests/s do, and wrk and ngin
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,7 +24,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from load import BenchError, Load, call, wait_until_ready, wrk
+from load import BenchError, Load, call, free_port, wait_until_ready, wrk
 from models.store import SYMBOLS
 from servers import Question
 from settings import PROJECT_DIR
@@ -179,12 +178,6 @@ def nginx(ports: list[int], folder: Path, headers: str) -> Iterator[tuple["subpr
     finally:
         process.terminate()
         process.wait(30)
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def family(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -35,6 +35,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import psutil
 
 from closes.snapshot import read_snapshot
+from load import free_port
 from models.publishing import publish, staging_folder
 from models.store import read_published
 from processData import make_windows
@@ -145,8 +146,7 @@ class Service:
     def __init__(self, folder: Path) -> None:
         self.model_dir = folder / "modelFiles"
         shutil.copytree(PROJECT_DIR / "modelFiles", self.model_dir)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         own = {
             "PORT": str(self.port), "WEB_CONCURRENCY": "2", "MLFLOW_UI": "off", "MODEL_DIR": str(self.model_dir),
             "REQUEST_LOG": str(folder / "log.csv"), "REQUEST_LOG_MAX_BYTES": "4000000", "DATA_CACHE_DIR": str(folder / "cache"),

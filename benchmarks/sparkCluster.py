@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+
+from load import free_port
 
 HOST = "127.0.0.1"
 START_SECONDS = 180  # a busy machine takes a minute
@@ -45,7 +46,7 @@ def cluster(folder: Path, workers: int = 2, memory: str = "1g") -> Iterator[str]
         TimeoutError: they do not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    port, web = _free_port(), _free_port()
+    port, web = free_port(), free_port()
     address = f"spark://{HOST}:{port}"
     commands = [["master.Master", "--host", HOST, "--port", str(port), "--webui-port", str(web)]]
     commands += [
@@ -97,9 +98,3 @@ def _wait(url: str, workers: int) -> None:
             pass
         time.sleep(0.1)
     raise TimeoutError(f"Spark's master and {workers} workers did not start within {START_SECONDS} s.")
-
-
-def _free_port() -> int:
-    """Return a port that is free now."""
-    with socket.create_server((HOST, 0)) as server:
-        return int(server.getsockname()[1])

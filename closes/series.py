@@ -139,7 +139,7 @@ def check_series(dates: NDArray[np.datetime64], prices: Floats, *, daily: bool =
 
 
 def are_valid(prices: Floats) -> NDArray[np.bool_]:
-    """Return which prices (n_days,) can be closes: positive and finite."""
+    """Return which prices, of any shape, can be closes: positive and finite."""
     valid: NDArray[np.bool_] = (prices >= MIN_CLOSE) & (prices <= MAX_CLOSE)
     return valid
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, is_jump, is_unit_change
+from closes.series import MAX_CLOSE, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, are_valid, is_jump, is_unit_change
 from closes.warnings import POSSIBLE_SPLIT, POSSIBLE_UNIT_CHANGE, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY
 from forecast.forecaster import Forecaster
 
@@ -24,7 +24,7 @@ def find_faults(windows: Floats) -> dict[int, str]:
     Returns:
         For each such row, counted from 0, what is wrong with it. Closes are counted from 1.
     """
-    wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
+    wrong = ~are_valid(windows)
     is_wrong = wrong.any(axis=1)
     with np.errstate(invalid="ignore", over="ignore"):
         is_wide = ~is_wrong & (windows.max(axis=1) > windows.min(axis=1) * MAX_RANGE)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, jump_warnings
+from closes.series import MAX_CLOSE, MAX_PROBLEMS, MAX_RANGE, MIN_CLOSE, SPLIT_JUMP, Floats, are_valid, jump_warnings
 from closes.warnings import BEYOND_CALIBRATION, UNLIKE_TRAINING_RANGE, UNLIKE_TRAINING_VOLATILITY, UNUSABLE_RANGES, SeriesWarning
 from errors import InvalidClosesError
 from forecast.intervals import LEVELS, PROBABILITIES, Distribution, bounds, probability_above
@@ -234,7 +234,7 @@ def check_windows(windows: Floats) -> tuple[Floats, Floats]:
         for least, most in zip(low.tolist(), high.tolist(), strict=True)
     ):
         return low, high
-    wrong = ~((windows >= MIN_CLOSE) & (windows <= MAX_CLOSE))
+    wrong = ~are_valid(windows)
     details = [
         f"window {row + 1}, close {column + 1}: {float(windows[row, column])!r} is not between {MIN_CLOSE:g} and {MAX_CLOSE:g}"
         for row, column in np.argwhere(wrong)[:MAX_PROBLEMS]

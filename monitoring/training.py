@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from closes.calendar import calendar_of
 from closes.series import last_final_day
@@ -57,7 +57,7 @@ def read_trainings(model_dir: Path) -> dict[str, TrainingRecord]:
     """Return the last runs, by DEFAULT and SYMBOLS. A file that is missing or damaged has none."""
     try:
         return TRAININGS.validate_python(json.loads((model_dir / TRAINING_FILE).read_bytes()))
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError):
         return {}
 
 

@@ -180,7 +180,7 @@ class DaskRunner:
         while True:
             try:
                 return Client(self._address, timeout=CONNECT_SECONDS)
-            except (OSError, TimeoutError, ValueError) as error:
+            except (OSError, ValueError) as error:
                 if time.monotonic() > deadline or seconds == CONNECT_SECONDS:
                     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
                     raise WorkersError(f"The Dask scheduler {self._address} cannot be reached: {reason[:200]}. {CONTINUES}") from None
