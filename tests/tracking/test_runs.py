@@ -359,4 +359,4 @@ def test_unusable_database_ends_the_run_before_training(settings, spoil, said, t
 def test_alias_does_not_follow_a_folder_that_does_not_serve(settings):
     done = run("-m", "tracking.runs", "--model-dir", "elsewhere")
     assert done.returncode == 2
-    assert "the alias follows the model in MODEL_DIR alone" in done.stderr
+    assert "the alias follows only the model in MODEL_DIR" in done.stderr
