@@ -35,7 +35,7 @@ from api.service import COMPUTING_THREADS, PREDICT_ROUTE, ForecastService, Reque
 from api.symbol import TRACK_DAYS, with_days
 from closes.newest import MAX_CLOSES
 from closes.symbols import is_symbol
-from closes.warnings import of_window
+from closes.warnings import together
 from errors import ForecastError, InvalidClosesError, ModelUnavailableError
 from forecast.backtest import backtest_csv
 from forecast.pit import add_pit
@@ -152,8 +152,7 @@ def forecast(symbol: str) -> Response:
         raise InvalidClosesError(f"{closes.symbol} has {len(closes)} closes; a forecast needs {WINDOW}.")
     result = service.forecast_symbol(closes, horizon, question, shown, g.context.started)
     answer, g.logged = result.content, result.logged
-    about_window = with_days(of_window(answer["warnings"], newest.warnings), closes)
-    answer["warnings"] = [warning.as_dict() for warning in newest.warnings] + about_window
+    answer["warnings"] = together(newest.warnings, with_days(answer["warnings"], closes))
     return json_answer(answer)
 
 

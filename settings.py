@@ -166,7 +166,7 @@ class Settings(BaseModel):
     REQUEST_LOG_MAX_BYTES: int = Field(
         64 * 1024 * 1024, ge=0, description="Size of the request log, in bytes, at which a new file is started. 0: never."
     )
-    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Number of old request logs to keep. The newest one ends in .1.")
+    REQUEST_LOG_PARTS: int = Field(5, ge=1, le=100, description="Number of old request logs to keep. The newest has .1 after its name.")
     MLFLOW_UI: Literal["on", "off"] = Field("on", description="Whether the API starts the MLflow UI.")
     MLFLOW_UI_HOST: str = Field("127.0.0.1", description="Address that the MLflow UI listens on.")
     MLFLOW_UI_PORT: int = Field(8020, ge=1, le=65535, description="Port of the MLflow UI.")

@@ -12,7 +12,7 @@ from closes.files import Part, PriceFile, read_prices
 from closes.label import INPUT
 from closes.series import gap_warnings
 from closes.symbols import UNNAMED
-from closes.warnings import of_window
+from closes.warnings import together
 from errors import ForecastError, InvalidClosesError
 from forecast.forecaster import Question
 from processData import WINDOW
@@ -57,8 +57,8 @@ def forecast_file(
     result = service.forecast_one(closes.prices, horizon, question, started, closes.ranges, symbol)
     content = result.content
     about_file = file.warnings + (gap_warnings(closes) + age_warnings(closes) if file.dated else [])
-    about_window = with_days(of_window(content["warnings"], about_file), closes) if file.dated else content["warnings"]
-    content["warnings"] = [warning.as_dict() for warning in about_file] + about_window
+    about_window = with_days(content["warnings"], closes) if file.dated else content["warnings"]
+    content["warnings"] = together(about_file, about_window)
     content |= {"as_of": file.as_of, "columns": file.columns, "left_out": file.left_out, "guesses": file.guesses}
     content |= {"total": file.total, "used": len(closes)}
     if file.shown is not None:

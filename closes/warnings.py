@@ -44,6 +44,11 @@ class SeriesWarning:
         return asdict(self)
 
 
+def together(series: Sequence[SeriesWarning], window: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the warnings about a series and those about its window, in the form used in JSON."""
+    return [warning.as_dict() for warning in series] + of_window(window, series)
+
+
 def of_window(warnings: list[dict[str, Any]], series: Sequence[SeriesWarning]) -> list[dict[str, Any]]:
     """Return the warnings about a window, in the form used in JSON, that apply to its series.
 

@@ -92,7 +92,6 @@ function content(columns, symbol) {
   };
 }
 
-
 /**
  * Return the labels of the x axis: months, or days after zooming in.
  * @param {any} _

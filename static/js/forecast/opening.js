@@ -12,7 +12,10 @@ import { byId } from "../shared/dom.js";
 
 /** @typedef {import("../shared/api.js").SymbolAnswer & {key_needed: boolean, past: string}} Opening  past: a backtest as CSV */
 
-/** Restore the question that was kept, request the symbol in the address, or show the example. Without a model there is no example. Back and Forward do the same. */
+/**
+ * Restore the question that was kept, request the symbol in the address, or show the example; without a model there is no example. Back and
+ * Forward show the address again.
+ */
 export function open() {
   onReturn(openAddress, forgetAsked);
   const kept = keptQuestion();

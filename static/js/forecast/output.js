@@ -88,7 +88,7 @@ export function showOutput(output) {
 /**
  * Show on Back and Forward what was shown at that address.
  * @param {() => void} open shows an address whose output is not known
- * @param {() => void} leave is called before
+ * @param {() => void} leave called first
  */
 export function onReturn(open, leave) {
   addEventListener("popstate", ({ state }) => {

@@ -17,10 +17,6 @@ import { nt, t } from "../shared/texts.js";
 
 const HORIZON = 20;
 const SHOWN_CLOSES = 250; // in the chart
-const CHOICES = { // by the parameter that the server's advice names
-  symbol: t("Choose one in “Stock, if the file has several”."),
-  column: t("Choose one in “Column of closes”."),
-};
 
 const form = byId("form");
 
@@ -68,10 +64,15 @@ function show(answer, told, given, url, symbol, headers) {
   showOutput({ answer: { ...answer, path }, closes, dates, symbol: "", ...told, call });
 }
 
+/** Return the label of a field, without the parameter after it. @param {string} id */
+function labelOf(id) {
+  return /** @type {HTMLElement} */ (document.querySelector(`label[for="${id}"] span`)).textContent;
+}
+
 /** Return why there is no forecast, and the first of its details, in two lines. @param {import("../shared/api.js").Failure} failure */
 function failure({ error, details: [first = "", ...more], retryAfter }) {
   const others = more.length ? nt(" (and {count} more)", " (and {count} more)", more.length) : "";
-  const [, parameter] = /: (symbol|column)=.+\.$/.exec(first) ?? [];
-  const detail = parameter ? CHOICES[/** @type {"symbol" | "column"} */ (parameter)] : told(first);
+  const [, parameter] = /: (symbol|column)=.+\.$/.exec(first) ?? []; // that the server's advice names
+  const detail = parameter ? t("Choose one in “{field}”.", { field: labelOf(`file-${parameter}`) }) : told(first);
   return [told(error), first ? `${detail}${others}` : retryAdvice(retryAfter)].filter(Boolean);
 }

@@ -67,8 +67,11 @@ function tellReading(texts) {
   showMessages(byId("closes-origin"), texts);
 }
 
-/** Forget what was said and chosen for another question. */
+/** Forget what was said and chosen for another question, and a file that is still being read. */
 function takeOther() {
+  if (hasFile()) {
+    dropQuestion();
+  }
   tell([]);
   tellReading([]);
   options.hidden = true;
@@ -201,9 +204,6 @@ field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
   }
 });
 field.addEventListener("input", () => {
-  if (hasFile()) {
-    dropQuestion();
-  }
   takeOther();
   useFile(null);
   grow();
@@ -226,7 +226,6 @@ onFile(
   },
 );
 byId("remove-file").addEventListener("click", () => {
-  dropQuestion();
   fill("");
   field.focus();
 });

@@ -3,13 +3,13 @@
 import { monitor, ready } from "../shared/api.js";
 import { askForKey, keepKey, keyHeader } from "../shared/apiKey.js";
 import { createChart } from "../chart/chart.js";
+import { chanceRange } from "../shared/chance.js";
 import { age, decimals, duration, number, percent, priceFormat, utc } from "../shared/format.js";
 import { told } from "../shared/sentences.js";
 import { tableRow } from "../shared/table.js";
 import { showCoverage } from "./coverage.js";
 import { showDrift } from "./drift.js";
 import { followModels } from "./models.js";
-import { chanceRange } from "../shared/chance.js";
 import { byId } from "../shared/dom.js";
 import { t } from "../shared/texts.js";
 import { drawChanges, latencies, periodName, rates } from "./timeline.js";
