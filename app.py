@@ -24,6 +24,7 @@ from werkzeug.exceptions import HTTPException
 
 from api import mlflowlink, proxies, startup, swagger
 from api.answers import SECURITY_HEADERS, error_answer, json_answer
+from api.assets import asset, asset_url
 from api.body import CSV, BodyBudget, read_body
 from api.direct import DirectPath
 from api.errors import MAX_BODY_BYTES, RequestError
@@ -77,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__)
     app.url_map.strict_slashes = False
     add_texts(app)
+    app.jinja_env.globals["asset_url"] = asset_url
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     settings = settings or Settings.from_environment()
     service = ForecastService(settings)
@@ -108,6 +110,7 @@ def _add_routes(app: Flask) -> None:
     app.add_url_rule("/mlflow", view_func=mlflow)
     app.add_url_rule("/notebook", view_func=notebook)
     app.add_url_rule("/favicon.ico", view_func=favicon)
+    app.add_url_rule("/assets/<version>/<path:filename>", view_func=asset)
     app.add_url_rule("/health", view_func=health)
     app.add_url_rule("/ready", view_func=ready)
     for route in swagger.ROUTES:

@@ -21,6 +21,7 @@ ARCHITECTURE = (PROJECT_DIR / "docs" / "explanation" / "architecture.md").read_t
 METADATA = json.loads((PROJECT_DIR / "modelFiles" / "metadata.json").read_text())
 UNDOCUMENTED = {
     "/static/<path:filename>",
+    "/assets/<version>/<path:filename>",
     "/apidocs",
     "/apidocs/index.html",
     "/apispec_1.json",

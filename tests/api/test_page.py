@@ -153,7 +153,7 @@ def test_shared_link_is_described_with_its_symbol(client, query, title):
 
 def test_modules_of_the_first_tab_are_preloaded(client):
     page = client.get("/").text
-    preloaded = re.findall(r'<link rel="modulepreload" href="/static/js/(.*?)">', page)
+    preloaded = re.findall(r'<link rel="modulepreload" href="/assets/\w+/js/(.*?)">', page)
     assert {"main.js", "forecast/opening.js", "chart/chart.js", "shared/dom.js"} <= set(preloaded)
     assert not [module for module in preloaded if module.startswith(("backtest/", "monitoring/", "watchlist/"))]
 

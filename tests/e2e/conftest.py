@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from browsing import CHROMIUM, Watch, serve
+from browsing import CHROMIUM, VIEWPORT, Tab, Watch, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import starting
 
@@ -32,10 +32,26 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def tab(browser) -> Iterator[Tab]:
+    """The tab that the tests of a module share."""
+    tab = Tab(browser)
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
-def page(browser, server) -> Iterator[Page]:
+def page(tab, server) -> Iterator[Page]:
     """The page as it opens, at 1280 px."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"])
+    with tab.lent(server) as page:
+        page.goto(server)
+        yield page
+
+
+@pytest.fixture
+def new_page(browser, server) -> Iterator[Page]:
+    """The page in a tab of its own, for what cannot be undone."""
+    context = browser.new_context(viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.goto(server)
     yield page

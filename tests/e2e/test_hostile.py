@@ -283,7 +283,18 @@ def test_hostile_requests_end_no_worker(service):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/static/css/page.css", "/static/js/main.js", "/apidocs", "/apispec_1.json", "/backtest", "/metrics", "/notebook", "/nothing"],
+    [
+        "/",
+        "/static/css/page.css",
+        "/static/js/main.js",
+        "/assets/x/js/main.js",
+        "/apidocs",
+        "/apispec_1.json",
+        "/backtest",
+        "/metrics",
+        "/notebook",
+        "/nothing",
+    ],
 )
 def test_every_answer_has_the_security_headers(service, path):
     answer = requests.get(service.url + path, timeout=30)

@@ -71,13 +71,13 @@ def test_calibration_of_the_symbol_in_the_address(page, server):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_axes_are_in_percent_and_have_a_title(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    page.add_init_script(KEEP_LABELS)
-    page.reload()
-    open_backtest(page)
-    expect(page.locator("#calibration-chart canvas")).to_be_visible()
-    labels = page.locator("#calibration-chart canvas").evaluate("canvas => canvas.labels")
+def test_axes_are_in_percent_and_have_a_title(new_page, width):
+    new_page.set_viewport_size({"width": width, "height": 844})
+    new_page.add_init_script(KEEP_LABELS)
+    new_page.reload()
+    open_backtest(new_page)
+    expect(new_page.locator("#calibration-chart canvas")).to_be_visible()
+    labels = new_page.locator("#calibration-chart canvas").evaluate("canvas => canvas.labels")
     titles = {"promised level", "share of days held"}
     assert titles <= {label["text"] for label in labels}
     for align in ("center", "right"):  # of x, of y

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from browsing import KEEP_LABELS, MARKS, fill_and_ask, forecast, forecast_symbol, point_at, redrawn, violations
+from browsing import KEEP_LABELS, MARKS, Tab, fill_and_ask, forecast, forecast_symbol, point_at, redrawn, violations
 from playwright.sync_api import Page, expect
 
 from closes.snapshot import read_snapshot
@@ -19,12 +19,12 @@ AXIS_TITLE = re.compile("closes from")
 pytestmark = MARKS
 
 
-@pytest.fixture
-def page(page: Page) -> Page:
-    """The page, whose canvases keep what is written on them."""
-    page.add_init_script(KEEP_LABELS)
-    page.reload()
-    return page
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A tab whose canvases keep what is written on them."""
+    tab = Tab(browser, KEEP_LABELS)
+    yield tab
+    tab.close()
 
 
 def labels(page: Page, align: str) -> list[dict[str, Any]]:

@@ -81,18 +81,18 @@ def test_warnings_of_the_answer_are_shown(page):
 
 
 @pytest.mark.parametrize("clipboard", ["with the clipboard API", "without, as over plain HTTP"])
-def test_copied_curl_command_works(page, server, clipboard):
-    page.evaluate("navigator.clipboard.writeText('copied before')")
+def test_copied_curl_command_works(new_page, server, clipboard):
+    new_page.evaluate("navigator.clipboard.writeText('copied before')")
     if clipboard.startswith("without"):
-        page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
-        page.reload()
-    forecast(page)
-    closes = example_closes(page)
-    page.get_by_role("button", name="Copy").click()
-    expect(page.locator("#copy-status")).to_have_text("Copied")
-    page.get_by_label(FIELD, exact=True).fill("")
-    page.get_by_label(FIELD, exact=True).press("ControlOrMeta+v")
-    command = page.get_by_label(FIELD, exact=True).input_value()
+        new_page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        new_page.reload()
+    forecast(new_page)
+    closes = example_closes(new_page)
+    new_page.get_by_role("button", name="Copy").click()
+    expect(new_page.locator("#copy-status")).to_have_text("Copied")
+    new_page.get_by_label(FIELD, exact=True).fill("")
+    new_page.get_by_label(FIELD, exact=True).press("ControlOrMeta+v")
+    command = new_page.get_by_label(FIELD, exact=True).input_value()
     assert command.startswith("curl ")
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
     assert json.loads(done.stdout)["path"] == ask(server, closes)["path"]

@@ -2,12 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import MARKS, violations
-from playwright.sync_api import Browser, Page, expect
+from browsing import MARKS, Tab, violations
+from playwright.sync_api import expect
 
 from api import texts
 from translations import makeTexts
@@ -22,14 +21,12 @@ TELL = """async sentences => {
 }"""
 
 
-@pytest.fixture
-def page(browser: Browser, server: str) -> Iterator[Page]:
-    """The page as readers of Portuguese open it."""
-    context = browser.new_context(locale="pt-BR", viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.goto(server)
-    yield page
-    context.close()
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A tab of a reader of Portuguese."""
+    tab = Tab(browser, locale="pt-BR")
+    yield tab
+    tab.close()
 
 
 def test_numbers_dates_and_durations_are_written_as_in_brazil(page):
@@ -193,12 +190,12 @@ def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, schem
 
 
 def test_page_without_the_sentences_shows_them_in_english(page):
-    page.route("**/static/sentences/*", lambda route: route.abort())
+    page.route("**/sentences/*", lambda route: route.abort())
     page.reload()
     page.locator("#question").fill("1 2 3 x 4 5")
     page.locator("#submit").click()
     expect(page.locator("#question-error")).to_contain_text("The input has no header")
-    page.unroute("**/static/sentences/*")
+    page.unroute("**/sentences/*")
     page.locator("#submit").click()
     expect(page.locator("#question-error")).to_contain_text("O conte\u00fado n\u00e3o tem cabe\u00e7alho")
 

@@ -172,69 +172,69 @@ def asked(page: Page) -> list[str]:
     return urls
 
 
-def test_monitoring_refreshes_every_five_seconds_while_shown(page):
-    page.clock.install()
-    page.reload()
-    questions = asked(page)
-    page.clock.run_for(11_000)
+def test_monitoring_refreshes_every_five_seconds_while_shown(new_page):
+    new_page.clock.install()
+    new_page.reload()
+    questions = asked(new_page)
+    new_page.clock.run_for(11_000)
     assert questions == []
-    open_monitoring(page)
+    open_monitoring(new_page)
     for _ in range(3):
-        with page.expect_response("**/monitor?limit=100"):
-            page.clock.run_for(5000)
-        page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
+        with new_page.expect_response("**/monitor?limit=100"):
+            new_page.clock.run_for(5000)
+        new_page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
     assert len(questions) == 4
-    page.get_by_role("tab", name="Forecast").click()
+    new_page.get_by_role("tab", name="Forecast").click()
     for _ in range(3):
-        page.clock.run_for(5000)
-        page.wait_for_timeout(100)
+        new_page.clock.run_for(5000)
+        new_page.wait_for_timeout(100)
     assert len(questions) == 4
-    with page.expect_response("**/monitor?limit=100"):
-        page.get_by_role("tab", name="Monitoring").click()
+    with new_page.expect_response("**/monitor?limit=100"):
+        new_page.get_by_role("tab", name="Monitoring").click()
 
 
-def test_monitoring_pauses_while_the_page_is_hidden(page):
-    page.clock.install()
-    page.reload()
-    open_monitoring(page)
-    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
-    questions = asked(page)
+def test_monitoring_pauses_while_the_page_is_hidden(new_page):
+    new_page.clock.install()
+    new_page.reload()
+    open_monitoring(new_page)
+    new_page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    questions = asked(new_page)
     for _ in range(3):
-        page.clock.run_for(5000)
-        page.wait_for_timeout(100)
+        new_page.clock.run_for(5000)
+        new_page.wait_for_timeout(100)
     assert questions == []
-    with page.expect_response("**/monitor?limit=100"):
-        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    with new_page.expect_response("**/monitor?limit=100"):
+        new_page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_failed_refresh_is_reported_and_retried(page):
-    page.clock.install()
-    page.reload()
-    open_monitoring(page)
-    expect(told(page, "refreshed")).to_contain_text("Refreshed at")
-    refreshed = told(page, "refreshed").inner_text()
-    page.route("**/monitor?limit=100", lambda route: route.abort())
-    page.clock.run_for(5000)
-    error = page.locator("#monitoring-error")
+def test_failed_refresh_is_reported_and_retried(new_page):
+    new_page.clock.install()
+    new_page.reload()
+    open_monitoring(new_page)
+    expect(told(new_page, "refreshed")).to_contain_text("Refreshed at")
+    refreshed = told(new_page, "refreshed").inner_text()
+    new_page.route("**/monitor?limit=100", lambda route: route.abort())
+    new_page.clock.run_for(5000)
+    error = new_page.locator("#monitoring-error")
     expect(error).to_contain_text("Could not refresh: The server did not answer.")
     expect(error).to_have_role("alert")
-    expect(told(page, "refreshed")).to_have_text(refreshed)
-    page.unroute("**/monitor?limit=100")
-    page.wait_for_timeout(200)
-    page.clock.run_for(5000)
+    expect(told(new_page, "refreshed")).to_have_text(refreshed)
+    new_page.unroute("**/monitor?limit=100")
+    new_page.wait_for_timeout(200)
+    new_page.clock.run_for(5000)
     expect(error).to_be_empty()
 
 
-def test_table_is_not_redrawn_without_new_requests(page):
-    page.clock.install()
-    page.reload()
-    answer_with(page, state([logged(1)]))
-    open_monitoring(page)
-    page.locator("#requests-table tbody tr").evaluate("row => row.id = 'kept'")
-    with page.expect_response("**/monitor?limit=100"):
-        page.clock.run_for(5000)
-    page.wait_for_timeout(200)
-    expect(page.locator("#kept")).to_have_count(1)
+def test_table_is_not_redrawn_without_new_requests(new_page):
+    new_page.clock.install()
+    new_page.reload()
+    answer_with(new_page, state([logged(1)]))
+    open_monitoring(new_page)
+    new_page.locator("#requests-table tbody tr").evaluate("row => row.id = 'kept'")
+    with new_page.expect_response("**/monitor?limit=100"):
+        new_page.clock.run_for(5000)
+    new_page.wait_for_timeout(200)
+    expect(new_page.locator("#kept")).to_have_count(1)
 
 
 def test_monitoring_asks_for_the_api_key(browser, tmp_path):

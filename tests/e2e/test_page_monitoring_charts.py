@@ -61,13 +61,13 @@ def test_single_request_is_drawn(page):
         assert page.locator(chart).evaluate(COUNT_PIXELS)[3] > 5
 
 
-def test_times_of_the_axis_differ_also_within_a_minute(page):
-    page.add_init_script(KEEP_LABELS)
-    page.reload()
-    answer_with(page, state([logged(second) for second in range(12, 0, -1)]))
-    open_monitoring(page)
-    expect(page.locator("#rate-chart canvas")).to_be_visible()
-    labels = page.locator("#rate-chart canvas").evaluate("canvas => canvas.labels")
+def test_times_of_the_axis_differ_also_within_a_minute(new_page):
+    new_page.add_init_script(KEEP_LABELS)
+    new_page.reload()
+    answer_with(new_page, state([logged(second) for second in range(12, 0, -1)]))
+    open_monitoring(new_page)
+    expect(new_page.locator("#rate-chart canvas")).to_be_visible()
+    labels = new_page.locator("#rate-chart canvas").evaluate("canvas => canvas.labels")
     times = [label["text"] for label in labels if label["align"] == "center"]
     assert len(set(times)) == len(times) > 1
 

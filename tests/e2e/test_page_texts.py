@@ -4,9 +4,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browsing import MARKS, point_at
+from browsing import MARKS, Tab, point_at
 from faulty_files import WRONG
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from price_files import CONTENTS
 from translated import SERVE, ask, choose, mark_catalogue, texts_in_english, unmarked
 
@@ -25,82 +25,85 @@ def marked(start_module, tmp_path_factory) -> str:
     return str(service.url)
 
 
+@pytest.fixture(scope="module")
+def tab(browser) -> Iterator[Tab]:
+    """A tab of a reader of Portuguese."""
+    tab = Tab(browser, locale="pt-BR")
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page for readers of Portuguese."""
-    context = browser.new_context(locale="pt-BR", viewport={"width": 1280, "height": 900})
-    yield context.new_page()
-    context.close()
+def marked_page(tab, marked) -> Iterator[Page]:
+    """The page of that service as it opens."""
+    with tab.lent(marked) as page:
+        page.goto(marked)
+        yield page
 
 
-def test_every_text_of_a_forecast_is_in_the_catalogue(page, marked):
-    page.goto(marked)
-    expect(page.locator("#chart canvas")).to_be_visible()
-    assert unmarked(page) == []
+def test_every_text_of_a_forecast_is_in_the_catalogue(marked_page):
+    expect(marked_page.locator("#chart canvas")).to_be_visible()
+    assert unmarked(marked_page) == []
     for share in (0.3, 0.95):
-        point_at(page, share)
-        assert unmarked(page) == []
-    page.locator("#above").fill("250")
-    page.locator("#above-form button").click()
-    expect(page.locator("#above-answer")).not_to_be_empty()
-    point_at(page, 0.95)
-    assert unmarked(page) == []
+        point_at(marked_page, share)
+        assert unmarked(marked_page) == []
+    marked_page.locator("#above").fill("250")
+    marked_page.locator("#above-form button").click()
+    expect(marked_page.locator("#above-answer")).not_to_be_empty()
+    point_at(marked_page, 0.95)
+    assert unmarked(marked_page) == []
     for wrong in ("nothing", "-1"):
-        page.locator("#above").fill(wrong)
-        page.locator("#above-form button").click()
-        expect(page.locator("#above-error")).not_to_be_empty()
-        assert unmarked(page) == []
-    page.locator("#copy").click()
-    expect(page.locator("#copy-status")).not_to_be_empty()
-    assert unmarked(page) == []
+        marked_page.locator("#above").fill(wrong)
+        marked_page.locator("#above-form button").click()
+        expect(marked_page.locator("#above-error")).not_to_be_empty()
+        assert unmarked(marked_page) == []
+    marked_page.locator("#copy").click()
+    expect(marked_page.locator("#copy-status")).not_to_be_empty()
+    assert unmarked(marked_page) == []
 
 
 @pytest.mark.parametrize("question", ["", "KO", "NOSUCH", "BRK.B", "1 2 3 x 4 5", "not a symbol at all!", ", ".join(["5"] * 59 + ["6"])])
-def test_every_text_about_a_question_is_in_the_catalogue(page, marked, question):
-    page.goto(marked)
-    ask(page, question)
-    assert unmarked(page, question) == []
+def test_every_text_about_a_question_is_in_the_catalogue(marked_page, question):
+    ask(marked_page, question)
+    assert unmarked(marked_page, question) == []
 
 
 @pytest.mark.parametrize("name", ["investing_pt.csv", "footer.csv", "old_zero.csv", "close_only.csv", "weekly.csv", "kaggle_multi.csv"])
-def test_every_text_about_a_file_is_in_the_catalogue(page, marked, name):
-    page.goto(marked)
-    choose(page, "x.csv", CONTENTS[name])
-    assert unmarked(page, "x.csv", *GIVEN) == []
+def test_every_text_about_a_file_is_in_the_catalogue(marked_page, name):
+    choose(marked_page, "x.csv", CONTENTS[name])
+    assert unmarked(marked_page, "x.csv", *GIVEN) == []
 
 
-def test_every_text_of_the_other_tabs_is_in_the_catalogue(page, marked):
-    page.goto(f"{marked}/?watch=KO,NOSUCH")
-    expect(page.locator("#watch-table tbody tr.failed")).to_be_visible()
-    expect(page.locator("#watch-table tbody .bone")).to_have_count(0)
-    assert unmarked(page, "NOSUCH") == []
-    page.locator("#tab-backtest").click()
-    expect(page.locator("#backtest-chart canvas")).to_be_visible()
-    point_at(page, 0.5, "backtest-chart")
-    assert unmarked(page, "NOSUCH") == []
-    page.locator("#tab-monitoring").click()
-    expect(page.locator("#requests-table tbody tr").first).to_be_visible()
-    point_at(page, 0.5, "rate-chart")
-    point_at(page, 0.5, "latency-chart")
-    assert unmarked(page, "NOSUCH") == []
+def test_every_text_of_the_other_tabs_is_in_the_catalogue(marked_page, marked):
+    marked_page.goto(f"{marked}/?watch=KO,NOSUCH")
+    expect(marked_page.locator("#watch-table tbody tr.failed")).to_be_visible()
+    expect(marked_page.locator("#watch-table tbody .bone")).to_have_count(0)
+    assert unmarked(marked_page, "NOSUCH") == []
+    marked_page.locator("#tab-backtest").click()
+    expect(marked_page.locator("#backtest-chart canvas")).to_be_visible()
+    point_at(marked_page, 0.5, "backtest-chart")
+    assert unmarked(marked_page, "NOSUCH") == []
+    marked_page.locator("#tab-monitoring").click()
+    expect(marked_page.locator("#requests-table tbody tr").first).to_be_visible()
+    point_at(marked_page, 0.5, "rate-chart")
+    point_at(marked_page, 0.5, "latency-chart")
+    assert unmarked(marked_page, "NOSUCH") == []
 
 
-def test_every_text_of_an_error_page_is_in_the_catalogue(page, marked):
+def test_every_text_of_an_error_page_is_in_the_catalogue(marked_page, marked):
     for address in ("/nothing", "/mlflow"):
-        page.goto(f"{marked}{address}")
-        assert unmarked(page) == []
+        marked_page.goto(f"{marked}{address}")
+        assert unmarked(marked_page) == []
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_wrong_file_is_explained_in_portuguese(page, server, name):
-    page.goto(server)
+def test_wrong_file_is_explained_in_portuguese(page, name):
     choose(page, "precos.csv", WRONG[name])
     assert texts_in_english(page) == []
 
 
 @pytest.mark.parametrize("question", ["", "KO", "NOSUCH", "BRK.B", "1 2 3 x 4 5", "nada disso!", ", ".join(["5"] * 59 + ["6"])])
-def test_question_is_answered_in_portuguese(page, server, question):
-    page.goto(server)
+def test_question_is_answered_in_portuguese(page, question):
     ask(page, question)
     assert texts_in_english(page) == []
 

@@ -59,7 +59,7 @@ def asked(watch: Watch) -> list[str]:
 
 def test_nothing_of_the_watchlist_is_loaded_before_its_tab_is_shown(page, watch):
     expect(page.locator("#chart canvas")).to_be_visible()
-    modules = {url for url in watch.requests if "/static/js/" in url}
+    modules = {url for url in watch.requests if re.search(r"/assets/\w+/js/", url)}
     preloaded = page.locator('link[rel="modulepreload"]').evaluate_all("links => links.map(({ href }) => href)")
     assert modules == set(preloaded), "another module is loaded, or one is preloaded that is not needed"
     assert not [url for url in watch.requests if "/js/watchlist/" in url or "closes=60" in url]

@@ -23,9 +23,11 @@ from settings import Settings
 folder = texts.FOLDER = texts.SENTENCES = Path(sys.argv[1])
 settings = Settings.from_environment()
 app = create_app(settings)
-static = app.view_functions["static"]
+asset = app.view_functions["asset"]
 sentences = lambda name: send_from_directory(folder, name.partition("/")[2])
-app.view_functions["static"] = lambda filename: sentences(filename) if filename.startswith("sentences/") else static(filename=filename)
+app.view_functions["asset"] = lambda version, filename: (
+    sentences(filename) if filename.startswith("sentences/") else asset(version=version, filename=filename)
+)
 run_simple("127.0.0.1", settings.PORT, app, threaded=True)
 """
 FIELD, FORECAST = "#question", "#submit"
