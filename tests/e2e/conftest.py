@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from browsing import CHROMIUM, VIEWPORT, Tab, Watch, serve
+from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import starting
 
@@ -19,9 +19,23 @@ def start_module(tmp_path_factory):
     yield from starting(tmp_path_factory.mktemp("services"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory) -> Iterator[str]:
+    """A service that the modules share."""
     yield from serve(tmp_path_factory.mktemp("server") / "log.csv")
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory) -> Iterator[str]:
+    """A service with an API key, browsing.KEY, that the modules share."""
+    yield from serve(tmp_path_factory.mktemp("guarded") / "log.csv", API_KEY=KEY)
+
+
+@pytest.fixture
+def guarded_page(tab, guarded) -> Iterator[Page]:
+    """The tab before it opens the page of that service."""
+    with tab.lent(guarded) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")

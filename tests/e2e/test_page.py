@@ -9,6 +9,7 @@ import pytest
 import requests
 from browsing import (
     FIELD,
+    KEY,
     MARKS,
     PROJECT,
     Watch,
@@ -295,13 +296,10 @@ def test_paper_has_the_answer_without_forms_and_buttons(page):
         assert not any(one.is_visible() for one in page.locator(selector).all()), selector
 
 
-def test_links_of_the_service_work_with_an_api_key_set(browser, tmp_path):
-    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
-        page = browser.new_page()
-        page.goto(url)
-        for link in page.get_by_role("navigation", name="Service").get_by_role("link").all():
-            assert requests.get(url + (link.get_attribute("href") or ""), timeout=30).status_code != 401
-        page.close()
+def test_links_of_the_service_work_with_an_api_key_set(guarded_page, guarded):
+    guarded_page.goto(guarded)
+    for link in guarded_page.get_by_role("navigation", name="Service").get_by_role("link").all():
+        assert requests.get(guarded + (link.get_attribute("href") or ""), timeout=30).status_code != 401
 
 
 def test_page_says_once_that_it_is_not_investment_advice(page):
@@ -353,42 +351,37 @@ def test_tabs_follow_the_address(page, server):
     assert page.evaluate("scrollY") == 0
 
 
-def test_api_key_is_requested_kept_and_never_shown(browser, tmp_path):
-    secret = "key-of-the-test"
-    for url in serve(tmp_path / "log.csv", API_KEY=secret):
-        context = browser.new_context()
-        page = context.new_page()
-        page.goto(url)
-        key = page.get_by_label("API key")
-        expect(key).to_be_hidden()
-        page.get_by_role("button", name="60 closes").click()
-        submit = page.get_by_role("button", name="Forecast", exact=True)
-        expect(key).to_be_focused()
-        expect(key).to_have_attribute("type", "password")
-        expect(page.locator("#api-key-error")).to_have_text("This server asks for an API key.")
-        assert violations(page) == []
-        for wrong in ("wrong", "ключ"):  # the second cannot be sent in a header
-            key.fill(wrong)
-            expect(page.locator("#api-key-error")).to_be_hidden()
-            submit.click()
-            expect(page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
-        expect(page.locator("#result")).to_be_hidden()
-        key.fill(secret)
-        key.press("Enter")  # makes the refused call once more
-        expect(page.locator("#result")).to_be_visible()
-        expect(key).to_be_hidden()
-        expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
-        assert secret not in page.content()
-        page.reload()
-        with page.expect_response("**/predict?*") as reply:
-            forecast(page)
-        assert reply.value.status == 200
-        assert secret not in page.content() + page.url + page.evaluate("JSON.stringify(localStorage)")
-        page.evaluate("sessionStorage.setItem('X-API-Key', 'of yesterday')")
-        page.reload()
-        page.get_by_role("button", name="60 closes").click()
-        expect(page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
-        context.close()
+def test_api_key_is_requested_kept_and_never_shown(guarded_page, guarded):
+    guarded_page.goto(guarded)
+    key = guarded_page.get_by_label("API key")
+    expect(key).to_be_hidden()
+    guarded_page.get_by_role("button", name="60 closes").click()
+    submit = guarded_page.get_by_role("button", name="Forecast", exact=True)
+    expect(key).to_be_focused()
+    expect(key).to_have_attribute("type", "password")
+    expect(guarded_page.locator("#api-key-error")).to_have_text("This server asks for an API key.")
+    assert violations(guarded_page) == []
+    for wrong in ("wrong", "ключ"):  # the second cannot be sent in a header
+        key.fill(wrong)
+        expect(guarded_page.locator("#api-key-error")).to_be_hidden()
+        submit.click()
+        expect(guarded_page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
+    expect(guarded_page.locator("#result")).to_be_hidden()
+    key.fill(KEY)
+    key.press("Enter")  # makes the refused call once more
+    expect(guarded_page.locator("#result")).to_be_visible()
+    expect(key).to_be_hidden()
+    expect(guarded_page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
+    assert KEY not in guarded_page.content()
+    guarded_page.reload()
+    with guarded_page.expect_response("**/predict?*") as reply:
+        forecast(guarded_page)
+    assert reply.value.status == 200
+    assert KEY not in guarded_page.content() + guarded_page.url + guarded_page.evaluate("JSON.stringify(localStorage)")
+    guarded_page.evaluate("sessionStorage.setItem('X-API-Key', 'of yesterday')")
+    guarded_page.reload()
+    guarded_page.get_by_role("button", name="60 closes").click()
+    expect(guarded_page.locator("#api-key-error")).to_have_text("The server does not take this API key.")
 
 
 def test_api_key_is_requested_only_if_needed(page):

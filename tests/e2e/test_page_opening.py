@@ -10,6 +10,7 @@ import pytest
 import requests
 from browsing import (
     FIELD,
+    KEY,
     MARKS,
     ask,
     example_closes,
@@ -102,17 +103,14 @@ def test_example_makes_no_request_to_predict(browser, tmp_path):
         page.close()
 
 
-def test_example_needs_no_api_key_but_its_call_does(browser, tmp_path):
-    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
-        page = browser.new_page()
-        page.goto(url)
-        expect_example(page)
-        expect(page.get_by_label("API key")).to_be_hidden()
-        command = page.locator("#call").text_content()
-        assert "-H 'X-API-Key: YOUR-API-KEY'" in command
-        done = subprocess.run(["sh", "-c", command.replace("YOUR-API-KEY", "key-of-the-test")], capture_output=True, check=True, timeout=30)
-        assert len(json.loads(done.stdout)["path"]) == 20
-        page.close()
+def test_example_needs_no_api_key_but_its_call_does(guarded_page, guarded):
+    guarded_page.goto(guarded)
+    expect_example(guarded_page)
+    expect(guarded_page.get_by_label("API key")).to_be_hidden()
+    command = guarded_page.locator("#call").text_content()
+    assert "-H 'X-API-Key: YOUR-API-KEY'" in command
+    done = subprocess.run(["sh", "-c", command.replace("YOUR-API-KEY", KEY)], capture_output=True, check=True, timeout=30)
+    assert len(json.loads(done.stdout)["path"]) == 20
 
 
 def test_example_behind_another_tab_is_full_size_once_shown(page, server):
@@ -242,15 +240,12 @@ def test_empty_symbol_in_the_address_is_ignored(page, server):
     expect(page.locator("#question-error")).to_be_empty()
 
 
-def test_address_with_a_symbol_requests_the_api_key(browser, tmp_path):
-    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
-        page = browser.new_page()
-        page.goto(f"{url}/?symbol=JNJ")
-        expect(page.get_by_label("API key")).to_be_focused()
-        page.get_by_label("API key").fill("key-of-the-test")
-        page.get_by_label("API key").press("Enter")
-        expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
-        page.close()
+def test_address_with_a_symbol_requests_the_api_key(guarded_page, guarded):
+    guarded_page.goto(f"{guarded}/?symbol=JNJ")
+    expect(guarded_page.get_by_label("API key")).to_be_focused()
+    guarded_page.get_by_label("API key").fill(KEY)
+    guarded_page.get_by_label("API key").press("Enter")
+    expect(guarded_page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
 
 
 def test_choosing_an_offered_symbol_takes_one_click(page):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import requests
-from browsing import COUNT_PIXELS, FIELD, MARKS, example_closes, fill_and_ask, forecast, forecast_symbol, serve, shown, violations
+from browsing import COUNT_PIXELS, FIELD, KEY, MARKS, example_closes, fill_and_ask, forecast, forecast_symbol, serve, shown, violations
 from playwright.sync_api import Route, expect
 from yahoo_stub import YahooStub
 
@@ -128,28 +128,41 @@ def test_table_has_the_dates_of_the_trading_days(page):
     expect(page.locator("#table tbody th").first).to_have_text("1")
 
 
-# Above which price?
-
-
-def test_fresh_closes_have_no_warning_and_unknown_symbol_an_error(browser, tmp_path):
+@pytest.fixture(scope="module")
+def downloading(tmp_path_factory):
+    """A stub of Yahoo Finance whose closes end yesterday, and a service that downloads from it."""
     with YahooStub() as yahoo:
         yahoo.end_on(datetime.now(UTC).date() - timedelta(days=1))
-        for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
-            page = browser.new_page()
-            page.goto(url)
-            forecast_symbol(page, "ACME")
-            expect(page.locator("#origin")).to_have_text(re.compile(rf"Last close [\d.,]+ on {yahoo.dates[-1]}, from Yahoo Finance\."))
-            expect(page.get_by_role("list", name="Warnings")).not_to_contain_text("The last close is of")
-            yahoo.behave("not found")
-            forecast_symbol(page, "NOSUCH")
-            error = requests.get(f"{url}/forecast/NOSUCH", timeout=60)
-            assert error.status_code == 404
-            expect(page.locator("#question-error span")).to_have_text(
-                [error.json()["error"], "Check the symbol: Yahoo Finance writes KO, PETR4.SA, BRK-B or ^GSPC."]
-            )
-            expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
-            expect(page.locator("#result")).to_be_hidden()
-            page.close()
+        for url in serve(tmp_path_factory.mktemp("downloading") / "log.csv", YAHOO_URL=yahoo.url):
+            yield yahoo, url
+
+
+@pytest.fixture
+def downloading_page(tab, downloading):
+    """The page of that service as it opens."""
+    with tab.lent(downloading[1]) as page:
+        page.goto(downloading[1])
+        yield page
+
+
+def test_fresh_closes_have_no_warning(downloading_page, downloading):
+    page, (yahoo, _) = downloading_page, downloading
+    forecast_symbol(page, "ACME")
+    expect(page.locator("#origin")).to_have_text(re.compile(rf"Last close [\d.,]+ on {yahoo.dates[-1]}, from Yahoo Finance\."))
+    expect(page.get_by_role("list", name="Warnings")).not_to_contain_text("The last close is of")
+
+
+def test_unknown_symbol_is_an_error(downloading_page, downloading):
+    page, (yahoo, url) = downloading_page, downloading
+    yahoo.behave("not found")
+    forecast_symbol(page, "NOSUCH")
+    error = requests.get(f"{url}/forecast/NOSUCH", timeout=60)
+    yahoo.behave("normal")
+    assert error.status_code == 404
+    expect(page.locator("#question-error span")).to_have_text(
+        [error.json()["error"], "Check the symbol: Yahoo Finance writes KO, PETR4.SA, BRK-B or ^GSPC."]
+    )
+    expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
 
 
 def test_symbol_without_a_source_says_when_to_retry(page):
@@ -249,26 +262,20 @@ def test_saved_files_and_calls_name_the_symbol(page, server):
 
 
 @pytest.mark.parametrize("symbol", ["M&M.NS", "^N225", "NIFTY_FIN_SERVICE.NS"])
-def test_symbol_with_signs_has_a_link_files_and_calls(browser, tmp_path, symbol):
-    with YahooStub() as yahoo:
-        last = datetime.now(UTC).date() - timedelta(days=1)
-        yahoo.end_on(last)
-        for url in serve(tmp_path / "log.csv", YAHOO_URL=yahoo.url):
-            page = browser.new_page()
-            page.goto(url)
-            forecast_symbol(page, symbol.lower())
-            expect(page.locator("#result-title")).to_have_text(symbol)
-            assert parse_qs(urlsplit(page.url).query) == {"symbol": [symbol]}
-            page.reload()
-            expect(page.locator("#result-title")).to_have_text(symbol)
-            with page.expect_download() as download:
-                page.get_by_role("button", name="Save as CSV").click()
-            assert download.value.suggested_filename == f"forecast-{symbol}-{last}.csv"
-            for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
-                page.get_by_role("button", name=language).click()
-                done = subprocess.run([*program, page.locator("#call").text_content()], capture_output=True, check=True, timeout=60)
-                assert json.loads(done.stdout)["symbol"] == symbol
-            page.close()
+def test_symbol_with_signs_has_a_link_files_and_calls(downloading_page, downloading, symbol):
+    page, last = downloading_page, downloading[0].dates[-1]
+    forecast_symbol(page, symbol.lower())
+    expect(page.locator("#result-title")).to_have_text(symbol)
+    assert parse_qs(urlsplit(page.url).query) == {"symbol": [symbol]}
+    page.reload()
+    expect(page.locator("#result-title")).to_have_text(symbol)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert download.value.suggested_filename == f"forecast-{symbol}-{last}.csv"
+    for language, program in (("curl", ["sh", "-c"]), ("Python", [sys.executable, "-c"])):
+        page.get_by_role("button", name=language).click()
+        done = subprocess.run([*program, page.locator("#call").text_content()], capture_output=True, check=True, timeout=60)
+        assert json.loads(done.stdout)["symbol"] == symbol
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -278,14 +285,11 @@ def test_forecast_of_a_symbol_has_no_accessibility_violations(page, scheme):
     assert violations(page) == []
 
 
-def test_call_for_a_symbol_is_repeated_with_the_entered_key(browser, tmp_path):
-    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
-        page = browser.new_page()
-        page.goto(url)
-        forecast_symbol(page, "JNJ")
-        expect(page.get_by_label("API key")).to_be_focused()
-        page.get_by_label("API key").fill("key-of-the-test")
-        page.get_by_role("button", name="Use this key").click()
-        expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
-        expect(page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")
-        page.close()
+def test_call_for_a_symbol_is_repeated_with_the_entered_key(guarded_page, guarded):
+    guarded_page.goto(guarded)
+    forecast_symbol(guarded_page, "JNJ")
+    expect(guarded_page.get_by_label("API key")).to_be_focused()
+    guarded_page.get_by_label("API key").fill(KEY)
+    guarded_page.get_by_role("button", name="Use this key").click()
+    expect(guarded_page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
+    expect(guarded_page.locator("#call")).to_contain_text("-H 'X-API-Key: YOUR-API-KEY'")

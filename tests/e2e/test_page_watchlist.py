@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from browsing import MARKS, Watch, serve, shown, violations
+from browsing import KEY, MARKS, Watch, shown, violations
 from playwright.sync_api import Page, Route, expect
 
 pytestmark = MARKS
@@ -274,17 +274,14 @@ def test_all_failed_rows_are_retried_together(page, server):
     wait_loaded(page, 2)
 
 
-def test_watchlist_asks_for_the_api_key(browser, tmp_path):
-    for url in serve(tmp_path / "log.csv", API_KEY="key-of-the-test"):
-        page = browser.new_page()
-        page.goto(f"{url}/?watch=KO,JNJ,PEP,AMD")
-        expect(page.get_by_label("API key")).to_be_focused()
-        expect(cell(page, "AMD", "failure")).to_contain_text("The forecast needs the API key.")
-        page.get_by_label("API key").fill("key-of-the-test")
-        page.get_by_label("API key").press("Enter")
-        wait_loaded(page, 4)
-        expect(page.get_by_label("API key")).to_be_hidden()
-        page.close()
+def test_watchlist_asks_for_the_api_key(guarded_page, guarded):
+    guarded_page.goto(f"{guarded}/?watch=KO,JNJ,PEP,AMD")
+    expect(guarded_page.get_by_label("API key")).to_be_focused()
+    expect(cell(guarded_page, "AMD", "failure")).to_contain_text("The forecast needs the API key.")
+    guarded_page.get_by_label("API key").fill(KEY)
+    guarded_page.get_by_label("API key").press("Enter")
+    wait_loaded(guarded_page, 4)
+    expect(guarded_page.get_by_label("API key")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

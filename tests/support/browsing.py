@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from benchPage import find_chromium
 
 FIELD = "Symbol, closes or a price file"  # label of the field
+KEY = "key-of-the-test"  # of the service `guarded`
 LEVELS = [50, 80, 95]  # that the page asks for
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
