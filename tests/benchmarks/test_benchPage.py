@@ -12,7 +12,8 @@ from load import BenchError
 
 
 def test_table_has_medians_and_maxima_and_judges_by_maxima():
-    openings = [Opening(76.4, 29, 300, -5), Opening(76.5, 29, 310, 20), Opening(80, 30, 900, 310.2)]
+    again = Opening(20, 2, 100, 5)
+    openings = [(Opening(76.4, 29, 300, -5), again), (Opening(76.5, 29, 310, 20), again), (Opening(80, 30, 900, 310.2), again)]
     lines = report(openings).splitlines()
     assert lines[0].startswith("| the page, 3 openings")
     assert lines[2:] == [
@@ -20,6 +21,9 @@ def test_table_has_medians_and_maxima_and_judges_by_maxima():
         "| requests until then | 29 | 30 |  |",
         "| ms from the start of the navigation to the first chart | 310 | 900 |  |",
         "| ms from the load event to the first chart | 20 | 310 | under 300: not met |",
+        "| kB transferred when it is opened again | 20 | 20 |  |",
+        "| requests then | 2 | 2 |  |",
+        "| ms to the first chart then | 100 | 100 |  |",
     ]
 
 
@@ -48,11 +52,11 @@ def test_opening_is_measured(monkeypatch, capsys):
     monkeypatch.setattr(benchPage, "CHART_SECONDS", 60)
     assert benchPage.main(["--openings", "1"]) == 0
     printed = capsys.readouterr().out
-    kilobytes, requests = (
-        int(re.findall(rf"\| {name} \| (\d+)", printed)[0]) for name in ("kB transferred until the first chart", "requests until then")
-    )
+    names = ("kB transferred until the first chart", "requests until then", "requests then")
+    kilobytes, requests, again = (int(re.findall(rf"\| {name} \| (\d+)", printed)[0]) for name in names)
     assert 10 < kilobytes < 150
     assert requests > 20
+    assert again < 5, "scripts and styles are in the browser's cache"
 
 
 def test_negative_number_of_openings_is_rejected():
