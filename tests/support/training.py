@@ -1,6 +1,7 @@
 """Trainings as commands, each with its own folder for models and MLflow."""
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from preloaded import Preloaded
+from preloaded import CHILDREN, JOBLIB, Preloaded
 
 import cli
 from settings import PROJECT_DIR
@@ -54,6 +55,8 @@ def train(folder: Path, *options: str, check: bool = True, **own: Any) -> subpro
 def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a training to its end in this process, which has TensorFlow and MLflow already: seconds less than a command.
 
+    Worker processes of many symbols are preloaded.
+
     Returns:
         An object with the command's exit code and its stderr.
     """
@@ -71,6 +74,9 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
             warnings.simplefilter("ignore")  # of Keras and MLflow, as in a command
             for name, value in environment(folder).items():
                 patch.setenv(name, value)
+            if "--symbols" in options:
+                importlib.import_module(JOBLIB)  # what else it starts keeps today's sys.executable
+                patch.setattr(sys, "executable", PRELOADED.python())
             with pytest.raises(SystemExit) as ended:
                 cli.run(lambda: main(["--model-dir", str(folder / "modelFiles"), *options]))
     finally:
@@ -84,9 +90,12 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
 
 
 def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
-    """Start a training in a preloaded process; `process.stderr` gives its output line by line."""
+    """Start a training in a preloaded process; its worker processes are preloaded too. `process.stderr` gives its output line by line."""
     copy_empty_database(folder)
-    return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **(how(folder) | own))
+    given = how(folder) | own
+    if "--symbols" in options:
+        given["env"] = given["env"] | {CHILDREN: PRELOADED.python()}
+    return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **given)
 
 
 def arguments(folder: Path, *options: str) -> list[str]:
