@@ -193,19 +193,18 @@ def _run_and_report(connection: socket.socket, defaults: dict[str, str]) -> None
 
 def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str, str]) -> None:
     """Run python's arguments with the environment, the folder and the open files of the launcher, and as a child of its parent."""
-    launcher = request["launcher"]
-    _see_disks_of(launcher)
-    _take(descriptors, request["files"])
-    os.getppid = lambda: _parent(launcher)
-    if JOBLIB in request["arguments"]:  # whose processes tell their parent which of them ends
-        os.getpid = lambda: launcher
-    os.environ.clear()
-    os.environ.update(defaults | request["environment"])
-    sys.executable = os.environ.get(CHILDREN, sys.executable)
-    os.chdir(request["folder"])
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = 1
+    code, launcher = 1, request["launcher"]
     try:
+        _see_disks_of(launcher)
+        _take(descriptors, request["files"])
+        os.getppid = lambda: _parent(launcher)
+        if JOBLIB in request["arguments"]:  # whose processes tell their parent which of them ends
+            os.getpid = lambda: launcher
+        os.environ.clear()
+        os.environ.update(defaults | request["environment"])
+        sys.executable = os.environ.get(CHILDREN, sys.executable)
+        os.chdir(request["folder"])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _execute(request["arguments"])
         code = 0
     except SystemExit as ended:
@@ -214,11 +213,13 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
             print(ended.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - this is the end of the process, as in Python itself
         traceback.print_exc()
-    threading._shutdown()  # type: ignore[attr-defined]  # as Python does at its end: waits for threads
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # as Python does at its end: waits for threads
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)  # Python's own end takes seconds, or for ever: it waits for TensorFlow's threads, which are not in a fork
 
 
 def _take(descriptors: list[int], numbers: list[int]) -> None:
