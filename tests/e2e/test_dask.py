@@ -12,11 +12,11 @@ import psutil
 import pytest
 from preloaded import CHILDREN
 from serving import free_port, listens, wait_until
-from training import PRELOADED, begin, train_here
+from training import PART, PRELOADED, begin, train_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MANY = ["--symbols", "MSFT,AAPL", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
+MANY = ["--symbols", "MSFT,AAPL", *PART]
 START_SECONDS = 120.0
 PRELOAD = f"import os, sys; sys.executable = os.environ['{CHILDREN}']"  # in a worker: the processes of its tasks are forks
 
@@ -72,9 +72,10 @@ def launcher_of_task(worker):
     return next((child for child in psutil.Process(worker.pid).children() if "portfolio.child" in " ".join(child.cmdline())), None)
 
 
-def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir(), there.mkdir()
+def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(trained_many, tmp_path):
+    here, _ = trained_many
+    there = tmp_path / "there"
+    there.mkdir()
     with Cluster(tmp_path, 3) as cluster, ExitStack() as cleanup:
         cluster.wait_for_workers()
         training = begin(there, *MANY, "--dask", cluster.address)
@@ -89,7 +90,6 @@ def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(tm
     assert training.returncode == 0, said
     assert "on 3 Dask workers of" in said
     assert "Traceback" not in said
-    train_here(here, *MANY, "--jobs", "2")
     assert leaderboard(there) == leaderboard(here)
 
 

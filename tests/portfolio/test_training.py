@@ -10,7 +10,7 @@ import psutil
 import pytest
 from disks import can_mount_alone
 from preloaded import CHILDREN
-from training import PRELOADED, after, arguments, begin, copy_empty_database, environment, how, train_here
+from training import MANY, PART, PRELOADED, after, arguments, begin, copy_empty_database, environment, how, train_here
 
 from models.loading import load_forecaster
 from models.store import read_published, symbol_folder
@@ -18,15 +18,11 @@ from portfolio.journal import one_training
 
 pytestmark = pytest.mark.slow
 
-PART = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
-MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
-
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A folder with a training of two symbols and an unknown one, in two processes, and what the command said."""
-    folder = tmp_path_factory.mktemp("trained")
-    return folder, train_here(folder, *MANY, "--jobs", "2", check=False)
+def trained(trained_many):
+    """A folder with a training of MANY, and what the command said."""
+    return trained_many
 
 
 def leaderboard(folder):

@@ -1,10 +1,13 @@
 """Trainings as commands, each with its own folder for models and MLflow."""
 
 import contextlib
+import hashlib
 import importlib
 import io
+import json
 import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +26,8 @@ import cli
 from settings import PROJECT_DIR
 
 SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
+PART = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
+MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
 EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid()}-mlflow-{version('mlflow')}.db"
 PRELOADED = Preloaded()
 MIGRATE = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(sys.argv[1], sys.argv[2])"
@@ -87,6 +92,19 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     if check:
         done.check_returncode()
     return done
+
+
+def train_once(root: Path, *options: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Run a training in the folder of a test run, unless another test has. Return its folder, which nobody changes, and how it ended."""
+    folder = root / f"trained-{hashlib.sha256(shlex.join(options).encode()).hexdigest()[:8]}"
+    ending = folder / "ending.json"
+    with FileLock(f"{folder}.lock"):
+        folder.mkdir(exist_ok=True)
+        if not ending.exists():
+            done = train_here(folder, *options, check=False)
+            ending.write_text(json.dumps([done.returncode, done.stderr]))
+    code, said = json.loads(ending.read_text())
+    return folder, subprocess.CompletedProcess(options, code, stderr=said)
 
 
 def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
