@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,15 @@ def _no_code_of_loaded_models() -> Iterator[None]:
     before = sys.path.copy()
     yield
     sys.path[:] = before
+
+
+@pytest.fixture(scope="session")
+def trained_many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder with a training of two symbols and an unknown one, in two processes, and how it ended. Tests only read the folder."""
+    from training import MANY, train_once
+
+    own = tmp_path_factory.getbasetemp()
+    return train_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own, *MANY, "--jobs", "2")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import can_mount_alone
-from training import PRELOADED, after, begin, command, environment, how, train, train_here
+from training import PRELOADED, after, arguments, begin, environment, how, train, train_here
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -145,7 +146,7 @@ def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
     disk, go = tmp_path / "disk", tmp_path / "go"
     disk.mkdir()
     fill = f"(while [ ! -e {go} ]; do sleep 0.1; done; head -c 100m /dev/zero > {disk}/full) 2>/dev/null &"
-    words = " ".join(f"'{word}'" for word in command(tmp_path, *SHORT, "--promote", promote))
+    words = shlex.join(PRELOADED.command(*arguments(tmp_path, *SHORT, "--promote", promote)))
     script = f"mount -t tmpfs -o size=8m none {disk} && {fill} exec {words}"
     own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": f"sqlite:///{disk}/mlflow.db"}
     training = subprocess.Popen(["unshare", "-rm", "sh", "-c", script], **(how(tmp_path) | {"env": own}))

@@ -10,13 +10,15 @@ from contextlib import ExitStack
 
 import psutil
 import pytest
+from preloaded import CHILDREN
 from serving import free_port, listens, wait_until
-from training import command, copy_empty_database, how, train_here
+from training import PART, PRELOADED, begin, train_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-MANY = ["--symbols", "MSFT,AAPL", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
+MANY = ["--symbols", "MSFT,AAPL", *PART]
 START_SECONDS = 120.0
+PRELOAD = f"import os, sys; sys.executable = os.environ['{CHILDREN}']"  # in a worker: the processes of its tasks are forks
 
 
 class Cluster:
@@ -24,15 +26,18 @@ class Cluster:
 
     def __init__(self, folder, n_workers, environment=None):
         self.folder, self.port = folder, free_port()
+        (folder / "preload.py").write_text(PRELOAD)
         self.address = f"tcp://127.0.0.1:{self.port}"
-        self._environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | (environment or {})
+        self._environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._environment |= {CHILDREN: PRELOADED.python()} | (environment or {})
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         self.workers = [self.add_worker(number) for number in range(n_workers)]
 
     def add_worker(self, number):
         return self._start(
-            "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", f"{self.folder}/{number}"
-        )
+            "worker", self.address, "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny", "--local-directory", f"{self.folder}/{number}",
+            "--preload", f"{self.folder}/preload.py",
+        )  # fmt: skip
 
     def _start(self, kind, *options):
         return subprocess.Popen(
@@ -62,37 +67,36 @@ def leaderboard(folder):
         return [{name: row[name] for name in row if name not in ("model_version", "mlflow_run_id")} for row in csv.DictReader(lines)]
 
 
-def is_training(worker):
-    """Whether a worker has started the process of a task."""
-    return any("portfolio.child" in " ".join(child.cmdline()) for child in psutil.Process(worker.pid).children())
+def launcher_of_task(worker):
+    """The process that a worker has started for a task: the launcher of a preloaded one."""
+    return next((child for child in psutil.Process(worker.pid).children() if "portfolio.child" in " ".join(child.cmdline())), None)
 
 
-def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(tmp_path):
-    here, there = tmp_path / "here", tmp_path / "there"
-    here.mkdir(), there.mkdir()
-    copy_empty_database(there)
+def test_killed_worker_loses_nothing_and_the_metrics_are_those_of_one_machine(trained_many, tmp_path):
+    here, _ = trained_many
+    there = tmp_path / "there"
+    there.mkdir()
     with Cluster(tmp_path, 3) as cluster, ExitStack() as cleanup:
         cluster.wait_for_workers()
-        training = subprocess.Popen(command(there, *MANY, "--dask", cluster.address), **how(there))
+        training = begin(there, *MANY, "--dask", cluster.address)
         cleanup.callback(training.kill)
-        victim = wait_until(lambda: next(filter(is_training, cluster.workers), None), START_SECONDS, "a worker that trains")
-        children = psutil.Process(victim.pid).children()
+        victim = wait_until(lambda: next(filter(launcher_of_task, cluster.workers), None), START_SECONDS, "a worker that trains")
+        launcher = launcher_of_task(victim)
+        task = [launcher, psutil.Process(PRELOADED.fork_of(launcher.pid))]
         victim.send_signal(signal.SIGKILL)
-        _, alive = psutil.wait_procs(children, timeout=60)
+        _, alive = psutil.wait_procs(task, timeout=60)
         assert not alive  # the process of the task ends with its worker
         said = training.communicate(timeout=600)[1]
     assert training.returncode == 0, said
     assert "on 3 Dask workers of" in said
     assert "Traceback" not in said
-    train_here(here, *MANY, "--jobs", "2")
     assert leaderboard(there) == leaderboard(here)
 
 
 def test_lost_scheduler_is_one_sentence_and_the_same_command_continues_without_it(tmp_path):
-    copy_empty_database(tmp_path)
     with Cluster(tmp_path, 1) as cluster, ExitStack() as cleanup:
         cluster.wait_for_workers()
-        training = subprocess.Popen(command(tmp_path, *MANY, "--dask", cluster.address), **how(tmp_path))
+        training = begin(tmp_path, *MANY, "--dask", cluster.address)
         cleanup.callback(training.kill)
         assert training.stderr is not None
         for line in training.stderr:

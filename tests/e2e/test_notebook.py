@@ -10,6 +10,7 @@ import jupytext
 import nbformat
 import pytest
 from makeNotebook import NOTEBOOK, TEXT
+from training import PRELOADED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -34,11 +35,15 @@ def words(notebook):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The text, run twice at the same time."""
+    """The text, run twice at the same time, by preloaded kernels. Those have matplotlib already, too late for ipykernel's own default."""
     folder = tmp_path_factory.mktemp("notebook")
     files = [folder / "first.ipynb", folder / "second.ipynb"]
     environment = {name: value for name, value in os.environ.items() if name != "STOCK_FORECAST_URL"}
-    environment["PYTHONPATH"] = str(TEXT.parent)
+    environment |= {"PYTHONPATH": str(TEXT.parent), "JUPYTER_PATH": str(folder)}
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    words = PRELOADED.command("-m", "ipykernel_launcher", "--matplotlib=inline", "-f", "{connection_file}")
+    kernel.write_text(json.dumps({"argv": words, "display_name": "Python 3", "language": "python"}))
     running = [
         subprocess.Popen([sys.executable, "-c", RUN, str(file)], env=environment, stderr=subprocess.PIPE, text=True) for file in files
     ]

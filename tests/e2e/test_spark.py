@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -29,38 +31,58 @@ pytestmark = [
 SYMBOLS = ("MSFT", "AAPL", "KO", "XOM", "JNJ", "PG", "WMT")  # 22,000 windows
 
 
-@pytest.fixture
-def settings(tmp_path, monkeypatch):
-    """An MLflow database with the published model as its champion."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    copy_empty_database(tmp_path)
-    settings = Settings.from_environment()
-    set_champion(settings.MODEL_DIR, settings)
-    return settings
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # of each JVM: less compilation, which a job of seconds does not repay
 
 
-def test_spark_forecasts_what_the_command_forecasts(settings, tmp_path):
+class Scored(NamedTuple):
+    """Windows that Spark and the command have scored, and the processes of the cluster, which is closed."""
+
+    windows: np.ndarray
+    by_command: pa.Table
+    by_spark: pa.Table
+    rows: int
+    executors: list[Path]
+    processes: list[psutil.Process]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Score with the published model, which is the champion of an MLflow database."""
+    folder = tmp_path_factory.mktemp("spark")
     windows = np.concatenate([make_windows(read_snapshot(symbol).prices)[0] for symbol in SYMBOLS])
     windows[5, 7] = -1.0
-    source, parts = tmp_path / "windows.parquet", tmp_path / "windows"
+    source, parts = folder / "windows.parquet", folder / "windows"
     content = pa.table({"id": np.arange(len(windows)), "window": pa.array(list(windows))})
     pq.write_table(content, source)
     parts.mkdir()
     for number in range(4):  # Spark reads one small file as one task
         share = len(windows) // 4 + 1
         pq.write_table(content.slice(number * share, share), parts / f"{number}.parquet")
-    out, folder = tmp_path / "forecasts.parquet", tmp_path / "spark"
-    with sparkCluster.cluster(folder) as master:
-        words = ["--master", master, "--in", str(parts), "--out", str(tmp_path / "spark.parquet")]
-        command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "sparkScoring.py"), *words]
-        done = subprocess.run(command, cwd=tmp_path, env=sparkCluster.environment(folder), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-        assert len(list(folder.glob("*/app-*/*"))) == 2, "both workers take part"
-    assert json.loads(done.stdout.splitlines()[-1])["rows"] == len(windows)
-    main(["--in", str(source), "--out", str(out)])
-    by_command, by_spark = pq.read_table(out), pq.read_table(tmp_path / "spark.parquet").sort_by("id")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        patch.setenv("JAVA_TOOL_OPTIONS", QUICK)
+        copy_empty_database(folder)
+        settings = Settings.from_environment()
+        set_champion(settings.MODEL_DIR, settings)
+        with sparkCluster.cluster(folder / "spark") as master:
+            processes = [process for process in psutil.Process().children(recursive=True) if process.name() == "java"]
+            words = ["--master", master, "--in", str(parts), "--out", str(folder / "spark.parquet")]
+            command = [sys.executable, str(PROJECT_DIR / "benchmarks" / "sparkScoring.py"), *words]
+            own = sparkCluster.environment(folder / "spark")
+            done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr[-3000:]
+        rows, executors = json.loads(done.stdout.splitlines()[-1])["rows"], list((folder / "spark").glob("*/app-*/*"))
+        main(["--in", str(source), "--out", str(folder / "forecasts.parquet")])
+    by_spark = pq.read_table(folder / "spark.parquet").sort_by("id")
+    return Scored(windows, pq.read_table(folder / "forecasts.parquet"), by_spark, rows, executors, processes)
+
+
+def test_spark_forecasts_what_the_command_forecasts(scored):
+    n, by_command, by_spark = len(scored.windows), scored.by_command, scored.by_spark
+    assert len(scored.executors) == 2, "both workers take part"
+    assert scored.rows == n
     assert by_spark["predicted_price"].to_numpy()[5] != by_spark["predicted_price"].to_numpy()[5]
-    by_spark = by_spark.filter(pa.array(np.arange(len(windows)) != 5))
+    by_spark = by_spark.filter(pa.array(np.arange(n) != 5))
     assert by_spark["id"].equals(by_command["id"])
     for name in FIELDS:
         if name == WARNINGS:
@@ -69,11 +91,9 @@ def test_spark_forecasts_what_the_command_forecasts(settings, tmp_path):
             np.testing.assert_allclose(by_spark[name].to_numpy(), by_command[name].to_numpy(), rtol=1e-6)
 
 
-def test_cluster_leaves_no_process(tmp_path):
-    with sparkCluster.cluster(tmp_path, workers=1):
-        started = psutil.Process().children(recursive=True)
-        assert len([process for process in started if process.name() == "java"]) == 2
+def test_cluster_leaves_no_process(scored):
+    assert len(scored.processes) == 3  # a master and two workers
     deadline = time.monotonic() + 20
-    while any(process.is_running() and process.name() == "java" for process in started):
+    while any(process.is_running() and process.name() == "java" for process in scored.processes):
         assert time.monotonic() < deadline
         time.sleep(0.1)

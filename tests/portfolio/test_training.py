@@ -1,6 +1,7 @@
 """The training of many symbols as a command: what it publishes and logs, and that interruptions lose nothing."""
 
 import csv
+import shlex
 import shutil
 import signal
 import subprocess
@@ -8,7 +9,8 @@ import subprocess
 import psutil
 import pytest
 from disks import can_mount_alone
-from training import command, copy_empty_database, how, train_here
+from preloaded import CHILDREN
+from training import MANY, PART, PRELOADED, after, arguments, begin, copy_empty_database, environment, how, train_here
 
 from models.loading import load_forecaster
 from models.store import read_published, symbol_folder
@@ -16,15 +18,11 @@ from portfolio.journal import one_training
 
 pytestmark = pytest.mark.slow
 
-PART = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
-MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
-
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A folder with a training of two symbols and an unknown one, in two processes, and what the command said."""
-    folder = tmp_path_factory.mktemp("trained")
-    return folder, train_here(folder, *MANY, "--jobs", "2", check=False)
+def trained(trained_many):
+    """A folder with a training of MANY, and what the command said."""
+    return trained_many
 
 
 def leaderboard(folder):
@@ -138,21 +136,13 @@ def test_second_training_on_the_same_folder_ends_at_once(tmp_path):
 
 
 def start(folder):
-    """Start the command, and read to its first finished step. Return it and its worker processes."""
-    copy_empty_database(folder)
-    process = subprocess.Popen(
-        command(folder, *MANY), **how(folder),
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - a background job ignores it
-    )  # fmt: skip
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if line.startswith("["):
-            break
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children, "".join(said)
-    return process, "".join(said), children
+    """Start the command, and read to its first finished step. Return it, what it said and its worker processes."""
+    process = begin(folder, *MANY)
+    said = after(process, "[")
+    children = psutil.Process(PRELOADED.fork_of(process.pid)).children(recursive=True)
+    workers = [child for child in children if "LokyProcess" in " ".join(child.cmdline())]  # launchers of preloaded processes
+    assert workers, said
+    return process, said, [*children, *(psutil.Process(PRELOADED.fork_of(worker.pid)) for worker in workers)]
 
 
 def ended(processes):
@@ -195,12 +185,12 @@ def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
     copy_empty_database(tmp_path)
     disk = tmp_path / "modelFiles"
     disk.mkdir()
-    words = " ".join(f"'{word}'" for word in command(tmp_path, *MANY))
+    words = shlex.join(PRELOADED.command(*arguments(tmp_path, *MANY)))
     steps = [
         f"mount -t tmpfs -o size=1200k none {disk}", words, "echo first $? >&2", f"mount -o remount,size=64m {disk}", words,
         f"cat {disk}/symbols/leaderboard.csv",
     ]  # fmt: skip
-    run = how(tmp_path) | {"stdout": subprocess.PIPE}
+    run = how(tmp_path) | {"stdout": subprocess.PIPE, "env": environment(tmp_path) | {CHILDREN: PRELOADED.python()}}
     done = subprocess.run(["unshare", "-rm", "sh", "-c", "; ".join(steps)], **run, check=False)
     first, _, second = done.stderr.partition("first 1\n")
     assert first.splitlines()[-1] == (

@@ -3,17 +3,25 @@
     Preloaded().command("modelTrain.py", "--epochs", "1")     in place of [sys.executable, "modelTrain.py", "--epochs", "1"]
 
 One server runs for all workers of pytest-xdist. It imports libraries alone: a fork imports the project from its own folder, as any process.
-The command is that of a launcher: a small process that passes its arguments, environment, folder and standard streams to the server,
-forwards SIGINT and SIGTERM to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too. The arguments are
-those of python: a script, `-m module` or `-c code`.
+The command is that of a launcher: a small process that passes its arguments, environment, folder and open files to the server, forwards
+SIGINT and SIGTERM to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too. The arguments are those of
+python: a script, `-m module` or `-c code`. For the fork, os.getppid() is the parent of the launcher; disks that the launcher alone sees,
+as after `unshare`, are there too.
+
+A fork starts Python as any process does, which imports all again. With the path of python() in the variable PRELOADED_PYTHON, what it
+starts by sys.executable is a fork too.
 
 What is read while the libraries are imported, such as MATPLOTLIBRC, has no effect: such a test runs a command of its own.
 """
 
+import atexit
+import ctypes
+import fcntl
 import importlib
 import io
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -25,7 +33,8 @@ import tempfile
 import threading
 import time
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,8 +47,12 @@ LIBRARIES = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot m
 )  # fmt: skip
 START_SECONDS = 240.0
 WATCH_SECONDS = 1.0  # between two looks at whether the test run has ended
+CHILDREN = "PRELOADED_PYTHON"  # a variable: what sys.executable is in a fork
+JOBLIB = "joblib.externals.loky.backend.popen_loky_posix"  # the module of its worker processes
 FORKS = "forks"  # a folder with a file per launcher, named as its process id: the process id of its fork
 MESSAGE_BYTES = 256 * 1024  # of a request: arguments and environment
+MAX_FILES = 253  # that one message can pass, in Linux
+LOW_NUMBERS = 100  # of files; a process of joblib gets numbers up to 30
 
 
 class Preloaded:
@@ -102,9 +115,10 @@ def serve(address: str, owner: int) -> None:
     """Import the libraries, then fork for each connection, until the owner ends."""
     before = dict(os.environ)
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    for name in LIBRARIES:
-        importlib.import_module(name)
-    warm_up()
+    with low_numbers_taken():
+        for name in LIBRARIES:
+            importlib.import_module(name)
+        warm_up()
     sys.path.remove(str(Path(__file__).parent))
     defaults = {name: value for name, value in os.environ.items() if name not in before}  # set by the imports, which a fork does not repeat
     listener = socket.socket(socket.AF_UNIX)
@@ -121,6 +135,15 @@ def serve(address: str, owner: int) -> None:
                 _run_and_report(connection, defaults)
             connection.close()
     shutil.rmtree(Path(address).parent)
+
+
+@contextmanager
+def low_numbers_taken() -> Iterator[None]:
+    """Have files that libraries open get high numbers: the low ones are for files that launchers pass."""
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(LOW_NUMBERS)]
+    yield
+    for descriptor in taken:
+        os.close(descriptor)
 
 
 def runs(process: int) -> bool:
@@ -147,7 +170,7 @@ def warm_up() -> None:
 def _run_and_report(connection: socket.socket, defaults: dict[str, str]) -> None:
     """Run a request in a fork, and send its process id and then its status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, 3)
+    message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE_BYTES, MAX_FILES)
     child = os.fork()
     if child == 0:
         connection.close()
@@ -169,16 +192,19 @@ def _run_and_report(connection: socket.socket, defaults: dict[str, str]) -> None
 
 
 def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str, str]) -> None:
-    """Run python's arguments with the environment, the folder and the standard streams of the launcher."""
-    for number, descriptor in enumerate(descriptors):
-        os.dup2(descriptor, number)
-        os.close(descriptor)
-    os.environ.clear()
-    os.environ.update(defaults | request["environment"])
-    os.chdir(request["folder"])
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = 1
+    """Run python's arguments with the environment, the folder and the open files of the launcher, and as a child of its parent."""
+    code, launcher = 1, request["launcher"]
     try:
+        _see_disks_of(launcher)
+        _take(descriptors, request["files"])
+        os.getppid = lambda: _parent(launcher)
+        if JOBLIB in request["arguments"]:  # whose processes tell their parent which of them ends
+            os.getpid = lambda: launcher
+        os.environ.clear()
+        os.environ.update(defaults | request["environment"])
+        sys.executable = os.environ.get(CHILDREN, sys.executable)
+        os.chdir(request["folder"])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         _execute(request["arguments"])
         code = 0
     except SystemExit as ended:
@@ -187,14 +213,50 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
             print(ended.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - this is the end of the process, as in Python itself
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # as Python does at its end: waits for threads
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)  # Python's own end takes seconds, or for ever: it waits for TensorFlow's threads, which are not in a fork
+
+
+def _take(descriptors: list[int], numbers: list[int]) -> None:
+    """Give open files the numbers that they have in the launcher."""
+    free = max(*descriptors, *numbers) + 1  # above all, so that none is overwritten before it has its number
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, free) for descriptor in descriptors]
+    for descriptor in descriptors:
+        os.close(descriptor)
+    for descriptor, number in zip(moved, numbers, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _see_disks_of(process: int) -> None:
+    """Enter the namespaces of a process that has its own users and mounts, as `unshare -rm` gives."""
+    for kind in ("user", "mnt"):
+        theirs, ours = (Path("/proc", str(number), "ns", kind) for number in (process, os.getpid()))
+        if theirs.exists() and theirs.readlink() != ours.readlink():
+            with theirs.open() as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), f"setns: {theirs}")
+
+
+def _parent(launcher: int) -> int:
+    """Return the parent of a launcher; 1 if the launcher is gone."""
+    import psutil
+
+    try:
+        return psutil.Process(launcher).ppid()
+    except psutil.NoSuchProcess:
+        return 1
 
 
 def _execute(arguments: list[str]) -> None:
     """Run python's arguments: a script, `-m module` or `-c code`."""
-    arguments = [argument for argument in arguments if argument != "-u"]
+    while re.fullmatch("-[Bu]+", arguments[0]):  # of no effect here
+        arguments = arguments[1:]
     sys.argv = arguments
     sys.path.insert(0, str(Path(arguments[0]).resolve().parent) if arguments[0].endswith(".py") else str(Path.cwd()))
     if arguments[0] == "-m":
@@ -208,12 +270,25 @@ def _execute(arguments: list[str]) -> None:
         runpy.run_path(arguments[0], run_name="__main__")
 
 
+def inherited() -> list[int]:
+    """Return the numbers of the open files that this process was given; Python's own are not inheritable."""
+    numbers = []
+    for number in sorted(int(name) for name in os.listdir("/dev/fd")):
+        with suppress(OSError):  # the folder itself, which is closed
+            if os.get_inheritable(number):
+                numbers.append(number)
+    return numbers
+
+
 def launch(address: str, arguments: list[str]) -> None:
     """Ask the server to run the arguments, and end as they do."""
+    files = inherited()
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)
-    request = {"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
-    socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
+    request = {
+        "arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd()), "files": files, "launcher": os.getpid(),
+    }  # fmt: skip
+    socket.send_fds(connection, [json.dumps(request).encode()], files)
     answers = connection.makefile()
     child = int(answers.readline())
     file = Path(address).parent / FORKS / str(os.getpid())
@@ -226,7 +301,7 @@ def launch(address: str, arguments: list[str]) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, forward)
-    for descriptor in (0, 1, 2):
+    for descriptor in files:
         os.close(descriptor)  # a reader of the output sees its end when the fork ends
     code = int(answers.readline() or 1)
     if code < 0:

@@ -1,9 +1,13 @@
 """Trainings as commands, each with its own folder for models and MLflow."""
 
 import contextlib
+import hashlib
+import importlib
 import io
+import json
 import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,12 +20,14 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from preloaded import Preloaded
+from preloaded import CHILDREN, JOBLIB, Preloaded
 
 import cli
 from settings import PROJECT_DIR
 
 SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
+PART = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
+MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
 EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid()}-mlflow-{version('mlflow')}.db"
 PRELOADED = Preloaded()
 MIGRATE = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(sys.argv[1], sys.argv[2])"
@@ -54,6 +60,8 @@ def train(folder: Path, *options: str, check: bool = True, **own: Any) -> subpro
 def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a training to its end in this process, which has TensorFlow and MLflow already: seconds less than a command.
 
+    Worker processes of many symbols are preloaded.
+
     Returns:
         An object with the command's exit code and its stderr.
     """
@@ -71,6 +79,9 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
             warnings.simplefilter("ignore")  # of Keras and MLflow, as in a command
             for name, value in environment(folder).items():
                 patch.setenv(name, value)
+            if "--symbols" in options:
+                importlib.import_module(JOBLIB)  # what else it starts keeps today's sys.executable
+                patch.setattr(sys, "executable", PRELOADED.python())
             with pytest.raises(SystemExit) as ended:
                 cli.run(lambda: main(["--model-dir", str(folder / "modelFiles"), *options]))
     finally:
@@ -83,10 +94,26 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     return done
 
 
+def train_once(root: Path, *options: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Run a training in the folder of a test run, unless another test has. Return its folder, which nobody changes, and how it ended."""
+    folder = root / f"trained-{hashlib.sha256(shlex.join(options).encode()).hexdigest()[:8]}"
+    ending = folder / "ending.json"
+    with FileLock(f"{folder}.lock"):
+        folder.mkdir(exist_ok=True)
+        if not ending.exists():
+            done = train_here(folder, *options, check=False)
+            ending.write_text(json.dumps([done.returncode, done.stderr]))
+    code, said = json.loads(ending.read_text())
+    return folder, subprocess.CompletedProcess(options, code, stderr=said)
+
+
 def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
-    """Start a training in a preloaded process; `process.stderr` gives its output line by line."""
+    """Start a training in a preloaded process; its worker processes are preloaded too. `process.stderr` gives its output line by line."""
     copy_empty_database(folder)
-    return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **(how(folder) | own))
+    given = how(folder) | own
+    if "--symbols" in options:
+        given["env"] = given["env"] | {CHILDREN: PRELOADED.python()}
+    return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **given)
 
 
 def arguments(folder: Path, *options: str) -> list[str]:
