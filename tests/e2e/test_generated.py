@@ -1,7 +1,7 @@
 """Generated requests to a real gunicorn: every answer is a documented one, none is an internal error.
 
 Those that Schemathesis generates from swagger.yaml are the same each time, and to generate them takes longer than to answer them. So they
-are recorded in a file. After a change of swagger.yaml, Schemathesis or Hypothesis, RECORD generates and records them anew.
+are recorded in a file. After a change of swagger.yaml, Schemathesis or Hypothesis, RECORD generates and records them again.
 """
 
 import hashlib
