@@ -13,7 +13,7 @@ import pytest
 import requests
 import yaml
 from serving import wait_until
-from training import SHORT
+from training import PRELOADED, SHORT
 
 from closes.snapshot import read_snapshot
 from forecast.metadata import Metadata
@@ -50,7 +50,7 @@ def environment_of_mlflow():
 
 def run(cluster, model_dir, *words):
     own = {"MLFLOW_TRACKING_URI": cluster.mlflow, "MODEL_DIR": str(model_dir)}
-    own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own["PATH"] = f"{Path(PRELOADED.python()).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(words, cwd=PROJECT_DIR, env=os.environ | own, capture_output=True, text=True, check=False)
 
 

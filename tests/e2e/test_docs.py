@@ -130,7 +130,7 @@ def environment(tmp_path_factory, yahoo):
         "DATA_CACHE_DIR": str(folder / "cache"),
         "XDG_CACHE_HOME": str(folder / "yfinance"),
         "TRUSTED_PROXIES": "1",
-    }
+    } | PRELOADED.with_children()
 
 
 @pytest.fixture(scope="module")

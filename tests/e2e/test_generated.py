@@ -1,6 +1,15 @@
-"""Generated requests to a real gunicorn: every answer is a documented one, none is an internal error."""
+"""Generated requests to a real gunicorn: every answer is a documented one, none is an internal error.
 
+Those that Schemathesis generates from swagger.yaml are the same each time, and to generate them takes longer than to answer them. So they
+are recorded in a file. After a change of swagger.yaml, Schemathesis or Hypothesis, RECORD generates and records them again.
+"""
+
+import hashlib
 import json
+import lzma
+import os
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import requests
@@ -12,10 +21,14 @@ from hypothesis import strategies as st
 
 from settings import PROJECT_DIR
 
-PATHS = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())["paths"]
+API = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
+PATHS = API["paths"]
 NEEDS_MORE = {"/mlflow", "/forecast/{symbol}", "/backtest/{symbol}"}  # no MLflow UI runs here, and no Yahoo Finance: they say so with 503
 EXAMPLES = 350  # of each operation that takes anything, right and wrong ones: 2,100 and those of the others
 REFUSED = {400, 413, 415, 422}
+RECORDED = Path(__file__).with_name("generated.json.xz")
+RECORD = "RECORD_REQUESTS=1 python -m pytest -n 0 tests/e2e/test_generated.py"
+Recorded = tuple[str, str, dict[str, str], str | None]  # method, path, headers, and the body in latin-1
 
 pytestmark = pytest.mark.slow
 
@@ -30,12 +43,75 @@ def generated(examples):
     return hypothesis_settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
+def without_texts(part):
+    """A part of swagger.yaml without what does not change the requests."""
+    if isinstance(part, list):
+        return [without_texts(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        name: without_texts(value) for name, value in part.items() if name not in ("description", "summary") or not isinstance(value, str)
+    }
+
+
+def source_of_requests():
+    """What decides on the generated requests."""
+    api = json.dumps(without_texts(API), sort_keys=True)
+    return {
+        "api": hashlib.sha256(api.encode()).hexdigest(), "examples": EXAMPLES,
+        "schemathesis": version("schemathesis"), "hypothesis": version("hypothesis"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def record():
+    """The recorded requests of each operation and mode."""
+    if not os.environ.get("RECORD_REQUESTS"):
+        content = json.loads(lzma.decompress(RECORDED.read_bytes()))
+        assert content["source"] == source_of_requests(), f"{RECORDED.name} is of another API or library. Record it: {RECORD}"
+        yield content["requests"]
+    else:
+        made: dict[str, list[Recorded]] = {}
+        yield made
+        content = {"source": source_of_requests(), "requests": made}
+        RECORDED.write_bytes(lzma.compress(json.dumps(content).encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def sent_by_schemathesis(operation, mode, server, session):
+    """Generate requests, send them, and return them."""
+    from schemathesis import GenerationMode
+
+    sent = []
+
+    @generated(EXAMPLES)
+    @given(case=operation.as_strategy(generation_mode=GenerationMode(mode)))
+    def send(case):
+        answer = case.call(base_url=server, session=session, headers={"Accept-Encoding": "identity"}, allow_redirects=False, timeout=30)
+        request = answer.request
+        headers = {name: value for name, value in request.headers.items() if name != "X-Schemathesis-TestCaseId"}
+        body = request.body.encode() if isinstance(request.body, str) else request.body
+        sent.append((request.method, request.url.removeprefix(server), headers, None if body is None else body.decode("latin-1")))
+
+    send()
+    return sent
+
+
+def send_recorded(recorded, server, session):
+    """Send a request to the letter."""
+    method, path, headers, body = recorded
+    request = requests.PreparedRequest()
+    request.method, request.url, request.body = method, server + path, None if body is None else body.encode("latin-1")
+    request.headers = requests.structures.CaseInsensitiveDict(headers)
+    request.prepare_cookies({})
+    return session.send(request, allow_redirects=False, timeout=30)
+
+
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 @pytest.mark.parametrize(("path", "method"), [(path, method) for path, item in PATHS.items() for method in item])
-def test_generated_requests_get_documented_answers(server, path, method, mode):
+def test_generated_requests_get_documented_answers(server, record, path, method, mode):
     import schemathesis  # takes seconds
-    from schemathesis import GenerationMode
     from schemathesis.checks import not_a_server_error
+    from schemathesis.core.transport import Response
     from schemathesis.specs.openapi import checks
 
     operation = schemathesis.openapi.from_path(PROJECT_DIR / "swagger.yaml")[path][method]
@@ -45,15 +121,16 @@ def test_generated_requests_get_documented_answers(server, path, method, mode):
         checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance,
         checks.response_headers_conformance,
     ]  # fmt: skip
-    session = requests.Session()
-
-    @generated(EXAMPLES)
-    @given(case=operation.as_strategy(generation_mode=GenerationMode(mode)))
-    def check(case):
-        answer = case.call(base_url=server, session=session, headers={"Accept-Encoding": "identity"}, allow_redirects=False, timeout=30)
-        case.validate_response(answer, checks=conformance if path in NEEDS_MORE else [not_a_server_error, *conformance])
-
-    check()
+    session, name = requests.Session(), f"{method} {path} {mode}"
+    if os.environ.get("RECORD_REQUESTS") and name not in record:
+        record[name] = sent_by_schemathesis(operation, mode, server, session)
+    case = operation.Case(path_parameters={parameter.name: "any" for parameter in operation.path_parameters})  # of the API's forms alone
+    for recorded in record[name]:
+        answer = Response.from_requests(send_recorded(recorded, server, session), verify=True)
+        try:
+            case.validate_response(answer, checks=conformance if path in NEEDS_MORE else [not_a_server_error, *conformance])
+        except BaseExceptionGroup as failure:
+            raise AssertionError(f"{failure}\n\nThe request is {recorded}.") from None  # the call that Schemathesis names lacks its values
 
 
 def assert_answered(answer, sent=""):

@@ -1,18 +1,35 @@
 """What GET /mlflow opens on a fresh installation, in a real Chromium with a real MLflow UI."""
 
+import os
+import subprocess
+
 import pytest
 from browsing import MARKS
 from playwright.sync_api import expect
 from serving import answers, free_port, wait_until
+from training import PRELOADED
+
+from settings import PROJECT_DIR
 
 pytestmark = MARKS
 
 
+@pytest.fixture
+def ui(tmp_path):
+    """The environment of an MLflow UI, which starts on a new database."""
+    own = {"MLFLOW_UI_PORT": str(free_port()), "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    process = subprocess.Popen(
+        PRELOADED.command("-m", "tracking.ui"), cwd=PROJECT_DIR, env=os.environ | own | PRELOADED.with_children(), start_new_session=True
+    )
+    yield own
+    process.terminate()
+    assert process.wait(30) == 0
+
+
 @pytest.mark.timeout(600)
-def test_mlflow_opens_the_runs_with_their_scores_and_that_of_the_model_in_git(start, browser, tmp_path):
-    port = free_port()
-    service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
-    wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), 180, "the MLflow UI")
+def test_mlflow_opens_the_runs_with_their_scores_and_that_of_the_model_in_git(start, browser, ui):
+    service = start(**ui)
+    wait_until(lambda: answers(f"http://127.0.0.1:{ui['MLFLOW_UI_PORT']}/health"), 180, "the MLflow UI")
     context = browser.new_context(viewport={"width": 1600, "height": 900})
     page = context.new_page()
     page.goto(f"{service.url}/mlflow")

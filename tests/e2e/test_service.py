@@ -16,6 +16,7 @@ import pytest
 import requests
 import yaml
 from serving import answers, free_port, wait_until
+from training import copy_empty_database
 
 from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
@@ -217,6 +218,7 @@ def test_mlflow_ui_is_restarted_and_stops_with_the_service(start, tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_ui_stops_when_the_service_is_killed(start, tmp_path):
+    copy_empty_database(tmp_path)
     port = free_port()
     service = start(MLFLOW_UI="on", MLFLOW_UI_PORT=str(port), MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path}/mlflow.db")
     wait_until(lambda: any(map(is_mlflow, service.children())), 90, "the MLflow UI's process")

@@ -72,9 +72,8 @@ def test_tracking_server_keeps_the_run_and_serves_the_champion(server, tmp_path)
 def test_tracking_server_that_stops_during_training_loses_nothing(server, tmp_path, number, why):
     """SIGSTOP: it hangs, so that calls are taken and never answered. MLflow's own retries would take a quarter of an hour."""
     model_dir = tmp_path / "modelFiles"
-    process = subprocess.Popen(
-        training("--promote", "always"), cwd=PROJECT_DIR, env=environment(server, model_dir), stderr=subprocess.PIPE, text=True
-    )
+    own = environment(server, model_dir) | {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}  # 8 in use, for each of three attempts
+    process = subprocess.Popen(training("--promote", "always"), cwd=PROJECT_DIR, env=own, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch"):

@@ -33,6 +33,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,11 +44,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 LIBRARIES = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot make its connections
     "yfinance", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas",
-    "onnx", "onnxruntime", "joblib", "pydantic_settings",
+    "onnx", "onnxruntime", "joblib", "pydantic_settings", "mlflow.cli", "uvicorn", "mlflow.server.fastapi_app",
 )  # fmt: skip
+READ_ENVIRONMENT = ("mlflow.server", "mlflow.server.fastapi_app")  # as they are imported: a fork imports them again, in 0.4 s
+CHILDREN = "PRELOADED_PYTHON"  # a variable: what sys.executable is in a fork
 START_SECONDS = 240.0
 WATCH_SECONDS = 1.0  # between two looks at whether the test run has ended
-CHILDREN = "PRELOADED_PYTHON"  # a variable: what sys.executable is in a fork
 JOBLIB = "joblib.externals.loky.backend.popen_loky_posix"  # the module of its worker processes
 FORKS = "forks"  # a folder with a file per launcher, named as its process id: the process id of its fork
 MESSAGE_BYTES = 256 * 1024  # of a request: arguments and environment
@@ -82,6 +84,17 @@ class Preloaded:
             time.sleep(0.05)
         return int(file.read_text())
 
+    def forks_of(self, launcher: int) -> list[int]:
+        """Return the process ids of the fork of a launcher and of those that it has started, see `with_children`."""
+        from psutil import Process  # a launcher has the standard library alone
+
+        fork = self.fork_of(launcher)
+        return [fork, *(other for child in Process(fork).children() for other in self.forks_of(child.pid))]
+
+    def with_children(self) -> dict[str, str]:
+        """Return the environment of a command whose own Python processes, those of sys.executable, are to be forks too."""
+        return {CHILDREN: self.python()}
+
     def python(self) -> str:
         """Return the path of a program `python` that runs its arguments in a fork of the server."""
         program = self._folder / "bin" / "python"
@@ -115,9 +128,12 @@ def serve(address: str, owner: int) -> None:
     """Import the libraries, then fork for each connection, until the owner ends."""
     before = dict(os.environ)
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with low_numbers_taken():
+    with low_numbers_taken(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's server: it uses what its libraries deprecate
         for name in LIBRARIES:
             importlib.import_module(name)
+        for name in READ_ENVIRONMENT:
+            del sys.modules[name]
         warm_up()
     sys.path.remove(str(Path(__file__).parent))
     defaults = {name: value for name, value in os.environ.items() if name not in before}  # set by the imports, which a fork does not repeat
@@ -261,7 +277,8 @@ def _execute(arguments: list[str]) -> None:
     sys.path.insert(0, str(Path(arguments[0]).resolve().parent) if arguments[0].endswith(".py") else str(Path.cwd()))
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
-        sys.modules.pop(arguments[1], None)  # runpy warns of a module that is imported already
+        if not hasattr(sys.modules.get(arguments[1]), "__path__"):
+            sys.modules.pop(arguments[1], None)  # runpy warns of a module that is imported already, but not of a package
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif arguments[0] == "-c":
         sys.argv = ["-c", *arguments[2:]]

@@ -66,7 +66,7 @@ def content(folder):
 def check_champion(folder, windows):
     """The champion loads in a process of its own and says what the published model says."""
     np.save(folder / "windows.npy", windows)
-    command = [sys.executable, "-c", LOAD, str(folder / "windows.npy")]
+    command = PRELOADED.command("-c", LOAD, str(folder / "windows.npy"))
     done = subprocess.run(command, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True)
     expected = load_forecaster(folder / "modelFiles").forecast(windows).prices[:, 0]
     assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import PRELOADED
+from training import PRELOADED, copy_empty_database
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -43,6 +43,8 @@ pytestmark = [
 def settings(tmp_path, model_dir, monkeypatch):
     monkeypatch.setenv("MODEL_DIR", str(model_dir))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (tmp_path / "mlruns").mkdir()
+    copy_empty_database(tmp_path / "mlruns")
     return Settings.from_environment()
 
 
@@ -95,6 +97,7 @@ def run_elsewhere(command):
 
 
 def test_kept_run_is_logged_later_and_becomes_champion(settings, kept, record, tmp_path):
+    database(settings).unlink()  # the command makes it
     done = run("-m", "tracking.runs", str(kept))
     assert done.returncode == 0, done.stderr
     ((run_id, status, name),) = runs(settings)
@@ -245,7 +248,6 @@ def test_run_is_kept_next_to_the_model_as_a_fallback(settings, record, caplog, t
 
 
 def test_run_that_cannot_be_kept_is_still_logged(settings, record, caplog, tmp_path):
-    (tmp_path / "mlruns").mkdir()
     for folder in (tmp_path / "mlruns", settings.MODEL_DIR):
         (folder / "unlogged").touch()
     assert log_or_keep(record, settings.MODEL_DIR, settings)
@@ -341,7 +343,7 @@ def test_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
     ids=["other file", "folder", "locked"],
 )
 def test_unusable_database_ends_the_run_before_training(settings, spoil, said, tmp_path):
-    database(settings).parent.mkdir()
+    database(settings).unlink()
     spoil(database(settings))
     command = ["modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
     if said == "database is locked":
