@@ -35,7 +35,9 @@ SPREAD = {
     "tests/test_modelTrain_faults.py",
 }
 
-LONGEST = {"test_generated.py", "test_modelTrain.py"}  # run first: each takes minutes in one worker
+LONGEST = {  # run first: each takes a minute in one worker
+    "test_docs.py", "test_modelTrain.py", "test_training.py", "test_page.py", "test_page_symbol.py", "test_generated.py",
+}  # fmt: skip
 
 
 # A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: the tests of Ctrl-C need the usual handler.
