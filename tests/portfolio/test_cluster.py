@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -25,6 +26,26 @@ def test_archive_has_all_code_that_a_step_imports(folder):
         [sys.executable, "-c", "import portfolio.child, portfolio.task"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Pause:
+    """Takes ten minutes to be unpickled."""
+
+    def __reduce__(self):
+        return time.sleep, (600,)
+
+
+@pytest.mark.slow
+def test_process_ends_with_its_worker(folder):
+    request = pickle.dumps(("fit", pickle.dumps(Pause()), ()))
+    with subprocess.Popen([sys.executable, "-m", "portfolio.child"], cwd=folder, stdin=subprocess.PIPE) as child:
+        assert child.stdin is not None
+        child.stdin.write(len(request).to_bytes(8, "big") + request)
+        child.stdin.close()
+        try:
+            assert child.wait(60) == 1
+        finally:
+            child.kill()
 
 
 @pytest.mark.slow
