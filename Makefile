@@ -86,10 +86,10 @@ logs:  ## follow the output of the containers
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py
 
-test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 32 minutes on two cores)
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 15 minutes on two cores)
 	@$(PYTEST)
 
-test-fast: $(VENV)/requirements-dev  ## the tests that take less than a second each (two minutes on two cores)
+test-fast: $(VENV)/requirements-dev  ## the tests that take less than a second each (a minute on two cores)
 	@$(PYTEST) -m "not slow" --ignore=tests/e2e
 
 coverage: $(VENV)/requirements-dev  ## how much of the code `make test-fast` runs

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yfinance  # before TensorFlow: loaded after it, curl_cffi cannot make its connections
 from flask import Flask
 from flask.testing import FlaskClient
 from jinja2 import FileSystemBytecodeCache
@@ -39,6 +40,8 @@ LONGEST = {  # run first: each takes a minute in one worker
     "test_docs.py", "test_modelTrain.py", "test_training.py", "test_page.py", "test_page_symbol.py", "test_generated.py",
 }  # fmt: skip
 
+FORKING = {"test_store_kills.py", "test_kept.py"}  # run before all: they fork the worker itself, which grows with each library
+
 
 # A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: the tests of Ctrl-C need the usual handler.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -62,7 +65,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileScheduli
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with slow tests first, so that none is left at the end while the other workers are idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (item.path not in slow, item.path.name not in LONGEST))
+    items.sort(key=lambda item: (item.path not in slow, item.path.name not in FORKING, item.path.name not in LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,8 +113,6 @@ def trained_many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subpro
 @pytest.fixture(scope="session")
 def _yfinance_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep yfinance's own cache of time zones and cookies out of the home folder."""
-    import yfinance
-
     yfinance.set_tz_cache_location(str(tmp_path_factory.mktemp("yfinance")))
 
 

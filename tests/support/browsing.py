@@ -223,5 +223,7 @@ def shown(price: float) -> str:
 
 
 def violations(page: Page) -> list[str]:
+    """The accessibility rules that the page breaks, once its transitions have ended: a colour that changes has another contrast."""
+    page.evaluate("Promise.allSettled(document.getAnimations().map(({ finished }) => finished))")
     found = Axe().run(page).response["violations"]
     return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
