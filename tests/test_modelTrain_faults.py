@@ -177,7 +177,7 @@ def test_concurrent_trainings_leave_one_complete_model_and_both_runs(tmp_path, p
         assert code == 0 or (code == 3 and promote == "if-better" and said.splitlines()[-1].startswith("Not published. ")), said
     metadata = published_whole(tmp_path)
     runs = tags(tmp_path, "promotion")
-    assert len(runs) == 2
+    assert len(runs) == 2, endings
     assert metadata["model_version"] in runs
     assert champion(tmp_path) == metadata["mlflow_run_id"]
     versions = {path.name for path in (tmp_path / "modelFiles" / "versions").iterdir()}

@@ -51,6 +51,21 @@ def log_metrics(client: Any, run_id: str, metrics: Sequence[tuple[str, float, in
         client.log_batch(run_id, metrics=points[start : start + METRICS_AT_ONCE])
 
 
+def log_data_set(client: Any, run_id: str, data_set: Any) -> None:
+    """Log the data set of a run, an mlflow.entities.DatasetInput.
+
+    MLflow fails if another run adds the same data set to the experiment at this moment. After that the data set is there, so it is tried again.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.log_inputs(run_id, [data_set])
+    except MlflowException as error:
+        if "unique" not in str(error).lower():  # "UNIQUE constraint failed" of SQLite, "violates unique constraint" of PostgreSQL
+            raise
+        client.log_inputs(run_id, [data_set])
+
+
 def log_files(client: Any, run_id: str, files: dict[str, bytes], place: str | None = None) -> None:
     """Log files, given by their names, to a folder of the run's artifacts."""
     if not files:

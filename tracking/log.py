@@ -8,7 +8,7 @@ from models.store import METADATA_FILE
 from settings import Settings
 from storage import json_of, sha256
 from tracking import content
-from tracking.client import log_files, log_metrics, log_params, start_run
+from tracking.client import log_data_set, log_files, log_metrics, log_params, start_run
 from tracking.connection import RETRIES_VARIABLE, connect, one_sentence, wait_for_database
 from tracking.kept import PLOTS, RunRecord
 from tracking.names import MODEL_FILES, MODEL_FOLDER
@@ -64,7 +64,7 @@ def _fill_run(run_id: str, record: RunRecord, client: Any, now: int) -> None:
     metrics += [(name, value, epoch) for name, values in record.losses.items() for epoch, value in enumerate(values, start=1)]
     log_params(client, run_id, content.parameters(metadata).items())
     log_metrics(client, run_id, metrics, now)
-    client.log_inputs(run_id, [content.dataset(metadata)])
+    log_data_set(client, run_id, content.dataset(metadata))
     for name in MODEL_FILES:
         if name != METADATA_FILE:
             client.log_artifact(run_id, str(record.folder / name), MODEL_FOLDER)

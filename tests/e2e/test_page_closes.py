@@ -224,6 +224,7 @@ def test_empty_field_is_reported_and_not_sent(page, watch):
 def test_message_disappears_when_the_input_is_fixed(page):
     page.get_by_label(FIELD, exact=True).fill("7")
     page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(page.locator("#question-error")).to_be_visible()
     page.get_by_label(FIELD, exact=True).press_sequentially(" 7")
     expect(page.locator("#question-error")).to_be_hidden()
     expect(page.get_by_label(FIELD, exact=True)).not_to_have_attribute("aria-invalid", "true")
