@@ -54,7 +54,7 @@ def log_metrics(client: Any, run_id: str, metrics: Sequence[tuple[str, float, in
 def log_data_set(client: Any, run_id: str, data_set: Any) -> None:
     """Log the data set of a run, an mlflow.entities.DatasetInput.
 
-    MLflow fails if another run adds the same data set to the experiment at this moment. After that the data set is there, so it is tried again.
+    MLflow fails if another run adds the same data set to the experiment at this moment. Then the data set is there, and it is logged again.
     """
     from mlflow.exceptions import MlflowException
 
