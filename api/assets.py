@@ -8,7 +8,6 @@ A page that was opened before an update asks for the version before. It gets the
 
 import hashlib
 import os
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def asset_url(filename: str) -> str:
 def asset(version: str, filename: str) -> Response:
     """Answer a file of static/."""
     response = send_from_directory(FOLDER, filename)
-    if version == current_version():
+    if version == current_version():  # after the file is opened: one that is replaced in between is not kept
         response.cache_control.no_cache = None
         response.cache_control.public = response.cache_control.immutable = True
         response.cache_control.max_age = KEPT_SECONDS
@@ -40,17 +39,8 @@ def asset(version: str, filename: str) -> Response:
 
 def current_version() -> str:
     """Return a checksum of all files of static/. It is computed again after one of them has changed."""
-    return _checksum(tuple(sorted(_files(FOLDER))))
-
-
-def _files(folder: str) -> Iterator[tuple[str, int]]:
-    """Yield the path of each file in a folder, and when it last changed."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield from _files(entry.path)
-            else:
-                yield entry.path, entry.stat().st_mtime_ns
+    paths = sorted(os.path.join(folder, name) for folder, _, names in os.walk(FOLDER) for name in names)
+    return _checksum(tuple((path, os.stat(path).st_mtime_ns) for path in paths))
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, serve
@@ -47,9 +48,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def tab(browser) -> Iterator[Tab]:
+def tab_options() -> dict[str, Any]:
+    """What is special about the tab of a module: see Tab."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def tab(browser, tab_options) -> Iterator[Tab]:
     """The tab that the tests of a module share."""
-    tab = Tab(browser)
+    tab = Tab(browser, **tab_options)
     yield tab
     tab.close()
 

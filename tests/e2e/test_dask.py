@@ -29,7 +29,7 @@ class Cluster:
         (folder / "preload.py").write_text(PRELOAD)
         self.address = f"tcp://127.0.0.1:{self.port}"
         self._environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._environment |= {CHILDREN: PRELOADED.python()} | (environment or {})
+        self._environment |= PRELOADED.with_children() | (environment or {})
         self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
         self.workers = [self.add_worker(number) for number in range(n_workers)]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import requests
-from browsing import KEEP_LABELS, MARKS, Tab, fill_and_ask, forecast, forecast_symbol, point_at, redrawn, violations
+from browsing import KEEP_LABELS, MARKS, fill_and_ask, forecast, forecast_symbol, point_at, redrawn, violations
 from playwright.sync_api import Page, expect
 
 from closes.snapshot import read_snapshot
@@ -20,11 +20,9 @@ pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
-def tab(browser):
-    """A tab whose canvases keep what is written on them."""
-    tab = Tab(browser, KEEP_LABELS)
-    yield tab
-    tab.close()
+def tab_options():
+    """Canvases keep what is written on them."""
+    return {"script": KEEP_LABELS}
 
 
 def labels(page: Page, align: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import MARKS, Tab, violations
+from browsing import MARKS, violations
 from playwright.sync_api import expect
 
 from api import texts
@@ -22,11 +22,9 @@ TELL = """async sentences => {
 
 
 @pytest.fixture(scope="module")
-def tab(browser):
-    """A tab of a reader of Portuguese."""
-    tab = Tab(browser, locale="pt-BR")
-    yield tab
-    tab.close()
+def tab_options():
+    """Of a reader of Portuguese."""
+    return {"locale": "pt-BR"}
 
 
 def test_numbers_dates_and_durations_are_written_as_in_brazil(page):

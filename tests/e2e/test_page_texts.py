@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browsing import MARKS, Tab, point_at
+from browsing import MARKS, point_at
 from faulty_files import WRONG
 from playwright.sync_api import Page, expect
 from price_files import CONTENTS
@@ -26,11 +26,9 @@ def marked(start_module, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def tab(browser) -> Iterator[Tab]:
-    """A tab of a reader of Portuguese."""
-    tab = Tab(browser, locale="pt-BR")
-    yield tab
-    tab.close()
+def tab_options():
+    """Of a reader of Portuguese."""
+    return {"locale": "pt-BR"}
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import subprocess
 import psutil
 import pytest
 from disks import can_mount_alone
-from preloaded import CHILDREN
 from training import MANY, PART, PRELOADED, after, arguments, begin, copy_empty_database, environment, how, train_here
 
 from models.loading import load_forecaster
@@ -190,7 +189,7 @@ def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
         f"mount -t tmpfs -o size=1200k none {disk}", words, "echo first $? >&2", f"mount -o remount,size=64m {disk}", words,
         f"cat {disk}/symbols/leaderboard.csv",
     ]  # fmt: skip
-    run = how(tmp_path) | {"stdout": subprocess.PIPE, "env": environment(tmp_path) | {CHILDREN: PRELOADED.python()}}
+    run = how(tmp_path) | {"stdout": subprocess.PIPE, "env": environment(tmp_path) | PRELOADED.with_children()}
     done = subprocess.run(["unshare", "-rm", "sh", "-c", "; ".join(steps)], **run, check=False)
     first, _, second = done.stderr.partition("first 1\n")
     assert first.splitlines()[-1] == (

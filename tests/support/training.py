@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from preloaded import CHILDREN, JOBLIB, Preloaded
+from preloaded import JOBLIB, Preloaded
 
 import cli
 from settings import PROJECT_DIR
@@ -112,7 +112,7 @@ def begin(folder: Path, *options: str, **own: Any) -> subprocess.Popen[str]:
     copy_empty_database(folder)
     given = how(folder) | own
     if "--symbols" in options:
-        given["env"] = given["env"] | {CHILDREN: PRELOADED.python()}
+        given["env"] = given["env"] | PRELOADED.with_children()
     return subprocess.Popen(PRELOADED.command(*arguments(folder, *options)), **given)
 
 

@@ -192,46 +192,6 @@ def test_failed_run_is_marked_at_once(settings, record, monkeypatch, caplog):
     assert [status for _, status, _ in runs(settings)] == ["FAILED"]
 
 
-@pytest.mark.parametrize(
-    "said",
-    [
-        "(sqlite3.IntegrityError) UNIQUE constraint failed: datasets.experiment_id, datasets.name, datasets.digest",
-        'duplicate key value violates unique constraint "dataset_pk"',
-    ],
-)
-def test_run_has_its_data_set_if_another_run_adds_the_same_one_meanwhile(settings, record, monkeypatch, said):
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    failures, log_inputs = [MlflowException(said)], MlflowClient.log_inputs
-
-    def fail_once(client, run_id, *inputs):
-        if failures:
-            raise failures.pop()
-        log_inputs(client, run_id, *inputs)
-
-    monkeypatch.setattr(MlflowClient, "log_inputs", fail_once)
-    run_id = log_run(record, settings)
-    (used,) = MlflowClient(settings.MLFLOW_TRACKING_URI).get_run(run_id).inputs.dataset_inputs
-    assert used.dataset.name == "MSFT closes"
-
-
-def test_other_failure_of_the_data_set_is_not_repeated(settings, record, monkeypatch, caplog):
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    calls = []
-
-    def fail(*_):
-        calls.append(1)
-        raise MlflowException("No.")
-
-    monkeypatch.setattr(MlflowClient, "log_inputs", fail)
-    assert log_or_keep(record, settings.MODEL_DIR, settings) is None
-    assert "did not accept the run: No." in caplog.text
-    assert calls == [1]
-
-
 def test_logged_run_with_a_leftover_folder_is_not_logged_twice(settings, record, kept):
     run_id = log_run(record, settings)  # and killed here
     main([str(kept)])
