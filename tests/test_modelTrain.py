@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import PRELOADED, SHORT, after, begin, environment, train, train_here
+from training import PRELOADED, SHORT, SMALL, after, begin, environment, train, train_here
 
 import modelTrain
 from closes.series import Closes
@@ -25,12 +25,14 @@ from processData import make_windows
 from settings import PROJECT_DIR, Settings
 from storage import sha256
 
+DEFAULT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # SHORT with the documented network
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with one short training in it, and what the command said."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, train(folder, *SHORT)
+    return folder, train(folder, *DEFAULT)
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def test_worse_model_exits_with_code_3_and_stays_in_mlflow(trained, metadata, tm
     lure = np.exp(0.02 * np.minimum(np.arange(len(closes)), split_in_time(len(closes)).calibration + 60))  # a rise that ends after the fit
     rows = "".join(f"{day},{price!r}\n" for day, price in zip(closes.dates, (closes.prices * lure).tolist(), strict=True))
     (tmp_path / "closes.csv").write_text("date,close\n" + rows)
-    done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), "--epochs", "2", check=False)
+    done = train_here(tmp_path, "--csv", str(tmp_path / "closes.csv"), *SMALL, "--epochs", "2", check=False)
     assert done.returncode == 3
     assert "worse in rmse" in done.stderr.splitlines()[-1]
     assert json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())["model_version"] == metadata["model_version"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import can_mount_alone
-from training import PRELOADED, after, arguments, begin, environment, how, train, train_here
+from training import PART, PRELOADED, SHORT, SMALL, after, arguments, begin, environment, how, train, train_here
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -26,14 +26,12 @@ from tracking.kept import read_kept
 
 pytestmark = pytest.mark.slow
 
-SHORT = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
-
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a model in it."""
     folder = tmp_path_factory.mktemp("trained")
-    train_here(folder, "--source", "snapshot", "--start", "2019-06-01", "--epochs", "1")
+    train_here(folder, *SHORT)
     return folder
 
 
@@ -93,7 +91,7 @@ def tags(folder, name):
 
 
 def test_database_locked_during_the_run_loses_nothing(tmp_path):
-    training = begin(tmp_path, *SHORT, "--promote", "always")
+    training = begin(tmp_path, *PART, "--promote", "always")
     after(training, "epoch")
     with locked_database(tmp_path):
         said = training.communicate(timeout=120)[1]
@@ -114,7 +112,7 @@ def test_rejected_model_is_kept_while_the_database_is_locked(trained, tmp_path):
     lure = np.exp(0.02 * np.minimum(np.arange(len(closes)), split_in_time(len(closes)).calibration + 60))  # a rise that ends after the fit
     rows = "".join(f"{day},{price!r}\n" for day, price in zip(closes.dates, (closes.prices * lure).tolist(), strict=True))
     (tmp_path / "closes.csv").write_text("date,close\n" + rows)
-    training = begin(tmp_path, "--csv", str(tmp_path / "closes.csv"), "--epochs", "2")
+    training = begin(tmp_path, "--csv", str(tmp_path / "closes.csv"), *SMALL, "--epochs", "2")
     after(training, "epoch")
     with locked_database(tmp_path):
         said = training.communicate(timeout=120)[1]
@@ -134,7 +132,7 @@ def test_rejected_model_is_kept_while_the_database_is_locked(trained, tmp_path):
 
 def test_failing_matplotlib_loses_only_the_plots(tmp_path):
     (tmp_path / "matplotlibrc").write_text("savefig.dpi: 10000000\n")
-    done = train(tmp_path, *SHORT, env=environment(tmp_path) | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    done = train(tmp_path, *PART, env=environment(tmp_path) | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     assert "There are no plots of this run: matplotlib failed (Image size of " in done.stderr
     assert "Traceback" not in done.stderr
     assert published_whole(tmp_path)["mlflow_run_id"] == champion(tmp_path)
@@ -146,7 +144,7 @@ def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
     disk, go = tmp_path / "disk", tmp_path / "go"
     disk.mkdir()
     fill = f"(while [ ! -e {go} ]; do sleep 0.1; done; head -c 100m /dev/zero > {disk}/full) 2>/dev/null &"
-    words = shlex.join(PRELOADED.command(*arguments(tmp_path, *SHORT, "--promote", promote)))
+    words = shlex.join(PRELOADED.command(*arguments(tmp_path, *PART, "--promote", promote)))
     script = f"mount -t tmpfs -o size=8m none {disk} && {fill} exec {words}"
     own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": f"sqlite:///{disk}/mlflow.db"}
     training = subprocess.Popen(["unshare", "-rm", "sh", "-c", script], **(how(tmp_path) | {"env": own}))
@@ -170,7 +168,7 @@ def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
 
 @pytest.mark.parametrize("promote", ["always", "if-better"])
 def test_concurrent_trainings_leave_one_complete_model_and_both_runs(tmp_path, promote):
-    trainings = [begin(tmp_path, *SHORT, "--promote", promote, "--seed", str(seed)) for seed in (1, 2)]
+    trainings = [begin(tmp_path, *PART, "--promote", promote, "--seed", str(seed)) for seed in (1, 2)]
     endings = [(training.communicate(timeout=200)[1], training.returncode) for training in trainings]
     for said, code in endings:
         assert "Traceback" not in said, said

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 from tracking_server import TrackingServer
-from training import PRELOADED
+from training import PART, PRELOADED
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -40,7 +40,7 @@ def environment(server, model_dir):
 
 
 def training(*options):
-    return PRELOADED.command("modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1", *options)
+    return PRELOADED.command("modelTrain.py", *PART, *options)
 
 
 def check_champion(server, model_dir, folder):

@@ -186,7 +186,7 @@ def test_full_disk_is_one_sentence_and_the_same_command_continues(tmp_path):
     disk.mkdir()
     words = shlex.join(PRELOADED.command(*arguments(tmp_path, *MANY)))
     steps = [
-        f"mount -t tmpfs -o size=1200k none {disk}", words, "echo first $? >&2", f"mount -o remount,size=64m {disk}", words,
+        f"mount -t tmpfs -o size=400k none {disk}", words, "echo first $? >&2", f"mount -o remount,size=64m {disk}", words,
         f"cat {disk}/symbols/leaderboard.csv",
     ]  # fmt: skip
     run = how(tmp_path) | {"stdout": subprocess.PIPE, "env": environment(tmp_path) | PRELOADED.with_children()}

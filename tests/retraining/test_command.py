@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 from serving import starting, wait_until
-from training import after, begin, environment
+from training import SMALL, after, begin, environment
 from yahoo_stub import YahooStub
 
 from closes.series import last_final_day
@@ -53,7 +53,7 @@ def stub(newest):
 def nightly(stub, tmp_path):
     """A function that starts a nightly training in the test's folder."""
     own = environment(tmp_path) | {"YAHOO_URL": stub.url, "DATA_CACHE_DIR": str(tmp_path / "cache")}
-    return lambda *options: begin(tmp_path, "--nightly", "--epochs", "1", *options, env=own)
+    return lambda *options: begin(tmp_path, "--nightly", *SMALL, *options, env=own)
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_old_closes_of_a_list_fail_each_symbol(stub, nightly, model_dir):
 
 def test_killed_run_leaves_the_champion_and_the_next_run_starts(nightly, model_dir, stub):
     champion = current_version(model_dir)
-    first = nightly("--epochs", "500")
-    after(first, "epoch  1/500")
+    first = nightly("--epochs", "20000")
+    after(first, "epoch  1/20000")
     holder = json.loads((model_dir / ".training.holder").read_text())
 
     said, code = finished(nightly())
@@ -152,8 +152,8 @@ def test_killed_run_leaves_the_champion_and_the_next_run_starts(nightly, model_d
     assert record(model_dir).running_since
     assert current_version(model_dir) == champion
 
-    second = nightly("--epochs", "500")
-    said = after(second, "epoch  1/500")
+    second = nightly("--epochs", "20000")
+    said = after(second, "epoch  1/20000")
     assert f"The run of {record(model_dir).running_since} ended" not in said
     assert "ended without a result: its process was killed." in said
     second.send_signal(signal.SIGTERM)

@@ -17,6 +17,7 @@ What is read while the libraries are imported, such as MATPLOTLIBRC, has no effe
 import atexit
 import ctypes
 import fcntl
+import gc
 import importlib
 import io
 import json
@@ -135,6 +136,8 @@ def serve(address: str, owner: int) -> None:
         for name in READ_ENVIRONMENT:
             del sys.modules[name]
         warm_up()
+    gc.collect()
+    gc.freeze()  # the forks' garbage collections skip the libraries
     sys.path.remove(str(Path(__file__).parent))
     defaults = {name: value for name, value in os.environ.items() if name not in before}  # set by the imports, which a fork does not repeat
     listener = socket.socket(socket.AF_UNIX)

@@ -25,8 +25,9 @@ from preloaded import JOBLIB, Preloaded
 import cli
 from settings import PROJECT_DIR
 
-SHORT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # 901 closes
-PART = ["--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]  # 651 closes
+SMALL = ["--epochs", "1", "--units", "8", "--layers", "1"]  # a network that is fitted in half the time of the default one
+SHORT = ["--source", "snapshot", "--start", "2019-06-01", *SMALL]  # 901 closes
+PART = ["--source", "snapshot", "--start", "2020-06-01", *SMALL]  # 651 closes
 MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
 EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid()}-mlflow-{version('mlflow')}.db"
 PRELOADED = Preloaded()

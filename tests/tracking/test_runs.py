@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import PRELOADED, copy_empty_database
+from training import PART, PRELOADED, copy_empty_database
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -345,7 +345,7 @@ def test_folder_without_a_saved_run_is_rejected_in_one_line(settings, words):
 def test_unusable_database_ends_the_run_before_training(settings, spoil, said, tmp_path):
     database(settings).unlink()
     spoil(database(settings))
-    command = ["modelTrain.py", "--source", "snapshot", "--start", "2020-06-01", "--epochs", "1"]
+    command = ["modelTrain.py", *PART]
     if said == "database is locked":
         with lock(settings):
             done = run(*command)
