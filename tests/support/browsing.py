@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
 
 from benchPage import find_chromium
 
@@ -43,6 +43,8 @@ COUNT_PIXELS = """canvas => {
 }"""
 
 DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last redrawn, in ms
+
+FORGET = "stop(); localStorage.clear(); sessionStorage.clear()"  # also what the page still asks for, so that it saves nothing later
 
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """
@@ -119,8 +121,11 @@ class Tab:
             if other != page:
                 other.close()
         page.unroute_all(behavior="ignoreErrors")
-        page.goto(f"{url}/health")  # the page stops and saves what it saves
-        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        try:
+            page.evaluate(FORGET)
+        except Error:  # the page is that of an error of the browser, or another one is loading
+            page.goto(f"{url}/health")
+            page.evaluate(FORGET)
         context.clear_cookies()
         if page.viewport_size != VIEWPORT:
             page.set_viewport_size(VIEWPORT)
