@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, serve
+from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, forget_answer, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import starting
 
@@ -63,11 +63,42 @@ def tab(browser, tab_options) -> Iterator[Tab]:
 
 
 @pytest.fixture
-def page(tab, server) -> Iterator[Page]:
+def lent_page(tab, server) -> Iterator[Page]:
+    """The tab before it opens the page."""
+    with tab.lent(server) as page:
+        yield page
+
+
+@pytest.fixture
+def watch(lent_page) -> Watch:
+    """What the page asks for and complains of, from its opening on."""
+    return Watch(lent_page, has_opened=False)
+
+
+@pytest.fixture
+def page(lent_page: Page, server, request) -> Page:
     """The page as it opens, at 1280 px."""
+    if "watch" in request.fixturenames:
+        request.getfixturevalue("watch")  # sees the opening
+    lent_page.goto(server)
+    return lent_page
+
+
+@pytest.fixture(scope="module")
+def opened(browser, tab_options, server) -> Iterator[Page]:
+    """The page in a tab of its own, opened once for a module."""
+    tab = Tab(browser, **tab_options)
     with tab.lent(server) as page:
         page.goto(server)
         yield page
+    tab.close()
+
+
+@pytest.fixture
+def open_page(opened: Page) -> Page:
+    """The page as the test before has left it, for a test that asks a question of its own: opening it takes longer than the question."""
+    forget_answer(opened)
+    return opened
 
 
 @pytest.fixture
@@ -78,10 +109,3 @@ def new_page(browser, server) -> Iterator[Page]:
     page.goto(server)
     yield page
     context.close()
-
-
-@pytest.fixture
-def watch(page) -> Watch:
-    watch = Watch(page)
-    page.reload()
-    return watch

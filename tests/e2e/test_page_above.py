@@ -4,7 +4,7 @@ import re
 
 import pytest
 import requests
-from browsing import MARKS, fill_and_ask, forecast, forecast_symbol, violations
+from browsing import MARKS, Watch, fill_and_ask, forecast, forecast_symbol, violations
 from playwright.sync_api import Page, expect
 
 pytestmark = MARKS
@@ -71,11 +71,11 @@ LABEL = """line => {
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
 @pytest.mark.parametrize("close", [7, 12345.67])
-def test_label_of_the_line_covers_neither_the_chart_nor_its_axes(page, width, close):
-    page.set_viewport_size({"width": width, "height": 844})
-    fill_and_ask(page, " ".join(f"{close + day % 3:.2f}" for day in range(60)))
-    expect(page.locator("#result-title")).to_have_text("Your closes")
-    line = page.locator("#price-line")
+def test_label_of_the_line_covers_neither_the_chart_nor_its_axes(open_page, width, close):
+    open_page.set_viewport_size({"width": width, "height": 844})
+    fill_and_ask(open_page, " ".join(f"{close + day % 3:.2f}" for day in range(60)))
+    expect(open_page.locator("#result-title")).to_have_text("Your closes")
+    line = open_page.locator("#price-line")
     for key in ("PageUp", *["PageDown"] * 12):  # to the bottom
         line.press(key)
         label, plot, chart = line.evaluate(LABEL)
@@ -102,12 +102,13 @@ def test_line_of_the_chart_is_moved_with_the_arrow_keys(page, watch):
 
 
 @pytest.mark.parametrize("price", ["", "abc", "-5", "0", "1,000"])
-def test_wrong_price_is_reported_beside_its_field(page, watch, price):
-    forecast_symbol(page, "JNJ")
-    expect(page.locator("#result-title")).to_have_text("JNJ")
-    ask_above(page, price)
-    expect(page.locator("#above-error")).to_have_text("Write a positive price, with a point as the decimal mark.")
-    expect(page.get_by_label("Above which price?")).to_be_focused()
+def test_wrong_price_is_reported_beside_its_field(open_page, price):
+    watch = Watch(open_page)
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
+    ask_above(open_page, price)
+    expect(open_page.locator("#above-error")).to_have_text("Write a positive price, with a point as the decimal mark.")
+    expect(open_page.get_by_label("Above which price?")).to_be_focused()
     assert not [url for url in watch.requests if "above=" in url]
 
 

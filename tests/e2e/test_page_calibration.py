@@ -97,8 +97,8 @@ def test_symbol_without_a_backtest_is_named(page):
 
 @pytest.mark.parametrize("n", [1, 20, 250, 3000])
 @pytest.mark.parametrize("probability", [0.5, 0.8, 0.95, 0.99])
-def test_range_by_chance_is_that_of_the_binomial_distribution(page, n, probability):
-    found = page.evaluate(
+def test_range_by_chance_is_that_of_the_binomial_distribution(open_page, n, probability):
+    found = open_page.evaluate(
         "async ([n, p]) => (await import('/static/js/shared/chance.js')).chanceRange(n, p)",
         [n, probability],
     )

@@ -20,14 +20,14 @@ pytestmark = MARKS
 
 
 @pytest.mark.parametrize("separator", [",", ", ", " ", ";", "\n", "\r\n", "\t", ",\n"])
-def test_pasted_list_is_sent_unchanged_and_gets_the_forecast_of_its_closes(page, server, separator):
+def test_pasted_list_is_sent_unchanged_and_gets_the_forecast_of_its_closes(open_page, server, separator):
     closes = [100.5 + day for day in range(60)]
     text = separator.join(map(str, closes))
-    sent = paste(page, text)
+    sent = paste(open_page, text)
     assert sent.headers["content-type"] == "text/csv"
     assert sent.post_data == text.replace("\r\n", "\n")  # as a text field keeps it
-    expect(page.locator("#closes-origin")).to_contain_text("60 closes are used.")
-    assert shown_price(page) == ask(server, closes)["predicted_price"]
+    expect(open_page.locator("#closes-origin")).to_contain_text("60 closes are used.")
+    assert shown_price(open_page) == ask(server, closes)["predicted_price"]
 
 
 def test_list_in_scientific_notation_is_a_list_of_closes(page):
@@ -181,17 +181,17 @@ def test_chart_of_a_file_has_its_last_250_closes(page):
 
 
 @pytest.mark.parametrize(("age", "told"), [(-3, ""), (0, ", today"), (1, ", 1 day ago"), (1234, ", 1,234 days ago")])
-def test_own_dated_closes_show_their_last_date_and_age(page, age, told):
+def test_own_dated_closes_show_their_last_date_and_age(open_page, age, told):
     last = datetime.now(UTC).date() - timedelta(days=age)
-    paste(page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
-    expect(page.locator("#origin")).to_have_text(f"Last close 100.00 on {last}{told}.")
+    paste(open_page, "\n".join(f"{last - timedelta(days=day)},{100 + day}" for day in range(60)))
+    expect(open_page.locator("#origin")).to_have_text(f"Last close 100.00 on {last}{told}.")
 
 
 @pytest.mark.parametrize("text", ["{}", " {}\n", '{{"horizon": 3, "predict": {}}}'])
-def test_closes_are_read_from_json(page, server, text):
+def test_closes_are_read_from_json(open_page, server, text):
     closes = [100.5 + day for day in range(60)]
-    paste(page, text.format(json.dumps(closes, indent=1)))
-    assert shown_price(page) == ask(server, closes)["predicted_price"]
+    paste(open_page, text.format(json.dumps(closes, indent=1)))
+    assert shown_price(open_page) == ask(server, closes)["predicted_price"]
 
 
 REFUSED_PASTES = {
@@ -204,14 +204,14 @@ REFUSED_PASTES = {
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED_PASTES.values(), ids=REFUSED_PASTES)
-def test_error_of_the_reader_appears_at_the_field(page, text, message):
-    fill_and_ask(page, text)
-    error, field = page.locator("#question-error"), page.get_by_label(FIELD, exact=True)
+def test_error_of_the_reader_appears_at_the_field(open_page, text, message):
+    fill_and_ask(open_page, text)
+    error, field = open_page.locator("#question-error"), open_page.get_by_label(FIELD, exact=True)
     expect(error).to_contain_text(message)
     expect(error).to_have_role("alert")
     assert error.get_attribute("id") in (field.get_attribute("aria-describedby") or "").split()
     expect(field).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("#result")).to_be_hidden()
+    expect(open_page.locator("#result")).to_be_hidden()
 
 
 def test_empty_field_is_reported_and_not_sent(page, watch):
@@ -266,14 +266,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refuse", REFUSED.values(), ids=REFUSED)
-def test_old_forecast_disappears_when_new_input_is_rejected(page, refuse):
-    forecast(page)
-    refuse(page)
-    expect(page.locator("#result")).to_be_hidden(timeout=60_000)
-    expect(page.locator("#placeholder")).to_be_visible()
-    expect(page.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
-    forecast(page)
-    expect(page.locator("#result")).to_be_visible()
+def test_old_forecast_disappears_when_new_input_is_rejected(open_page, refuse):
+    forecast(open_page)
+    refuse(open_page)
+    expect(open_page.locator("#result")).to_be_hidden(timeout=60_000)
+    expect(open_page.locator("#placeholder")).to_be_visible()
+    expect(open_page.get_by_role("alert").filter(has_text=re.compile("."))).to_have_count(1)
+    forecast(open_page)
+    expect(open_page.locator("#result")).to_be_visible()
 
 
 def test_late_answer_is_not_shown_after_a_rejected_input(page):

@@ -9,14 +9,6 @@ from price_files import CONTENTS, OUTCOMES
 pytestmark = MARKS
 
 
-@pytest.fixture(scope="module")
-def open_page(browser, server):
-    """One page for all files: choosing a file forgets the one before."""
-    page = browser.new_page()
-    page.goto(server)
-    return page
-
-
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_page_shows_what_the_reader_says_of_a_file(open_page, server, name):
     page, outcome, content = open_page, OUTCOMES[name], CONTENTS[name]

@@ -60,19 +60,19 @@ def test_numbers_dates_and_durations_are_written_as_in_brazil(page):
         ("1.234.567,8", 1234567.8),
     ],
 )
-def test_price_may_have_a_decimal_comma(page, text, price):
-    with page.expect_request("**/predict") as sent:
-        page.locator("#above").fill(text)
-        page.locator("#above-form button").click()
+def test_price_may_have_a_decimal_comma(open_page, text, price):
+    with open_page.expect_request("**/predict") as sent:
+        open_page.locator("#above").fill(text)
+        open_page.locator("#above-form button").click()
     assert json.loads(sent.value.post_data)["above"] == [price]
-    expect(page.locator("#above-answer")).to_contain_text(f"acima de {text.strip()} com probabilidade de")
+    expect(open_page.locator("#above-answer")).to_contain_text(f"acima de {text.strip()} com probabilidade de")
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1.23,4.5", "x", "-5", "0", "1.234.5"])
-def test_wrong_price_is_refused_in_portuguese(page, text):
-    page.locator("#above").fill(text)
-    page.locator("#above-form button").click()
-    expect(page.locator("#above-error")).to_contain_text("Digite um pre\u00e7o positivo")
+def test_wrong_price_is_refused_in_portuguese(open_page, text):
+    open_page.locator("#above").fill(text)
+    open_page.locator("#above-form button").click()
+    expect(open_page.locator("#above-error")).to_contain_text("Digite um pre\u00e7o positivo")
 
 
 def test_line_of_the_price_writes_a_price_that_can_be_read_again(page):

@@ -10,7 +10,20 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import requests
-from browsing import COUNT_PIXELS, FIELD, KEY, MARKS, example_closes, fill_and_ask, forecast, forecast_symbol, serve, shown, violations
+from browsing import (
+    COUNT_PIXELS,
+    FIELD,
+    KEY,
+    MARKS,
+    Watch,
+    example_closes,
+    fill_and_ask,
+    forecast,
+    forecast_symbol,
+    serve,
+    shown,
+    violations,
+)
 from playwright.sync_api import Route, expect
 from yahoo_stub import YahooStub
 
@@ -28,14 +41,14 @@ def test_offered_symbols_are_those_of_the_snapshot(page):
 
 
 @pytest.mark.parametrize(("text", "found"), [("pep", ["PEP"]), ("best", ["BBY"]), ("am", ["AMD", "BAC"]), ("zzz", []), ("am\nam", [])])
-def test_companies_are_found_by_a_part_of_their_name(page, text, found):
-    page.get_by_label(FIELD, exact=True).fill(text)
+def test_companies_are_found_by_a_part_of_their_name(open_page, text, found):
+    open_page.get_by_label(FIELD, exact=True).fill(text)
     names = {"PEP": "PEP PepsiCo", "BBY": "BBY Best Buy", "AMD": "AMD Advanced Micro Devices", "BAC": "BAC Bank of America"}
-    shown_chips = page.locator("#form .chips [data-symbol]:visible")
+    shown_chips = open_page.locator("#form .chips [data-symbol]:visible")
     if found:
         expect(shown_chips).to_have_text([names[symbol] for symbol in found])
         shown_chips.first.click()
-        expect(page.locator("#result-title")).to_have_text(found[0], timeout=60_000)
+        expect(open_page.locator("#result-title")).to_have_text(found[0], timeout=60_000)
     expect(shown_chips).to_have_count(8)
 
 
@@ -191,17 +204,18 @@ def test_symbol_without_a_source_says_when_to_retry(page):
         ("a" * 33, f"“{'a' * 33}” is not a symbol: it has more than 32 characters."),
     ],
 )
-def test_malformed_symbol_is_reported_and_not_requested(page, watch, symbol, message):
-    forecast_symbol(page, symbol)
-    expect(page.locator("#question-error")).to_contain_text(message)
-    expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
+def test_malformed_symbol_is_reported_and_not_requested(open_page, symbol, message):
+    watch = Watch(open_page)
+    forecast_symbol(open_page, symbol)
+    expect(open_page.locator("#question-error")).to_contain_text(message)
+    expect(open_page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
     assert not [url for url in watch.requests if urlsplit(url).path.startswith("/forecast/")]
 
 
 @pytest.mark.parametrize("text", ["ko,", "KO, KO", " KO;\n"])
-def test_list_of_one_symbol_is_that_symbol(page, text):
-    fill_and_ask(page, text)
-    expect(page.locator("#result-title")).to_have_text("KO", timeout=60_000)
+def test_list_of_one_symbol_is_that_symbol(open_page, text):
+    fill_and_ask(open_page, text)
+    expect(open_page.locator("#result-title")).to_have_text("KO", timeout=60_000)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browsing import MARKS, point_at
+from browsing import MARKS, Tab, point_at
 from faulty_files import WRONG
 from playwright.sync_api import Page, expect
 from price_files import CONTENTS
@@ -39,6 +39,16 @@ def marked_page(tab, marked) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def open_marked_page(browser, tab_options, marked) -> Iterator[Page]:
+    """The page of that service as the test before has left it."""
+    tab = Tab(browser, **tab_options)
+    with tab.lent(marked) as page:
+        page.goto(marked)
+        yield page
+    tab.close()
+
+
 def test_every_text_of_a_forecast_is_in_the_catalogue(marked_page):
     expect(marked_page.locator("#chart canvas")).to_be_visible()
     assert unmarked(marked_page) == []
@@ -61,15 +71,15 @@ def test_every_text_of_a_forecast_is_in_the_catalogue(marked_page):
 
 
 @pytest.mark.parametrize("question", ["", "KO", "NOSUCH", "BRK.B", "1 2 3 x 4 5", "not a symbol at all!", ", ".join(["5"] * 59 + ["6"])])
-def test_every_text_about_a_question_is_in_the_catalogue(marked_page, question):
-    ask(marked_page, question)
-    assert unmarked(marked_page, question) == []
+def test_every_text_about_a_question_is_in_the_catalogue(open_marked_page, question):
+    ask(open_marked_page, question)
+    assert unmarked(open_marked_page, question) == []
 
 
 @pytest.mark.parametrize("name", ["investing_pt.csv", "footer.csv", "old_zero.csv", "close_only.csv", "weekly.csv", "kaggle_multi.csv"])
-def test_every_text_about_a_file_is_in_the_catalogue(marked_page, name):
-    choose(marked_page, "x.csv", CONTENTS[name])
-    assert unmarked(marked_page, "x.csv", *GIVEN) == []
+def test_every_text_about_a_file_is_in_the_catalogue(open_marked_page, name):
+    choose(open_marked_page, "x.csv", CONTENTS[name])
+    assert unmarked(open_marked_page, "x.csv", *GIVEN) == []
 
 
 def test_every_text_of_the_other_tabs_is_in_the_catalogue(marked_page, marked):
@@ -95,15 +105,15 @@ def test_every_text_of_an_error_page_is_in_the_catalogue(marked_page, marked):
 
 
 @pytest.mark.parametrize("name", sorted(WRONG))
-def test_wrong_file_is_explained_in_portuguese(page, name):
-    choose(page, "precos.csv", WRONG[name])
-    assert texts_in_english(page) == []
+def test_wrong_file_is_explained_in_portuguese(open_page, name):
+    choose(open_page, "precos.csv", WRONG[name])
+    assert texts_in_english(open_page) == []
 
 
 @pytest.mark.parametrize("question", ["", "KO", "NOSUCH", "BRK.B", "1 2 3 x 4 5", "nada disso!", ", ".join(["5"] * 59 + ["6"])])
-def test_question_is_answered_in_portuguese(page, question):
-    ask(page, question)
-    assert texts_in_english(page) == []
+def test_question_is_answered_in_portuguese(open_page, question):
+    ask(open_page, question)
+    assert texts_in_english(open_page) == []
 
 
 def test_tabs_and_error_pages_are_in_portuguese(page, server):

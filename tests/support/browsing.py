@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, Request, ViewportSize, expect
 
 from benchPage import find_chromium
 
@@ -45,6 +45,12 @@ COUNT_PIXELS = """canvas => {
 DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last redrawn, in ms
 
 FORGET = "stop(); localStorage.clear(); sessionStorage.clear()"  # also what the page still asks for, so that it saves nothing later
+
+FORGET_ANSWER = """() => {
+  for (const id of ["result-title", "question-error", "above-answer", "above-error"]) {
+    document.getElementById(id).replaceChildren();
+  }
+}"""
 
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """
@@ -143,12 +149,23 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 class Watch:
     """What a page asked for and complained of."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, has_opened: bool = True) -> None:
+        """Watch a page from now on, or from its next opening on."""
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+        self._watches = has_opened
+        page.on("request", self._note)
+        page.on("pageerror", lambda error: self._complain(str(error)))
+        page.on("console", lambda message: self._complain(message.text) if message.type in {"error", "warning"} else None)
+
+    def _note(self, request: Request) -> None:
+        self._watches |= request.is_navigation_request()
+        if self._watches:
+            self.requests.append(request.url)
+
+    def _complain(self, text: str) -> None:
+        if self._watches:
+            self.complaints.append(text)
 
     @property
     def predictions(self) -> list[str]:
@@ -156,6 +173,11 @@ class Watch:
 
     def asked(self, path: str) -> list[str]:
         return [url for url in self.requests if urlsplit(url).path == path]
+
+
+def forget_answer(page: Page) -> None:
+    """Empty what the last question has filled, so that it is not taken for the answer to the next one."""
+    page.evaluate(FORGET_ANSWER)
 
 
 def example_closes(page: Page) -> list[float]:

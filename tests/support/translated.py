@@ -5,6 +5,7 @@ import string
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
+from browsing import forget_answer
 from foreign_words import english_in
 from playwright.sync_api import Page, expect
 
@@ -94,6 +95,7 @@ def unmarked(page: Page, *given: str) -> list[str]:
 
 def ask(page: Page, question: str) -> None:
     """Ask a question, and wait for the answer or the error."""
+    forget_answer(page)
     page.locator(FIELD).fill(question)
     page.locator(FORECAST).click()
     settle(page)
@@ -101,6 +103,7 @@ def ask(page: Page, question: str) -> None:
 
 def choose(page: Page, name: str, content: bytes) -> None:
     """Choose a price file, and wait for the answer or the error."""
+    forget_answer(page)
     page.locator("#file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
     settle(page)
 
