@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 import shutil
 import signal
@@ -43,6 +44,8 @@ LONGEST = {  # run first: each takes a minute in one worker
 FORKING = {"test_store_kills.py", "test_kept.py"}  # run before all: they fork the worker itself, which grows with each library
 
 
+gc.disable()  # until all tests are collected: what is imported stays
+
 # A shell ignores Ctrl-C in what it starts in the background, and processes inherit that: the tests of Ctrl-C need the usual handler.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -66,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with slow tests first, so that none is left at the end while the other workers are idle."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, item.path.name not in FORKING, item.path.name not in LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, apart from the modules and the tests: there are millions of objects in them."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -36,7 +36,6 @@ def guarded(tmp_path_factory) -> Iterator[str]:
 def guarded_page(tab, guarded) -> Iterator[Page]:
     """The tab before it opens the page of that service."""
     with tab.lent(guarded) as page:
-        page.goto(f"{guarded}/health")  # the page of a test before, from which an address with another # would not open the page again
         yield page
 
 

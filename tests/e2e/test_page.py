@@ -267,16 +267,16 @@ def test_mlflow_page_says_how_to_start_a_missing_ui(page, server, scheme):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_unknown_address_has_a_page_for_browsers(page, server, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    reply = page.goto(f"{server}/nothing")
+def test_unknown_address_has_a_page_for_browsers(lent_page, server, width):
+    lent_page.set_viewport_size({"width": width, "height": 844})
+    reply = lent_page.goto(f"{server}/nothing")
     assert reply.status == 404
-    expect(page).to_have_title(re.compile("^Not found .* Stock forecasts$"))
-    expect(page.get_by_role("main")).to_contain_text("There is nothing at this address.")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(page) == []
-    page.get_by_role("link", name="Forecasts", exact=True).click()
-    expect(page).to_have_url(f"{server}/")
+    expect(lent_page).to_have_title(re.compile("^Not found .* Stock forecasts$"))
+    expect(lent_page.get_by_role("main")).to_contain_text("There is nothing at this address.")
+    assert lent_page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(lent_page) == []
+    lent_page.get_by_role("link", name="Forecasts", exact=True).click()
+    expect(lent_page).to_have_url(f"{server}/")
 
 
 def test_page_can_be_installed(page, server):

@@ -107,11 +107,11 @@ def test_range_by_chance_is_that_of_the_binomial_distribution(open_page, n, prob
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_calibration_fits_and_has_no_accessibility_violations(page, server, width, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 844})
-    page.goto(f"{server}/?symbol=KO#backtest")
-    expect(page.locator("#calibration-last")).to_be_visible(timeout=60_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_calibration_fits_and_has_no_accessibility_violations(lent_page, server, width, scheme):
+    lent_page.emulate_media(color_scheme=scheme)
+    lent_page.set_viewport_size({"width": width, "height": 844})
+    lent_page.goto(f"{server}/?symbol=KO#backtest")
+    expect(lent_page.locator("#calibration-last")).to_be_visible(timeout=60_000)
+    assert lent_page.evaluate("document.documentElement.scrollWidth") <= width
     if width in {390, 1280}:
-        assert violations(page) == []
+        assert violations(lent_page) == []

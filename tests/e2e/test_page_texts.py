@@ -116,17 +116,17 @@ def test_question_is_answered_in_portuguese(open_page, question):
     assert texts_in_english(open_page) == []
 
 
-def test_tabs_and_error_pages_are_in_portuguese(page, server):
-    page.goto(f"{server}/?watch=KO,NOSUCH")
-    expect(page.locator("#watch-table tbody tr.failed")).to_be_visible()
-    expect(page.locator("#watch-table tbody .bone")).to_have_count(0)
-    assert texts_in_english(page) == []
-    page.goto(f"{server}/#backtest")
-    expect(page.locator("#backtest-chart canvas")).to_be_visible()
-    assert texts_in_english(page) == []
-    page.locator("#tab-monitoring").click()
-    expect(page.locator("#requests-table tbody tr").first).to_be_visible()
-    assert texts_in_english(page) == []
+def test_tabs_and_error_pages_are_in_portuguese(lent_page, server):
+    lent_page.goto(f"{server}/?watch=KO,NOSUCH")
+    expect(lent_page.locator("#watch-table tbody tr.failed")).to_be_visible()
+    expect(lent_page.locator("#watch-table tbody .bone")).to_have_count(0)
+    assert texts_in_english(lent_page) == []
+    lent_page.goto(f"{server}/#backtest")
+    expect(lent_page.locator("#backtest-chart canvas")).to_be_visible()
+    assert texts_in_english(lent_page) == []
+    lent_page.locator("#tab-monitoring").click()
+    expect(lent_page.locator("#requests-table tbody tr").first).to_be_visible()
+    assert texts_in_english(lent_page) == []
     for address in ("/nothing", "/mlflow"):
-        page.goto(f"{server}{address}")
-        assert texts_in_english(page) == []
+        lent_page.goto(f"{server}{address}")
+        assert texts_in_english(lent_page) == []

@@ -70,23 +70,23 @@ def test_nothing_of_the_watchlist_is_loaded_before_its_tab_is_shown(page, watch)
     assert watch.complaints == []
 
 
-def test_row_shows_what_the_forecast_says(page, server):
-    open_list(page, server, "JNJ,AMD")
+def test_row_shows_what_the_forecast_says(lent_page, server):
+    open_list(lent_page, server, "JNJ,AMD")
     answer = requests.get(f"{server}/forecast/JNJ?horizon=20&levels=80,95&closes=60", timeout=60).json()
     record = answer["track_record"]
-    row = rows(page).first
+    row = rows(lent_page).first
     expect(row.get_by_role("rowheader")).to_have_text("JNJJohnson & Johnson")
     for button, level in (("95%", "95"), ("80%", "80")):
-        page.locator("#watch-levels").get_by_role("button", name=button).click()
+        lent_page.locator("#watch-levels").get_by_role("button", name=button).click()
         low, high = answer["intervals"][level]
         width = (high - low) / answer["last_close"] / record["median_width"][level]
-        expect(cell(page, "JNJ", "close")).to_have_text(f"{shown(answer['last_close'])}2022-12-28")
-        expect(cell(page, "JNJ", "range")).to_have_text(f"{shown(low)} to {shown(high)}Thu, 29 Dec 2022")
-        expect(cell(page, "JNJ", "rise")).to_have_text(f"{answer['probability_of_rise']:.1%}")
-        expect(cell(page, "JNJ", "width")).to_have_text(f"{width:.2f} \N{MULTIPLICATION SIGN}the usual")
-        expect(cell(page, "JNJ", "held")).to_have_text(f"{record['held'][level] / 250:.0%}of 250 days")
+        expect(cell(lent_page, "JNJ", "close")).to_have_text(f"{shown(answer['last_close'])}2022-12-28")
+        expect(cell(lent_page, "JNJ", "range")).to_have_text(f"{shown(low)} to {shown(high)}Thu, 29 Dec 2022")
+        expect(cell(lent_page, "JNJ", "rise")).to_have_text(f"{answer['probability_of_rise']:.1%}")
+        expect(cell(lent_page, "JNJ", "width")).to_have_text(f"{width:.2f} \N{MULTIPLICATION SIGN}the usual")
+        expect(cell(lent_page, "JNJ", "held")).to_have_text(f"{record['held'][level] / 250:.0%}of 250 days")
     change = answer["last_close"] / answer["closes"][0] - 1
-    expect(cell(page, "JNJ", "change")).to_have_text(f"{'+' if change > 0 else MINUS}{abs(change):.1%}")
+    expect(cell(lent_page, "JNJ", "change")).to_have_text(f"{'+' if change > 0 else MINUS}{abs(change):.1%}")
     low, high = answer["path"][-1]["intervals"]["80"]
     expect(row.get_by_role("img")).to_have_attribute(
         "aria-label",
@@ -94,10 +94,10 @@ def test_row_shows_what_the_forecast_says(page, server):
         f"{shown(low)} to {shown(high)} in 20 trading days.",
     )
     row.get_by_role("link", name="JNJ").click()
-    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=LOADED)
-    assert urlsplit(page.url)[2:4] == ("/", "symbol=JNJ")
-    page.go_back()
-    wait_loaded(page, 2)
+    expect(lent_page.locator("#result-title")).to_have_text("JNJ", timeout=LOADED)
+    assert urlsplit(lent_page.url)[2:4] == ("/", "symbol=JNJ")
+    lent_page.go_back()
+    wait_loaded(lent_page, 2)
 
 
 def test_list_is_kept_in_the_browser(page):
@@ -185,93 +185,93 @@ def test_link_to_the_list_is_copied(page, server):
     assert page.evaluate("navigator.clipboard.readText()") == f"{server}/?watch=KO,M%26M.NS"
 
 
-def test_wrong_entries_of_an_address_are_left_out(page, server):
-    page.goto(f"{server}/?watch=ko,%3Cb%3E,KO,..,jnj,,")
-    wait_loaded(page, 2)
-    assert symbols(page) == ["KO", "JNJ"]
-    expect(page.locator("#watch-status")).to_contain_text(
+def test_wrong_entries_of_an_address_are_left_out(lent_page, server):
+    lent_page.goto(f"{server}/?watch=ko,%3Cb%3E,KO,..,jnj,,")
+    wait_loaded(lent_page, 2)
+    assert symbols(lent_page) == ["KO", "JNJ"]
+    expect(lent_page.locator("#watch-status")).to_contain_text(
         "2 entries of the address are left out: they are not symbols, or the list has 30 symbols already."
     )
 
 
-def test_columns_sort_with_the_keyboard(page, server):
-    open_list(page, server, "KO,AMD,JNJ")
-    head = page.get_by_role("columnheader", name="Symbol")
+def test_columns_sort_with_the_keyboard(lent_page, server):
+    open_list(lent_page, server, "KO,AMD,JNJ")
+    head = lent_page.get_by_role("columnheader", name="Symbol")
     button = head.get_by_role("button")
     button.focus()
     for order, expected in (("ascending", ["AMD", "JNJ", "KO"]), ("descending", ["KO", "JNJ", "AMD"]), (None, ["KO", "AMD", "JNJ"])):
-        page.keyboard.press("Enter")
-        assert symbols(page) == expected
+        lent_page.keyboard.press("Enter")
+        assert symbols(lent_page) == expected
         assert head.get_attribute("aria-sort") == order
-        expect(page.locator("#watch-sorted")).to_have_text("Sorted by symbol." if order else "")
+        expect(lent_page.locator("#watch-sorted")).to_have_text("Sorted by symbol." if order else "")
         expect(button).to_be_focused()
     for name in ("Last close", "Next close", "Rise", "Width", "Held", "60 days, and 20 ahead"):
-        button = page.get_by_role("columnheader", name=name).get_by_role("button")
+        button = lent_page.get_by_role("columnheader", name=name).get_by_role("button")
         button.click()
-        down = symbols(page)
+        down = symbols(lent_page)
         button.click()
         assert sorted(down) == ["AMD", "JNJ", "KO"]
-        expect(page.locator("#watch-table caption")).to_contain_text("Sorted by the ")
+        expect(lent_page.locator("#watch-table caption")).to_contain_text("Sorted by the ")
         if name in {"Last close", "Next close", "Rise"}:  # no two are equal
-            assert symbols(page) == down[::-1]
-    page.get_by_role("columnheader", name="Next close").get_by_role("button").click()
-    assert symbols(page)[0] == "AMD"  # its range is the widest
-    expect(page.locator("#watch-sorted")).to_have_text("Sorted by the width of the range, relative to the last close.")
-    assert violations(page) == []
+            assert symbols(lent_page) == down[::-1]
+    lent_page.get_by_role("columnheader", name="Next close").get_by_role("button").click()
+    assert symbols(lent_page)[0] == "AMD"  # its range is the widest
+    expect(lent_page.locator("#watch-sorted")).to_have_text("Sorted by the width of the range, relative to the last close.")
+    assert violations(lent_page) == []
 
 
-def test_few_are_requested_at_once_and_rows_appear_one_by_one(page, server):
+def test_few_are_requested_at_once_and_rows_appear_one_by_one(lent_page, server):
     held: list[Route] = []
 
     def hold(route: Route) -> None:
         held.append(route)
 
-    page.route("**/forecast/*closes=60*", hold)
-    page.goto(f"{server}/?watch={','.join(FIRST)}")
-    expect(rows(page)).to_have_count(5)
-    expect(page.locator("#watch-table .bone")).to_have_count(5 * 6)
-    expect(page.locator("#watch-progress")).to_have_text("Loading …")
-    wait_held(page, held, 3)
+    lent_page.route("**/forecast/*closes=60*", hold)
+    lent_page.goto(f"{server}/?watch={','.join(FIRST)}")
+    expect(rows(lent_page)).to_have_count(5)
+    expect(lent_page.locator("#watch-table .bone")).to_have_count(5 * 6)
+    expect(lent_page.locator("#watch-progress")).to_have_text("Loading …")
+    wait_held(lent_page, held, 3)
     assert [urlsplit(route.request.url).path for route in held] == [f"/forecast/{symbol}" for symbol in FIRST[:3]]
     held[1].continue_()
-    wait_loaded(page, 1)
-    expect(rows(page).nth(1)).to_have_attribute("aria-busy", "false")
-    wait_held(page, held, 4)
+    wait_loaded(lent_page, 1)
+    expect(rows(lent_page).nth(1)).to_have_attribute("aria-busy", "false")
+    wait_held(lent_page, held, 4)
     assert len(held) == 4
-    page.get_by_role("button", name="Remove MSFT").click()
+    lent_page.get_by_role("button", name="Remove MSFT").click()
     for route in held[:1] + held[2:]:
         route.continue_()
-    wait_loaded(page, 3)
-    wait_held(page, held, 5)
+    wait_loaded(lent_page, 3)
+    wait_held(lent_page, held, 5)
     held[4].continue_()
-    wait_loaded(page, 4)
-    expect(page.locator("#watch-progress")).to_be_empty()
-    assert symbols(page) == ["AAPL", "KO", "JNJ", "XOM"]
+    wait_loaded(lent_page, 4)
+    expect(lent_page.locator("#watch-progress")).to_be_empty()
+    assert symbols(lent_page) == ["AAPL", "KO", "JNJ", "XOM"]
 
 
-def test_failed_row_says_why_and_is_retried(page, server):
-    page.goto(f"{server}/?watch=KO,NOSUCH,OTHER")
-    wait_loaded(page, 1)
-    failed = cell(page, "NOSUCH", "failure")
+def test_failed_row_says_why_and_is_retried(lent_page, server):
+    lent_page.goto(f"{server}/?watch=KO,NOSUCH,OTHER")
+    wait_loaded(lent_page, 1)
+    failed = cell(lent_page, "NOSUCH", "failure")
     expect(failed).to_contain_text(re.compile(r"Yahoo Finance: .+\. No other source has closes of NOSUCH\. Try again in "), timeout=60_000)
-    page.get_by_role("columnheader", name="Rise").get_by_role("button").click()
-    assert symbols(page)[0] == "KO"  # rows without a value are last
-    page.route("**/forecast/NOSUCH*", lambda route: route.continue_(url=route.request.url.replace("NOSUCH", "PEP")))
-    page.get_by_role("button", name="Retry NOSUCH").click()
-    wait_loaded(page, 2)
-    page.unroute("**/forecast/NOSUCH*")
-    expect(page.get_by_role("button", name="Retry all that failed")).to_be_hidden()
-    assert violations(page) == []
+    lent_page.get_by_role("columnheader", name="Rise").get_by_role("button").click()
+    assert symbols(lent_page)[0] == "KO"  # rows without a value are last
+    lent_page.route("**/forecast/NOSUCH*", lambda route: route.continue_(url=route.request.url.replace("NOSUCH", "PEP")))
+    lent_page.get_by_role("button", name="Retry NOSUCH").click()
+    wait_loaded(lent_page, 2)
+    lent_page.unroute("**/forecast/NOSUCH*")
+    expect(lent_page.get_by_role("button", name="Retry all that failed")).to_be_hidden()
+    assert violations(lent_page) == []
 
 
-def test_all_failed_rows_are_retried_together(page, server):
+def test_all_failed_rows_are_retried_together(lent_page, server):
     refusal = {"error": "Too many requests.", "details": []}
-    page.route(FORECASTS, lambda route: route.fulfill(status=429, json=refusal, headers={"Retry-After": "7"}))
-    page.goto(f"{server}/?watch=KO,JNJ")
-    expect(cell(page, "JNJ", "failure")).to_contain_text("Too many requests. Try again in 7 seconds.")
-    page.unroute(FORECASTS)
-    page.get_by_role("button", name="Retry all that failed").click()
-    wait_loaded(page, 2)
+    lent_page.route(FORECASTS, lambda route: route.fulfill(status=429, json=refusal, headers={"Retry-After": "7"}))
+    lent_page.goto(f"{server}/?watch=KO,JNJ")
+    expect(cell(lent_page, "JNJ", "failure")).to_contain_text("Too many requests. Try again in 7 seconds.")
+    lent_page.unroute(FORECASTS)
+    lent_page.get_by_role("button", name="Retry all that failed").click()
+    wait_loaded(lent_page, 2)
 
 
 def test_watchlist_asks_for_the_api_key(guarded_page, guarded):
@@ -286,28 +286,28 @@ def test_watchlist_asks_for_the_api_key(guarded_page, guarded):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 700, 1280, 1920])
-def test_watchlist_fits_and_has_no_accessibility_violations(page, server, width, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 844})
-    page.goto(f"{server}/?watch=KO,AMD,NOSUCH")
-    wait_loaded(page, 2)
-    expect(cell(page, "NOSUCH", "failure")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
-    label = page.locator("#watch-table thead").evaluate("head => getComputedStyle(head, '::before').content")
+def test_watchlist_fits_and_has_no_accessibility_violations(lent_page, server, width, scheme):
+    lent_page.emulate_media(color_scheme=scheme)
+    lent_page.set_viewport_size({"width": width, "height": 844})
+    lent_page.goto(f"{server}/?watch=KO,AMD,NOSUCH")
+    wait_loaded(lent_page, 2)
+    expect(cell(lent_page, "NOSUCH", "failure")).to_be_visible()
+    assert lent_page.evaluate("document.documentElement.scrollWidth") <= width
+    assert lent_page.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
+    label = lent_page.locator("#watch-table thead").evaluate("head => getComputedStyle(head, '::before').content")
     assert label == ('"Sort by"' if width < 960 else "none")
-    for target in page.locator("#panel-watchlist").locator("button:visible, a:visible, input:visible").all():
+    for target in lent_page.locator("#panel-watchlist").locator("button:visible, a:visible, input:visible").all():
         box = target.bounding_box()
         assert min(box["width"], box["height"]) >= 44, target.inner_text()
     if width in {390, 1280}:
-        assert violations(page) == []
+        assert violations(lent_page) == []
 
 
-def test_printed_watchlist_has_the_table_alone(page, server):
-    open_list(page, server, "KO,AMD")
-    page.emulate_media(media="print")
-    expect(page.get_by_role("columnheader", name="Last close")).to_be_visible()
-    expect(page.locator('[data-sort="close"]')).to_be_visible()
+def test_printed_watchlist_has_the_table_alone(lent_page, server):
+    open_list(lent_page, server, "KO,AMD")
+    lent_page.emulate_media(media="print")
+    expect(lent_page.get_by_role("columnheader", name="Last close")).to_be_visible()
+    expect(lent_page.locator('[data-sort="close"]')).to_be_visible()
     for hidden in ("#watch-form", "#watch-shared", "#watch-copy"):
-        expect(page.locator(hidden)).to_be_hidden()
-    expect(page.get_by_role("button", name=re.compile("Remove KO"))).to_be_hidden()
+        expect(lent_page.locator(hidden)).to_be_hidden()
+    expect(lent_page.get_by_role("button", name=re.compile("Remove KO"))).to_be_hidden()

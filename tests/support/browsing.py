@@ -24,6 +24,7 @@ KEY = "key-of-the-test"  # of the service `guarded`
 LEVELS = [50, 80, 95]  # that the page asks for
 PROJECT = Path(__file__).resolve().parents[2]
 CHROMIUM = find_chromium()
+expect.set_options(timeout=30_000)  # milliseconds: on a busy machine an answer may take a while
 VIEWPORT: ViewportSize = {"width": 1280, "height": 900}
 MARKS = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: make chromium")]
 
@@ -44,7 +45,8 @@ COUNT_PIXELS = """canvas => {
 
 DRAWN_AT = 'performance.getEntriesByName("chart")[0]?.startTime ?? -1'  # when the forecast's chart was last redrawn, in ms
 
-FORGET = "stop(); localStorage.clear(); sessionStorage.clear()"  # also what the page still asks for, so that it saves nothing later
+# Also what the page still asks for, so that it saves nothing later, and its address: one that differs only after the # opens nothing.
+FORGET = "stop(); localStorage.clear(); sessionStorage.clear(); history.replaceState(null, '', '/health')"
 
 FORGET_ANSWER = """() => {
   for (const id of ["result-title", "question-error", "above-answer", "above-error"]) {
