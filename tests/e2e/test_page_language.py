@@ -168,23 +168,22 @@ def test_forecast_that_is_shown_after_back_is_kept_when_the_language_is_switched
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_page_in_portuguese_fits_and_is_accessible(browser, server, width, scheme):
-    context = browser.new_context(locale="pt-BR", color_scheme=scheme, viewport={"width": width, "height": 900})
-    page = context.new_page()
-    page.goto(server)
-    expect(page.locator("#chart canvas")).to_be_visible()
+def test_page_in_portuguese_fits_and_is_accessible(lent_page, server, width, scheme):
+    lent_page.emulate_media(color_scheme=scheme)
+    lent_page.set_viewport_size({"width": width, "height": 900})
+    lent_page.goto(server)
+    expect(lent_page.locator("#chart canvas")).to_be_visible()
     if width == 390:
-        assert max(tab.bounding_box()["height"] for tab in page.get_by_role("tab").all()) < 60, "a tab has two lines"
-        page.locator("#tab-watchlist").click()
-        expect(page.locator("#watch-table .sparkline")).to_have_count(5, timeout=60_000)
-        notes = page.locator("#watch-table tbody small:visible").all()
+        assert max(tab.bounding_box()["height"] for tab in lent_page.get_by_role("tab").all()) < 60, "a tab has two lines"
+        lent_page.locator("#tab-watchlist").click()
+        expect(lent_page.locator("#watch-table .sparkline")).to_have_count(5, timeout=60_000)
+        notes = lent_page.locator("#watch-table tbody small:visible").all()
         assert not [note.inner_text() for note in notes if note.evaluate("note => note.scrollWidth > note.clientWidth")], "cut off"
     for tab, drawn in (("forecast", "#chart"), ("backtest", "#backtest-chart"), ("monitoring", "#rate-chart")):
-        page.locator(f"#tab-{tab}").click()
-        expect(page.locator(f"{drawn} canvas")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert violations(page) == []
-    context.close()
+        lent_page.locator(f"#tab-{tab}").click()
+        expect(lent_page.locator(f"{drawn} canvas")).to_be_visible()
+        assert lent_page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert violations(lent_page) == []
 
 
 def test_page_without_the_sentences_shows_them_in_english(page):

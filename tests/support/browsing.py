@@ -54,6 +54,11 @@ FORGET_ANSWER = """() => {
   }
 }"""
 
+FIND_VIOLATIONS = """async () => {
+  const { violations } = await axe.run({ resultTypes: ["violations"] });
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+}"""
+
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """
 const { clearRect, fillText } = CanvasRenderingContext2D.prototype;
@@ -254,5 +259,7 @@ def shown(price: float) -> str:
 def violations(page: Page) -> list[str]:
     """The accessibility rules that the page breaks, once its transitions have ended: a colour that changes has another contrast."""
     page.evaluate("Promise.allSettled(document.getAnimations().map(({ finished }) => finished))")
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    found: list[str] = page.evaluate(FIND_VIOLATIONS)
+    return found
