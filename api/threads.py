@@ -4,7 +4,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from gevent import get_hub, monkey
 from gevent.threadpool import ThreadPool
@@ -23,8 +23,7 @@ def run_in_thread(work: Callable[..., T], *arguments: Any) -> T:
     """Run blocking work in a thread and return its result. The event loop goes on meanwhile."""
     if not in_gevent():
         return work(*arguments)  # each request has its own thread already
-    result: T = get_hub().threadpool.apply(work, arguments)
-    return result
+    return _apply(get_hub().threadpool, work, arguments)
 
 
 def in_threads(number: int) -> Callable[..., Any]:
@@ -32,7 +31,25 @@ def in_threads(number: int) -> Callable[..., Any]:
     if not in_gevent():
         return run_in_thread
     pool = ThreadPool(number)
-    return lambda work, *arguments: pool.apply(work, arguments)
+    return lambda work, *arguments: _apply(pool, work, arguments)
+
+
+def _apply(pool: ThreadPool, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    """Run work in a pool. Its error comes back as a value: gevent would also print the traceback of each, and the caller handles them."""
+
+    def attempt() -> tuple[T | None, Exception | None]:
+        try:
+            return work(*arguments), None
+        except Exception as error:  # noqa: BLE001 - raised again below
+            return None, error
+
+    result, error = pool.apply(attempt)
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error  # a cycle with its traceback would keep the windows until the next garbage collection
+    return cast("T", result)
 
 
 def every(seconds: float, work: Callable[[], object]) -> None:

@@ -158,6 +158,13 @@ def test_service_listens_on_ipv6_if_host_says_so(start):
     assert f"HOST=:: PORT={service.port}: Address already in use" in done.stderr
 
 
+def test_refused_windows_leave_no_traceback(service):
+    refused = requests.post(f"{service.url}/predict", json={"predict": [[1.0] * 59 + [1e9]] * 3}, timeout=10)
+    assert refused.status_code == 422
+    assert refused.json()["error"] == "Some closes cannot be those of one stock in one currency."
+    assert "Traceback" not in service.said()
+
+
 def test_chunked_body_is_limited(service):
     body = json.dumps({"predict": CLOSES}).encode()
 
