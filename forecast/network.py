@@ -199,6 +199,7 @@ def fit_windows(windows: Floats, targets: Floats, n_fit: int, options: FitOption
     spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
     steps_at_once = min(math.ceil(n_fit / options.batch_size), MAX_STEPS_AT_ONCE)
     learner = build_network(scaler, spread, options, BlockLSTM, steps_at_once)
+    learner.optimizer.build(learner.trainable_variables)  # otherwise in the first step, which TensorFlow would trace twice
     history = learner.fit(
         inputs[fitted],
         outputs[fitted],

@@ -135,7 +135,7 @@ def test_ctrl_c_swallowed_by_a_library_ends_the_fit_after_its_epoch(closes, monk
     split = Split(calibration=200, test=260, n=260)
     monkeypatch.setattr("cli.interruption._happened", True)
     with pytest.raises(KeyboardInterrupt):
-        fit(closes.prices[: split.n + WINDOW], split, FitOptions(epochs=2))
+        fit(closes.prices[: split.n + WINDOW], split, FitOptions(epochs=2, units=8, layers=1))
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_different_seeds_give_different_networks(closes):
     prices = closes.prices[: split.n + WINDOW]
 
     def weights(seed):
-        fitted = fit(prices, split, FitOptions(epochs=1, seed=seed), progress=False)
+        fitted = fit(prices, split, FitOptions(epochs=1, seed=seed, units=8, layers=1), progress=False)
         return np.concatenate([array.ravel() for array in fitted.model.get_weights()])
 
     assert not np.array_equal(weights(0), weights(1))

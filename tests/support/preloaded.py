@@ -11,7 +11,8 @@ as after `unshare`, are there too.
 A fork starts Python as any process does, which imports all again. With the path of python() in the variable PRELOADED_PYTHON, what it
 starts by sys.executable is a fork too.
 
-What is read while the libraries are imported, such as MATPLOTLIBRC, has no effect: such a test runs a command of its own.
+A fork reads the file of MATPLOTLIBRC. Other settings that are read while the libraries are imported have no effect: such a test runs a
+command of its own.
 """
 
 import atexit
@@ -46,6 +47,8 @@ LIBRARIES = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot m
     "yfinance", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas",
     "onnx", "onnxruntime", "joblib", "pydantic_settings", "mlflow.cli", "uvicorn", "mlflow.server.fastapi_app",
+    "alembic.command", "sqlalchemy.dialects.sqlite", "mlflow.store.tracking.sqlalchemy_workspace_store",
+    "mlflow.store.model_registry.sqlalchemy_workspace_store", "mlflow.tracing.processor.otel", "mlflow.tracing.export", "git",
 )  # fmt: skip
 READ_ENVIRONMENT = ("mlflow.server", "mlflow.server.fastapi_app")  # as they are imported: a fork imports them again, in 0.4 s
 CHILDREN = "PRELOADED_PYTHON"  # a variable: what sys.executable is in a fork
@@ -175,14 +178,22 @@ def runs(process: int) -> bool:
 
 
 def warm_up() -> None:
-    """Do what each training would do once: MLflow reads the packages' metadata, matplotlib its fonts. TensorFlow's threads do not fork."""
+    """Do what each training would do once. TensorFlow's threads do not fork.
+
+    MLflow reads the packages' metadata, SQLAlchemy connects MLflow's tables, matplotlib finds its fonts and builds its parser of powers.
+    """
     from matplotlib.figure import Figure
     from mlflow.utils import requirements_utils
+    from sqlalchemy.orm import configure_mappers
 
+    configure_mappers()
     requirements_utils._init_modules_to_packages_map()
     requirements_utils._init_packages_to_modules_map()
     figure = Figure(layout="constrained")
-    figure.subplots().plot([1, 2])
+    axes = figure.subplots()
+    axes.plot([0.001, 0.002], label="line")
+    axes.set(title="Title", xlabel="label", yscale="log")
+    axes.legend()
     figure.savefig(io.BytesIO(), format="png")
 
 
@@ -223,6 +234,8 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
         os.environ.update(defaults | request["environment"])
         sys.executable = os.environ.get(CHILDREN, sys.executable)
         os.chdir(request["folder"])
+        if "MATPLOTLIBRC" in request["environment"]:
+            _read_matplotlibrc()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         _execute(request["arguments"])
         code = 0
@@ -239,6 +252,13 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
         sys.stderr.flush()
     finally:
         os._exit(code)  # Python's own end takes seconds, or for ever: it waits for TensorFlow's threads, which are not in a fork
+
+
+def _read_matplotlibrc() -> None:
+    """Read matplotlib's settings, as its import does."""
+    import matplotlib
+
+    matplotlib.rc_file(matplotlib.matplotlib_fname())
 
 
 def _take(descriptors: list[int], numbers: list[int]) -> None:

@@ -72,13 +72,22 @@ def check_champion(folder, windows):
     assert json.loads(done.stdout.splitlines()[-1]) == expected.tolist()
 
 
-@pytest.fixture(params=["projeto", "meu projeto ção 100% #1"])
-def original(request, tmp_path, record):
-    """A folder with a database that has a run and its model."""
-    folder = tmp_path / request.param
+@pytest.fixture(scope="module", params=["projeto", "meu projeto ção 100% #1"])
+def logged(request, tmp_path_factory, record_to_read):
+    """A folder with a database that has a run and its model, and a copy of it, of which nobody opens the database."""
+    folder = tmp_path_factory.mktemp("logged") / request.param
     folder.mkdir()
     copy_empty_database(folder)
-    log_run(record, settings_of(folder))
+    log_run(record_to_read, settings_of(folder))
+    return folder, shutil.copytree(folder, tmp_path_factory.mktemp("untouched") / "copy")
+
+
+@pytest.fixture
+def original(logged):
+    """The folder, with the content that it had when the run was logged, and nothing next to it."""
+    folder, untouched = logged
+    shutil.rmtree(folder.parent)
+    shutil.copytree(untouched, folder)
     assert lead_to(folder)
     return folder
 
