@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from disks import small_disk
+from training import PRELOADED
 
 from closes.snapshot import read_snapshot
 from processData import make_windows
@@ -29,8 +30,13 @@ SMALL = (
 
 
 def start(source, out, *options, block=50, part=150):
-    command = [sys.executable, "-c", SMALL.format(block=block, part=part), "--in", str(source), "--out", str(out), *options]
+    command = PRELOADED.command("-c", SMALL.format(block=block, part=part), "--in", str(source), "--out", str(out), *options)
     return subprocess.Popen(command, cwd=PROJECT_DIR, stderr=subprocess.PIPE, text=True)
+
+
+def fork_of(process):
+    """The process that does the work. Signals go to it directly: its launcher would forward them some time later."""
+    return psutil.Process(PRELOADED.fork_of(process.pid))
 
 
 def finish(process):
@@ -67,10 +73,11 @@ def test_killed_run_continues_and_gives_the_same_file(tmp_path, jobs):
     assert finish(start(source, whole))[0] == 0
     out.write_bytes(b"older")
     process = start(source, out, "--jobs", jobs)
+    fork = fork_of(process)
     wait_for_part(process, out)
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    finish(process)
+    children = fork.children(recursive=True)
+    fork.kill()
+    assert finish(process)[0] == -signal.SIGKILL
     psutil.wait_procs(children, timeout=20)
     assert not any(child.is_running() for child in children), "worker processes outlive the command"
     assert out.read_bytes() == b"older", "nothing half written under the final name"
@@ -88,8 +95,9 @@ def test_killed_run_continues_and_gives_the_same_file(tmp_path, jobs):
 def test_ctrl_c_says_how_to_continue(tmp_path):
     source, out = make_source(tmp_path / "in.parquet", copies=2), tmp_path / "out.csv"
     process = start(source, out, "--jobs", "2")
+    fork = fork_of(process)
     wait_for_part(process, out, 1)
-    process.send_signal(signal.SIGINT)
+    fork.send_signal(signal.SIGINT)
     code, said = finish(process)
     assert code == 130
     assert "Interrupted. The same command continues after the last part, row " in said
@@ -102,8 +110,9 @@ def test_ctrl_c_says_how_to_continue(tmp_path):
 def test_changed_input_starts_again(tmp_path):
     source, out = make_source(tmp_path / "in.parquet", copies=2), tmp_path / "out.parquet"
     process = start(source, out)
+    fork = fork_of(process)
     wait_for_part(process, out)
-    process.kill()
+    fork.kill()
     finish(process)
     make_source(source)
     code, said = finish(start(source, out))
@@ -147,7 +156,10 @@ def peak_memory(process):
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
-    """Without the network, whose share does not depend on the file: a file ten times as large takes a few megabytes more."""
+    """Without the network, whose share does not depend on the file: a file ten times as large takes a few megabytes more.
+
+    The processes are not preloaded: libraries would be most of their memory.
+    """
     small, large = make_source(tmp_path / "small.parquet", 3), tmp_path / "large.parquet"
     windows = np.tile(WINDOWS, (120, 1))  # one row group of 58 MB
     cells = pa.FixedSizeListArray.from_arrays(windows.ravel(), 60)

@@ -345,7 +345,8 @@ def launch(address: str, arguments: list[str]) -> None:
         os.close(descriptor)  # a reader of the output sees its end when the fork ends
     code = int(answers.readline() or 1)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
