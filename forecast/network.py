@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MAX_WATCHED_AT_ONCE = 4096  # windows; bounds the memory of the validation loss
 MAX_STEPS_AT_ONCE = 500  # batches between two returns to Python, which can be interrupted there
+SHORT_FIT = 200  # batches of all epochs; TensorFlow takes longer to build a loop over batches than it saves in so few
 SHRINKAGE = 0.5  # of the learned change; the rest is noise, see benchmarks/README.md
 
 
@@ -197,7 +198,8 @@ def fit_windows(windows: Floats, targets: Floats, n_fit: int, options: FitOption
     inputs = scaler.transform(relative.reshape(-1, 1)).reshape(*relative.shape, 1).astype(np.float32)
     outputs = scaler.transform(next_relative).astype(np.float32)
     spread = float(next_relative[fitted].std()) or 1.0  # a flat series has none
-    steps_at_once = min(math.ceil(n_fit / options.batch_size), MAX_STEPS_AT_ONCE)
+    n_batches = math.ceil(n_fit / options.batch_size)
+    steps_at_once = 1 if n_batches * options.epochs <= SHORT_FIT else min(n_batches, MAX_STEPS_AT_ONCE)
     learner = build_network(scaler, spread, options, BlockLSTM, steps_at_once)
     learner.optimizer.build(learner.trainable_variables)  # otherwise in the first step, which TensorFlow would trace twice
     history = learner.fit(

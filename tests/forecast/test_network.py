@@ -175,7 +175,7 @@ def test_forecast_ignores_later_days_and_a_seed_is_repeatable(closes, tmp_path):
 
 
 @pytest.mark.slow
-def test_different_seeds_give_different_networks(closes):
+def test_network_depends_on_the_seed_and_not_on_the_batches_between_returns_to_python(closes, monkeypatch):
     split = Split(calibration=200, test=260, n=260)
     prices = closes.prices[: split.n + WINDOW]
 
@@ -183,7 +183,10 @@ def test_different_seeds_give_different_networks(closes):
         fitted = fit(prices, split, FitOptions(epochs=1, seed=seed, units=8, layers=1), progress=False)
         return np.concatenate([array.ravel() for array in fitted.model.get_weights()])
 
-    assert not np.array_equal(weights(0), weights(1))
+    batch_by_batch = weights(0)
+    assert not np.array_equal(batch_by_batch, weights(1))
+    monkeypatch.setattr("forecast.network.SHORT_FIT", 0)
+    np.testing.assert_allclose(weights(0), batch_by_batch, atol=1e-6)
 
 
 @pytest.mark.slow
