@@ -37,6 +37,12 @@ def from_day(prices, day):
     return altered
 
 
+@pytest.fixture(scope="module")
+def first_ratio(closes):
+    """The ratio of the first block with the settings TINY."""
+    return next(validation_of(data_of(closes)).ratios(TINY))
+
+
 def test_test_part_is_not_known_to_the_validation(closes):
     data = data_of(closes)
     given, altered = validation_of(data), validation_of(data_of(closes, from_day(closes.prices, data.split.test + WINDOW)))
@@ -54,7 +60,7 @@ def test_blocks_follow_each_other_to_the_last_day_before_the_test(closes):
 
 
 @pytest.mark.slow
-def test_block_is_judged_by_a_network_of_the_days_before_it(closes, tmp_path):
+def test_block_is_judged_by_a_network_of_the_days_before_it(closes, first_ratio, tmp_path):
     """The ratio is that of a training that ends before the block; days after the block do not matter, days in the block do."""
     validation = validation_of(data_of(closes))
     first = validation.splits[0]
@@ -63,7 +69,7 @@ def test_block_is_judged_by_a_network_of_the_days_before_it(closes, tmp_path):
         series = Closes("MSFT", "csv", validation.closes.dates, prices)
         return next(Validation(series, [first]).ratios(TINY))
 
-    given = ratio(validation.closes.prices)
+    given = first_ratio
     assert given == ratio(from_day(validation.closes.prices, first.n + WINDOW))
     assert given != ratio(from_day(validation.closes.prices, first.n + WINDOW - 1))
     dataset = Dataset(validation.closes, first)
@@ -73,10 +79,8 @@ def test_block_is_judged_by_a_network_of_the_days_before_it(closes, tmp_path):
 
 
 @pytest.mark.slow
-def test_settings_change_the_ratio(closes):
-    validation = validation_of(data_of(closes))
-    ratios = [next(validation.ratios(options)) for options in (TINY, dataclasses.replace(TINY, learning_rate=0.1))]
-    assert ratios[0] != ratios[1]
+def test_settings_change_the_ratio(closes, first_ratio):
+    assert next(validation_of(data_of(closes)).ratios(dataclasses.replace(TINY, learning_rate=0.1))) != first_ratio
 
 
 def test_too_few_closes_are_an_error_in_one_sentence(closes):
