@@ -108,7 +108,7 @@ def test_lost_scheduler_is_one_sentence_and_the_same_command_continues_without_i
     assert "The connection to the Dask scheduler is lost. Connecting again ..." in said
     assert said.splitlines()[-1].startswith(f"error: The Dask scheduler {cluster.address} cannot be reached")
     assert "Traceback" not in said
-    done = train_here(tmp_path, *MANY, "--jobs", "2")
+    done = train_here(tmp_path, *MANY, "--jobs", "1")
     assert "Continuing the training" in done.stderr
     assert "[1/4]" in done.stderr  # of five steps, one is done
     assert len(leaderboard(tmp_path)) == 2
