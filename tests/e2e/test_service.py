@@ -212,7 +212,7 @@ def forking(tmp_path):
 
 @pytest.mark.slow
 def test_mlflow_ui_is_restarted_and_stops_with_the_service(start, forking, tmp_path):
-    """The UI's first start is as users have it. The second one is a fork, which takes less time."""
+    """The first start of the UI is a real process. The second one is a fork, which takes less time."""
     environment, switch = forking
     copy_empty_database(tmp_path)
     port = free_port()
