@@ -28,8 +28,8 @@ BYTECODE := --compile-bytecode
 # Installs Debian packages unless a command is there: $(call apt,COMMAND,PACKAGES).
 apt = command -v $(1) >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); }
 
-# Many tests wait, for locks, time-outs and pages, so three workers more than two cores.
-PARALLEL := --numprocesses=5 --no-loadscope-reorder
+# Many tests wait, for locks, time-outs and pages, so two workers more than two cores.
+PARALLEL := --numprocesses=4 --no-loadscope-reorder
 
 # The tests start hundreds of processes, which would compile the project each if Python may not write bytecode.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest $(PARALLEL)
@@ -86,7 +86,7 @@ logs:  ## follow the output of the containers
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py
 
-test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 10 minutes on two cores)
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 11 minutes on two cores)
 	@$(PYTEST)
 
 test-fast: $(VENV)/requirements-dev  ## the tests that take less than a second each (a minute on two cores)

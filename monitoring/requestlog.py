@@ -2,7 +2,8 @@
 
     timestamp,response_time,memory_usage,status,windows,horizon,last_close,predicted_price,low_80,...,closes_1_59,last_return,symbol
 
-One `os.write` to a descriptor in append mode writes a line whole, even if other processes write too. overlap.py describes closes_2_60 and
+One `os.write` to a descriptor in append mode writes a line whole, even if other processes write too. If a worker is killed meanwhile, half
+a line may be left, of a request without an answer; the next worker ends it. overlap.py describes closes_2_60 and
 closes_1_59, which find the actual close of a forecast in a later request. last_return is the log return of the window's last day.
 
 A full log is renamed to log_predictions.csv.1, .1 to .2, and so on, by one process under a lock. The others notice within a millisecond

@@ -25,6 +25,7 @@ from monitoring.logreader import COLUMNS
 pytestmark = pytest.mark.slow
 
 CLOSES = read_snapshot("MSFT").prices[-60:]
+KILLS = 20  # of workers
 CONNECTIONS = 8
 PATIENT = "--graceful-timeout 200 --keep-alive 200"  # seconds: a shutdown that needed one of these would not end before stop() gives up
 
@@ -96,12 +97,16 @@ def workers(service):
     return living
 
 
-def logged(service):
-    """How often each last close is in the log, whose every line is whole."""
+def logged(service, kills=0):
+    """How often each last close is in the log, whose every line is whole.
+
+    Each killed worker may leave one line cut off, that of a request in flight: SIGKILL ends a write at the end of a page of the file.
+    """
     with service.log.open() as file:
-        header, *rows = filter(None, csv.reader(file))
+        header, *lines = filter(None, csv.reader(file))
     assert tuple(header) == COLUMNS
-    assert {len(row) for row in rows} == {len(COLUMNS)}
+    rows = [line for line in lines if len(line) == len(COLUMNS)]
+    assert len(lines) - len(rows) <= kills
     assert {row[3] for row in rows} == {"200"}
     return collections.Counter(float(row[6]) for row in rows)
 
@@ -110,16 +115,16 @@ def test_killed_workers_lose_only_requests_in_flight(start):
     service = start()
     chance = random.Random(0)
     with Load(service) as load:
-        for _ in range(20):
+        for _ in range(KILLS):
             wait_until(lambda: len(workers(service)) == 2, 30, "two workers")
             load.wait_for_answers(30)
             time.sleep(chance.uniform(0, 0.2))
             chance.choice(workers(service)).send_signal(signal.SIGKILL)
         load.wait_for_answers(30)
-    lines = logged(service)
+    lines = logged(service, kills=KILLS)
     assert {last for last in load.answered if lines[last] != 1} == set()
     assert set(lines) <= {*load.answered, *load.broken}
-    assert 0 < len(load.broken) <= 20 * CONNECTIONS  # of each worker, at most one question a connection
+    assert 0 < len(load.broken) <= KILLS * CONNECTIONS  # of each worker, at most one question a connection
     assert load.refused == 0
     assert service.stop() == 0
 
