@@ -113,6 +113,7 @@ def test_list_is_kept_in_the_browser(page):
     chips = page.locator("#watch-chips [data-symbol]:visible")
     expect(chips).to_have_text(["BAC Bank of America"])
     chips.click()
+    wait_loaded(page, 9)  # rows and suggestions move no more
     page.get_by_role("button", name="Remove AAPL").click()
     expect(page.locator("#watch-status")).to_have_text("AAPL is removed.")
     expect(page.get_by_role("button", name="Remove KO")).to_be_focused()

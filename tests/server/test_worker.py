@@ -1,9 +1,12 @@
 """How a worker handles the requests of a connection."""
 
+import fcntl
 import platform
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 from types import SimpleNamespace
 
@@ -57,9 +60,11 @@ class Exchange:
             assert connection.recv(100_000) == b""
 
     def send(self, *parts):
+        """Send each part once the worker has read the one before."""
         for part in parts:
             self.client.sendall(part)
-            gevent.sleep(0.01)
+            while struct.unpack("i", fcntl.ioctl(self.client.fileno(), termios.TIOCOUTQ, bytes(4))) != (0,):
+                gevent.sleep(0)
 
     def end(self):
         """Everything that was answered, once the connection is silent."""
