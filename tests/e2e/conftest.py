@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, forget_answer, serve
+from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, forget_answer, open_once, serve
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import starting
 
@@ -86,11 +86,7 @@ def page(lent_page: Page, server, request) -> Page:
 @pytest.fixture(scope="module")
 def opened(browser, tab_options, server) -> Iterator[Page]:
     """The page in a tab of its own, opened once for a module."""
-    tab = Tab(browser, **tab_options)
-    with tab.lent(server) as page:
-        page.goto(server)
-        yield page
-    tab.close()
+    yield from open_once(browser, server, tab_options)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browsing import MARKS, Tab, point_at
+from browsing import MARKS, open_once, point_at
 from faulty_files import WRONG
 from playwright.sync_api import Page, expect
 from price_files import CONTENTS
@@ -42,11 +42,7 @@ def marked_page(tab, marked) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def open_marked_page(browser, tab_options, marked) -> Iterator[Page]:
     """The page of that service as the test before has left it."""
-    tab = Tab(browser, **tab_options)
-    with tab.lent(marked) as page:
-        page.goto(marked)
-        yield page
-    tab.close()
+    yield from open_once(browser, marked, tab_options)
 
 
 def test_every_text_of_a_forecast_is_in_the_catalogue(marked_page):

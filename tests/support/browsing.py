@@ -149,6 +149,15 @@ class Tab:
         self._page.context.close()
 
 
+def open_once(browser: Browser, url: str, options: dict[str, Any]) -> Iterator[Page]:
+    """The page of a service in a tab of its own, which stays open for several tests; `options` are those of Tab."""
+    tab = Tab(browser, **options)
+    with tab.lent(url) as page:
+        page.goto(url)
+        yield page
+    tab.close()
+
+
 def _refuse(*_: Any, **__: Any) -> NoReturn:
     raise AssertionError("The next test gets the same tab, and this would be left in it: use the fixture new_page.")
 
