@@ -1,16 +1,19 @@
 """Concurrent publications, and kills at random moments: the old version or the new one is always complete."""
 
 import json
+import multiprocessing
 import os
 import random
-import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
+from beginning import begin
 from publishing import is_whole, publish_version, versions
 
 from errors import ModelUnavailableError
@@ -64,22 +67,32 @@ def test_concurrent_publications_always_leave_a_complete_version(tmp_path):
     assert {path.name for path in tmp_path.iterdir() if path.name.startswith(".")} == {".lock"}
 
 
+@pytest.fixture(scope="module")
+def small_process() -> Iterator[ForkServerContext]:
+    """Starts functions in forks of a process that has imported the store alone: a fork of pytest, with all its libraries, takes longer."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["models.publishing", "publishing", "beginning"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # of the process that forks
+        yield context
+
+
 class Killer:
     """Begins work in a process of its own and kills it at random, at such times that it is done in half of the cases."""
 
-    def __init__(self) -> None:
+    def __init__(self, context: ForkServerContext) -> None:
         self.done = self.undone = 0
-        self._longest, self._chance = 0.02, random.Random(0)
+        self._context, self._longest, self._chance = context, 0.02, random.Random(0)
 
     def kill(self, work: Callable[[], object], is_done: Callable[[], bool]) -> None:
-        reading, writing = os.pipe()
-        process = start(lambda: (os.write(writing, b"."), work()))
-        os.read(reading, 1)
+        reading, writing = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=begin, args=(writing, work))
+        process.start()
+        with reading, writing:
+            reading.recv_bytes()
         time.sleep(self._chance.uniform(0, self._longest))
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
-        os.close(reading)
-        os.close(writing)
+        process.kill()
+        process.join()
         done = is_done()
         self._longest *= 0.95 if done else 1.05
         self.done, self.undone = self.done + done, self.undone + (not done)
@@ -109,10 +122,9 @@ def is_replaced(model_dir: Path, old: str) -> bool:
 KILLS, SIZE = 200, 200_000
 
 
-@forks
-def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path):
+def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path, small_process):
     publish_version(tmp_path, "a", SIZE)
-    killer = Killer()
+    killer = Killer(small_process)
     for kill in range(KILLS):
         before, new = check_whole(tmp_path), f"b{kill:03}"
         killer.kill(partial(publish_version, tmp_path, new, SIZE), partial(is_replaced, tmp_path, before))
@@ -124,22 +136,20 @@ def test_killed_publication_leaves_the_old_or_new_version_complete(tmp_path):
     assert rollback(tmp_path).version == before
 
 
-@forks
-def test_killed_rollback_leaves_the_old_or_new_version_complete(tmp_path):
+def test_killed_rollback_leaves_the_old_or_new_version_complete(tmp_path, small_process):
     for version in ("v1", "v2"):
         publish_version(tmp_path, version, SIZE)
-    killer = Killer()
+    killer = Killer(small_process)
     for _ in range(KILLS):
-        killer.kill(lambda: rollback(tmp_path), lambda: check_whole(tmp_path) == "v1")
+        killer.kill(partial(rollback, tmp_path), lambda: check_whole(tmp_path) == "v1")
         with locked(tmp_path):
             publishing._switch_to(tmp_path, tmp_path / "versions" / "v2")
     killer.check()
 
 
-@forks
-def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path):
+def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path, small_process):
     publish_version(tmp_path, "v1", SIZE)
-    killer = Killer()
+    killer = Killer(small_process)
 
     def is_new() -> bool:
         assert is_whole(tmp_path, read_published(tmp_path))
@@ -148,15 +158,14 @@ def test_killed_recording_of_a_run_leaves_the_version_complete(tmp_path):
 
     for _ in range(KILLS):
         record_run(tmp_path, "v1", "old")
-        killer.kill(lambda: record_run(tmp_path, "v1", "new"), is_new)
+        killer.kill(partial(record_run, tmp_path, "v1", "new"), is_new)
     killer.check()
 
 
-@forks
-def test_killed_replacement_leaves_the_file_missing_or_complete(tmp_path):
+def test_killed_replacement_leaves_the_file_missing_or_complete(tmp_path, small_process):
     """The file is lost: the version is rejected until the file is restored. The other files are unchanged."""
     lost = publish_version(tmp_path, "v1", SIZE).folder / ONNX_FILE
-    killer = Killer()
+    killer = Killer(small_process)
 
     def is_back() -> bool:
         read_published(tmp_path, only=[KERAS_FILE, SCALER_FILE])
