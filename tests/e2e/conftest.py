@@ -8,16 +8,24 @@ from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, forget_answer, open_on
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import starting
 
-
-@pytest.fixture
-def start(tmp_path):
-    yield from starting(tmp_path)
+ABOUT_PROCESSES = {"test_crowd.py", "test_forecast.py", "test_kill.py", "test_service.py", "test_systemd.py", "test_worker.py"}
 
 
 @pytest.fixture(scope="module")
-def start_module(tmp_path_factory):
+def preloaded(request: pytest.FixtureRequest) -> bool:
+    """Whether the services of a module are forks of a process that has imported their libraries."""
+    return request.path.name not in ABOUT_PROCESSES
+
+
+@pytest.fixture
+def start(tmp_path, preloaded):
+    yield from starting(tmp_path, preloaded)
+
+
+@pytest.fixture(scope="module")
+def start_module(tmp_path_factory, preloaded):
     """Services that the tests of a module share."""
-    yield from starting(tmp_path_factory.mktemp("services"))
+    yield from starting(tmp_path_factory.mktemp("services"), preloaded)
 
 
 @pytest.fixture(scope="session")

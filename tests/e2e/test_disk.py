@@ -55,13 +55,13 @@ def wait_for_both(service):
 
 def kill_workers(service):
     """Let new workers start while the disk is as it is."""
-    before = {child.pid for child in psutil.Process(service.process.pid).children()}
+    before = {child.pid for child in psutil.Process(service.pid).children()}
     for pid in before:
         psutil.Process(pid).kill()
 
     def are_new():
         with suppress(psutil.NoSuchProcess):
-            children = {child.pid for child in psutil.Process(service.process.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
+            children = {child.pid for child in psutil.Process(service.pid).children() if child.status() != psutil.STATUS_ZOMBIE}
             return len(children) == 2 and not children & before
         return False
 

@@ -108,7 +108,7 @@ def test_workers_download_in_a_process_that_ends_with_them(serve, yahoo):
     """pandas in a worker would take 80 MB each."""
     service = serve(WEB_CONCURRENCY="1")
     assert ask(service).json()["source"] == "yahoo"
-    workers = [child for child in psutil.Process(service.process.pid).children() if "pandas" not in mapped(child)]
+    workers = [child for child in psutil.Process(service.pid).children() if "pandas" not in mapped(child)]
     assert len(workers) == 1
     (downloader,) = workers[0].children()
     assert "pandas" in mapped(downloader)

@@ -91,7 +91,7 @@ class Load:
 
 def workers(service):
     living = []
-    for child in psutil.Process(service.process.pid).children():
+    for child in psutil.Process(service.pid).children():
         with suppress(psutil.NoSuchProcess):  # it ended a moment ago
             living += [child] if child.status() != psutil.STATUS_ZOMBIE else []
     return living

@@ -32,7 +32,7 @@ def with_two_workers(running):
 
 def workers(service):
     found = []
-    for child in psutil.Process(service.process.pid).children():
+    for child in psutil.Process(service.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):  # gone since
             if child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)

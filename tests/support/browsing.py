@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error, Page, Request, ViewportSize, expect
+from serving import DOWNLOADS, PRELOADED
 
 from benchPage import find_chromium
 
@@ -84,8 +84,9 @@ def serve(log: Path, **settings: str) -> Iterator[str]:
     environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", "MLFLOW_UI": "off", "REQUEST_LOG": str(log)}
     environment |= {"MLFLOW_UI_PORT": "1", "YAHOO_URL": "http://127.0.0.1:1"}  # nothing listens on port 1
     environment |= {"DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
+    environment |= DOWNLOADS.with_children()
     url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen([sys.executable, "app.py"], cwd=PROJECT, env=environment | settings) as server:
+    with subprocess.Popen(PRELOADED.command("app.py"), cwd=PROJECT, env=environment | settings) as server:
         try:
             wait_for(url, server)
             yield url

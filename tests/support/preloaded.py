@@ -1,12 +1,13 @@
-"""Runs Python commands in forks of a process that has imported TensorFlow and MLflow: each starts in milliseconds instead of ten seconds.
+"""Runs Python commands in forks of a process that has imported their libraries: each starts in milliseconds instead of seconds.
 
     Preloaded().command("modelTrain.py", "--epochs", "1")     in place of [sys.executable, "modelTrain.py", "--epochs", "1"]
+    Preloaded("service").command("app.py")                    in place of [sys.executable, "app.py"]
 
-One server runs for all workers of pytest-xdist. It imports libraries alone: a fork imports the project from its own folder, as any process.
-The command is that of a launcher: a small process that passes its arguments, environment, folder and open files to the server, forwards
-SIGINT and SIGTERM to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too. The arguments are those of
-python: a script, `-m module` or `-c code`. For the fork, os.getppid() is the parent of the launcher; disks that the launcher alone sees,
-as after `unshare`, are there too.
+For each set of LIBRARIES, one server runs for all workers of pytest-xdist. It imports libraries alone: a fork imports the project from its
+own folder, as any process. The command is that of a launcher: a small process that passes its arguments, environment, folder and open files
+to the server, forwards SIGINT, SIGTERM and SIGHUP to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too.
+The arguments are those of python: a script, `-m module` or `-c code`. For the fork, os.getppid() is the parent of the launcher; disks that
+the launcher alone sees, as after `unshare`, are there too.
 
 A fork starts Python as any process does, which imports all again. With the path of python() in the variable PRELOADED_PYTHON, what it
 starts by sys.executable is a fork too.
@@ -43,13 +44,19 @@ from types import FrameType
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
-LIBRARIES = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot make its connections
+TRAINING = (  # yfinance before tensorflow: loaded after it, curl_cffi cannot make its connections
     "yfinance", "tensorflow", "keras", "mlflow", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "sklearn.metrics", "sklearn.preprocessing", "scipy.stats", "pandas",
     "onnx", "onnxruntime", "joblib", "pydantic_settings", "mlflow.cli", "uvicorn", "mlflow.server.fastapi_app",
     "alembic.command", "sqlalchemy.dialects.sqlite", "mlflow.store.tracking.sqlalchemy_workspace_store",
     "mlflow.store.model_registry.sqlalchemy_workspace_store", "mlflow.tracing.processor.otel", "mlflow.tracing.export", "git",
 )  # fmt: skip
+SERVICE = (
+    "flask", "flask_compress", "gunicorn.app.wsgiapp", "gunicorn.workers.ggevent", "prometheus_client", "cachetools", "filelock", "psutil",
+    "pydantic_settings", "onnxruntime", "logging.config", "concurrent.futures.thread",
+)  # fmt: skip
+DOWNLOAD = ("yfinance", "pandas", "pydantic_settings", "filelock")
+LIBRARIES = {"training": TRAINING, "service": SERVICE, "download": DOWNLOAD}
 READ_ENVIRONMENT = ("mlflow.server", "mlflow.server.fastapi_app")  # as they are imported: a fork imports them again, in 0.4 s
 CHILDREN = "PRELOADED_PYTHON"  # a variable: what sys.executable is in a fork
 START_SECONDS = 240.0
@@ -64,11 +71,13 @@ LOW_NUMBERS = 100  # of files; a process of joblib gets numbers up to 30
 class Preloaded:
     """A server that is started when it is first needed and ends with the test run."""
 
-    def __init__(self) -> None:
+    def __init__(self, libraries: str = "training") -> None:
+        """Name the libraries that the server imports: one of LIBRARIES."""
+        self._libraries = libraries
         run, self._owner = os.environ.get("PYTEST_XDIST_TESTRUNUID"), os.getpid()
         if run:
             self._owner = os.getppid()  # of the workers: pytest, which ends after them
-        self._folder = Path(tempfile.gettempdir()) / f"preloaded-{run or self._owner}"
+        self._folder = Path(tempfile.gettempdir()) / f"preloaded-{libraries}-{run or self._owner}"
         self._address = self._folder / "socket"
         self._server: subprocess.Popen[bytes] | None = None  # kept: Python warns of a process that is forgotten while it runs
 
@@ -119,7 +128,7 @@ class Preloaded:
         with FileLock(f"{self._address}.lock"):
             if self._address.exists():
                 return
-            command = [sys.executable, __file__, str(self._address), "serve", str(self._owner)]
+            command = [sys.executable, __file__, str(self._address), "serve", str(self._owner), self._libraries]
             server = self._server = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True)
             deadline = time.monotonic() + START_SECONDS
             while not self._address.exists():
@@ -128,17 +137,18 @@ class Preloaded:
                 time.sleep(0.1)
 
 
-def serve(address: str, owner: int) -> None:
-    """Import the libraries, then fork for each connection, until the owner ends."""
+def serve(address: str, owner: int, libraries: str) -> None:
+    """Import the libraries of this name, then fork for each connection, until the owner ends."""
     before = dict(os.environ)
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with low_numbers_taken(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's server: it uses what its libraries deprecate
-        for name in LIBRARIES:
+        for name in LIBRARIES[libraries]:
             importlib.import_module(name)
         for name in READ_ENVIRONMENT:
-            del sys.modules[name]
-        warm_up()
+            sys.modules.pop(name, None)
+        if libraries == "training":
+            warm_up()
     gc.collect()
     gc.freeze()  # the forks' garbage collections skip the libraries
     sys.path.remove(str(Path(__file__).parent))
@@ -227,7 +237,8 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
     try:
         _see_disks_of(launcher)
         _take(descriptors, request["files"])
-        os.getppid = lambda: _parent(launcher)
+        own_id, real_parent, fork = os.getpid, os.getppid, os.getpid()
+        os.getppid = lambda: _parent(launcher) if own_id() == fork else real_parent()  # gunicorn's workers ask for their own parent
         if JOBLIB in request["arguments"]:  # whose processes tell their parent which of them ends
             os.getpid = lambda: launcher
         os.environ.clear()
@@ -294,7 +305,7 @@ def _parent(launcher: int) -> int:
 
 def _execute(arguments: list[str]) -> None:
     """Run python's arguments: a script, `-m module` or `-c code`."""
-    while re.fullmatch("-[Bu]+", arguments[0]):  # of no effect here
+    while re.fullmatch("-[BPu]+", arguments[0]):  # of no effect here
         arguments = arguments[1:]
     sys.argv = arguments
     sys.path.insert(0, str(Path(arguments[0]).resolve().parent) if arguments[0].endswith(".py") else str(Path.cwd()))
@@ -339,7 +350,7 @@ def launch(address: str, arguments: list[str]) -> None:
         with suppress(ProcessLookupError):
             os.kill(child, number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
     for descriptor in files:
         os.close(descriptor)  # a reader of the output sees its end when the fork ends
@@ -352,4 +363,4 @@ def launch(address: str, arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], int(sys.argv[3])) if sys.argv[2:3] == ["serve"] else launch(sys.argv[1], sys.argv[2:])
+    serve(sys.argv[1], int(sys.argv[3]), sys.argv[4]) if sys.argv[2:3] == ["serve"] else launch(sys.argv[1], sys.argv[2:])
