@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-import yaml
+from api_description import SWAGGER
 from openapi_schema_validator import OAS30ReadValidator
 from openapi_spec_validator import validate
 
@@ -13,7 +13,6 @@ from closes.snapshot import read_snapshot
 from closes.symbols import SYMBOL
 from settings import PROJECT_DIR, Settings
 
-SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
 README = (PROJECT_DIR / "README.md").read_text()
 RESULTS = (PROJECT_DIR / "docs" / "explanation" / "results.md").read_text()
 SPEED = (PROJECT_DIR / "docs" / "explanation" / "speed.md").read_text()

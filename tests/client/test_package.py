@@ -13,14 +13,13 @@ import typing
 from pathlib import Path
 
 import pytest
-import yaml
+from api_description import SWAGGER
 from packaging.requirements import Requirement
 
 import makeReference
 import stock_forecast_client as client
 from settings import PROJECT_DIR
 
-SWAGGER = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
 SCHEMAS = SWAGGER["components"]["schemas"]
 CLIENT = PROJECT_DIR / "client"
 METHODS = [name for name in vars(client.Client) if not name.startswith("_") and name != "close"]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from api_description import SWAGGER
 from releaseNotes import notes_of, project_version
 
 from settings import PROJECT_DIR
@@ -47,7 +48,7 @@ def test_one_action_has_one_commit_in_all_workflows():
 
 
 def test_version_is_the_same_in_pyproject_and_swagger():
-    assert yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())["info"]["version"] == project_version()
+    assert SWAGGER["info"]["version"] == project_version()
 
 
 def test_changelog_has_notes_of_the_version_or_of_the_next_one():

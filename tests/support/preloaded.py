@@ -5,7 +5,7 @@
 
 For each set of LIBRARIES, one server runs for all workers of pytest-xdist. It imports libraries alone: a fork imports the project from its
 own folder, as any process. The command is that of a launcher: a small process that passes its arguments, environment, folder and open files
-to the server, forwards SIGINT, SIGTERM and SIGHUP to the fork, and ends as the fork ends. If the launcher is killed, its fork is killed too.
+to the server, forwards SIGINT, SIGTERM and SIGHUP to the fork, and ends as the fork ends. If the launcher is killed, its fork is too.
 The arguments are those of python: a script, `-m module` or `-c code`. For the fork, os.getppid() is the parent of the launcher; disks that
 the launcher alone sees, as after `unshare`, are there too.
 
@@ -130,11 +130,20 @@ class Preloaded:
                 return
             command = [sys.executable, __file__, str(self._address), "serve", str(self._owner), self._libraries]
             server = self._server = subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.DEVNULL, start_new_session=True)
+            if self._owner == os.getpid():
+                atexit.register(self._end)
             deadline = time.monotonic() + START_SECONDS
             while not self._address.exists():
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError("The server of preloaded processes did not start.")
                 time.sleep(0.1)
+
+    def _end(self) -> None:
+        """End the server with the process that has started it."""
+        if self._server:
+            self._server.terminate()
+            self._server.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def serve(address: str, owner: int, libraries: str) -> None:
