@@ -77,6 +77,13 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    """Close the browser of the modules before a test of another module that uses none."""
+    browsing = sys.modules.get("browsing")
+    if browsing and "browser" not in item.fixturenames and browsing.KEPT.module is not item.module:
+        browsing.KEPT.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_shell() -> Iterator[None]:
     """Tests see the defaults, whatever the shell has set."""

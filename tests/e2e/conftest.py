@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import CHROMIUM, KEY, VIEWPORT, Tab, Watch, forget_answer, open_once, serve
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import KEPT, KEY, VIEWPORT, KeptBrowser, Tab, Watch, forget_answer, open_once, serve
+from playwright.sync_api import Browser, Page
 from serving import starting
 
 ABOUT_PROCESSES = {"test_crowd.py", "test_forecast.py", "test_kill.py", "test_service.py", "test_systemd.py", "test_worker.py"}
@@ -47,12 +47,16 @@ def guarded_page(tab, guarded) -> Iterator[Page]:
         yield page
 
 
+@pytest.fixture(scope="session")
+def _kept_browser() -> Iterator[KeptBrowser]:
+    yield KEPT
+    KEPT.close()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"])
-        yield browser
-        browser.close()
+def browser(_kept_browser: KeptBrowser, request: pytest.FixtureRequest) -> Browser:
+    """A Chromium; the modules before may have used it."""
+    return _kept_browser.open(request.module)
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +66,9 @@ def tab_options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def tab(browser, tab_options) -> Iterator[Tab]:
-    """The tab that the tests of a module share."""
-    tab = Tab(browser, **tab_options)
-    yield tab
-    tab.close()
+def tab(browser: Browser, _kept_browser: KeptBrowser, tab_options: dict[str, Any]) -> Tab:
+    """The tab that the tests share."""
+    return _kept_browser.tab(tab_options)
 
 
 @pytest.fixture

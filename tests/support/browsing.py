@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Page, Request, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Page, Playwright, Request, ViewportSize, expect, sync_playwright
 from serving import DOWNLOADS, PRELOADED
 
 from benchPage import find_chromium
@@ -148,6 +148,47 @@ class Tab:
 
     def close(self) -> None:
         self._page.context.close()
+
+
+class KeptBrowser:
+    """A Chromium for the modules of a worker that follow each other: to start one, with Playwright's driver, takes half a CPU second.
+
+    Attributes:
+        module: that uses it. A module without a browser closes it first, since Playwright's event loop would run beside its own.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self.module: object = None
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+        self._tabs: dict[str, Tab] = {}
+
+    def open(self, module: object) -> Browser:
+        """Return the browser, which a module uses from now on."""
+        self.module = module
+        if self._browser is None:
+            self._playwright = sync_playwright().start()
+            options = ["--no-sandbox", "--disable-background-networking"]
+            self._browser = self._playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        return self._browser
+
+    def tab(self, options: dict[str, Any]) -> Tab:
+        """Return the tab with these options of Tab, which has the files of the page from the modules before."""
+        assert self._browser
+        if repr(options) not in self._tabs:
+            self._tabs[repr(options)] = Tab(self._browser, **options)
+        return self._tabs[repr(options)]
+
+    def close(self) -> None:
+        """Close the browser, if it is open."""
+        if self._browser and self._playwright:
+            self._browser.close()
+            self._playwright.stop()
+        self.__init__()  # type: ignore[misc]
+
+
+KEPT = KeptBrowser()
 
 
 def open_once(browser: Browser, url: str, options: dict[str, Any]) -> Iterator[Page]:
