@@ -79,9 +79,11 @@ def lent_page(tab, server) -> Iterator[Page]:
 
 
 @pytest.fixture
-def watch(lent_page) -> Watch:
+def watch(lent_page) -> Iterator[Watch]:
     """What the page asks for and complains of, from its opening on."""
-    return Watch(lent_page, has_opened=False)
+    watch = Watch(lent_page, has_opened=False)
+    yield watch
+    watch.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Page, Playwright, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, Request, ViewportSize, expect, sync_playwright
 from serving import DOWNLOADS, PRELOADED
 
 from benchPage import find_chromium
@@ -211,10 +211,23 @@ class Watch:
         """Watch a page from now on, or from its next opening on."""
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        self._watches = has_opened
+        self._page, self._watches = page, has_opened
         page.on("request", self._note)
-        page.on("pageerror", lambda error: self._complain(str(error)))
-        page.on("console", lambda message: self._complain(message.text) if message.type in {"error", "warning"} else None)
+        page.on("pageerror", self._note_error)
+        page.on("console", self._note_message)
+
+    def close(self) -> None:
+        """Watch no longer: the browser would tell of each request of the later tests in the same tab."""
+        self._page.remove_listener("request", self._note)
+        self._page.remove_listener("pageerror", self._note_error)
+        self._page.remove_listener("console", self._note_message)
+
+    def _note_error(self, error: Error) -> None:
+        self._complain(str(error))
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self._complain(message.text)
 
     def _note(self, request: Request) -> None:
         self._watches |= request.is_navigation_request()
