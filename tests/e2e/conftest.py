@@ -96,6 +96,12 @@ def open_page(opened: Page) -> Page:
     return opened
 
 
+@pytest.fixture(scope="module")
+def example(browser, tab_options, server) -> Iterator[Page]:
+    """The page with the example that it opens with, in a tab of its own, opened once for a module: for tests that ask for no forecast."""
+    yield from open_once(browser, server, tab_options)
+
+
 @pytest.fixture
 def new_page(browser, server) -> Iterator[Page]:
     """The page in a tab of its own, for what cannot be undone."""

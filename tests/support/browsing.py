@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error, Page, Request, ViewportSize, expect
+from playwright.sync_api import Browser, Error, Locator, Page, Request, ViewportSize, expect
 
 from benchPage import find_chromium
 
@@ -54,10 +54,18 @@ FORGET_ANSWER = """() => {
   }
 }"""
 
+# The first of two frames lays out the page and tells its charts their size and colours; the second one comes after that.
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 FIND_VIOLATIONS = """async () => {
   const { violations } = await axe.run({ resultTypes: ["violations"] });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 }"""
+
+SMALL = """controls => controls.filter((control) => {
+  const { width, height } = control.getBoundingClientRect();
+  return Math.min(width, height) < 44;
+}).map(({ outerHTML }) => outerHTML)"""
 
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """
@@ -194,6 +202,33 @@ class Watch:
 def forget_answer(page: Page) -> None:
     """Empty what the last question has filled, so that it is not taken for the answer to the next one."""
     page.evaluate(FORGET_ANSWER)
+
+
+@contextmanager
+def shown_at(page: Page, width: int, height: int = 844, scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
+    """Show an open page at another size and in a colour scheme, with its charts drawn anew; afterwards as before."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate(TWO_FRAMES)
+    try:
+        yield
+    finally:
+        page.set_viewport_size(VIEWPORT)
+        page.emulate_media(color_scheme="light")
+        page.evaluate(TWO_FRAMES)
+
+
+def open_details(page: Page, summary: str) -> None:
+    """Open what is folded, unless it is open."""
+    details = page.locator("details").filter(has=page.get_by_text(summary))
+    if details.get_attribute("open") is None:
+        page.get_by_text(summary).click()
+
+
+def small_controls(controls: Locator) -> list[str]:
+    """Those of the controls in sight that are too small for a finger."""
+    found: list[str] = controls.locator("visible=true").evaluate_all(SMALL)
+    return found
 
 
 def example_closes(page: Page) -> list[float]:
