@@ -157,11 +157,11 @@ class Tab:
         self._page.context.close()
 
 
-def open_once(browser: Browser, url: str, options: dict[str, Any]) -> Iterator[Page]:
-    """The page of a service in a tab of its own, which stays open for several tests; `options` are those of Tab."""
+def open_once(browser: Browser, url: str, options: dict[str, Any], address: str = "") -> Iterator[Page]:
+    """The page of a service, at an address of it, in a tab of its own, which stays open for several tests; `options` are those of Tab."""
     tab = Tab(browser, **options)
     with tab.lent(url) as page:
-        page.goto(url)
+        page.goto(url + address)
         yield page
     tab.close()
 
