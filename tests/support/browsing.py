@@ -54,6 +54,12 @@ FORGET_ANSWER = """() => {
   }
 }"""
 
+FORGET_FIGURES = """() => {
+  for (const figure of document.querySelectorAll("[data-monitor]")) {
+    figure.replaceChildren();
+  }
+}"""
+
 # The first of two frames lays out the page and tells its charts their size and colours; the second one comes after that.
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -288,6 +294,12 @@ def open_monitoring(page: Page) -> None:
     with page.expect_response("**/monitor?limit=100"):
         page.get_by_role("tab", name="Monitoring").click()
     expect(page.locator('[data-monitor="refreshed"]')).to_contain_text("Refreshed at")
+
+
+def forget_figures(page: Page) -> None:
+    """Leave the tab Monitoring, and empty its figures, so that they are not taken for those of its next answer."""
+    page.get_by_role("tab", name="Forecast").click()
+    page.evaluate(FORGET_FIGURES)
 
 
 def metadata() -> dict[str, Any]:
