@@ -210,18 +210,23 @@ def forget_answer(page: Page) -> None:
     page.evaluate(FORGET_ANSWER)
 
 
+def wait_drawn(page: Page) -> None:
+    """Wait until the charts in sight have the size of their places and the colours of the page."""
+    page.evaluate(TWO_FRAMES)
+
+
 @contextmanager
 def shown_at(page: Page, width: int, height: int = 844, scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
     """Show an open page at another size and in a colour scheme, with its charts drawn anew; afterwards as before."""
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)
-    page.evaluate(TWO_FRAMES)
+    wait_drawn(page)
     try:
         yield
     finally:
         page.set_viewport_size(VIEWPORT)
         page.emulate_media(color_scheme="light")
-        page.evaluate(TWO_FRAMES)
+        wait_drawn(page)
 
 
 def open_details(page: Page, summary: str) -> None:
