@@ -105,7 +105,10 @@ def example(browser, tab_options, server) -> Iterator[Page]:
 
 @pytest.fixture
 def figured(opened: Page) -> Iterator[Page]:
-    """The page before a test opens its tab Monitoring, with no figure of another test: for a test that looks at figures only."""
+    """The page before a test opens its tab Monitoring, with no figure of another test: for a test that looks at figures only.
+
+    A module that uses it opens its tabs with NO_REFRESH.
+    """
     forget_figures(opened)
     yield opened
     opened.unroute_all(behavior="ignoreErrors")

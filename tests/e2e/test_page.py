@@ -197,6 +197,7 @@ def open_tab(page: Page, name: str) -> None:
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_controls_are_large_enough_for_a_finger(example, name, width):
     with shown_at(example, width):
+        open_forecast(example)  # else the tab may be open, and fetches nothing
         open_tab(example, name)
         assert small_controls(example.locator("button, summary, input, textarea, nav a, [role=tab], figure a")) == []
 
@@ -345,7 +346,7 @@ def test_tabs_work_by_keyboard(page):
     expect(page.get_by_role("button", name="Whole period")).to_be_focused()
 
 
-def test_tabs_follow_the_address(page, server):
+def test_tabs_follow_the_address(lent_page, server):
     opened = {
         "#watchlist": "Watchlist",
         "#backtest": "Backtest",
@@ -355,16 +356,16 @@ def test_tabs_follow_the_address(page, server):
         "": "Forecast",
     }
     for fragment, name in opened.items():
-        page.goto("about:blank")
-        page.goto(f"{server}/{fragment}")
-        expect_tab(page, name)
-    page.get_by_role("tab", name="Backtest").click()
-    expect_tab(page, "Backtest")
-    page.go_back()
-    expect_tab(page, "Forecast")
-    page.go_forward()
-    expect_tab(page, "Backtest")
-    assert page.evaluate("scrollY") == 0
+        lent_page.goto("about:blank")
+        lent_page.goto(f"{server}/{fragment}")
+        expect_tab(lent_page, name)
+    lent_page.get_by_role("tab", name="Backtest").click()
+    expect_tab(lent_page, "Backtest")
+    lent_page.go_back()
+    expect_tab(lent_page, "Forecast")
+    lent_page.go_forward()
+    expect_tab(lent_page, "Backtest")
+    assert lent_page.evaluate("scrollY") == 0
 
 
 def test_api_key_is_requested_kept_and_never_shown(guarded_page, guarded):

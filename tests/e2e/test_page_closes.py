@@ -9,6 +9,7 @@ import requests
 from browsing import (
     FIELD,
     MARKS,
+    Watch,
     ask,
     fill_and_ask,
     forecast,
@@ -73,14 +74,14 @@ def test_file_is_forecast_when_it_is_chosen_and_the_page_says_how_it_was_read(op
     assert shown_price(open_page) == ask(server, HUNDRED[-60:])["predicted_price"]
 
 
-def test_chosen_file_is_named_and_can_be_removed(page):
-    page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
-    expect(page.locator("#chosen-name")).to_have_text("prices.csv, 1.7 kB")
-    page.get_by_role("button", name="Remove the file").click()
-    expect(page.locator("#chosen-name")).to_be_hidden()
-    expect(page.locator("#closes-origin")).to_be_hidden()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+def test_chosen_file_is_named_and_can_be_removed(open_page):
+    open_page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
+    expect(open_page.locator("#chosen-name")).to_have_text("prices.csv, 1.7 kB")
+    open_page.get_by_role("button", name="Remove the file").click()
+    expect(open_page.locator("#chosen-name")).to_be_hidden()
+    expect(open_page.locator("#closes-origin")).to_be_hidden()
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(open_page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
 
 
 @pytest.mark.parametrize("remove", ["Remove the file", "type"])
@@ -215,10 +216,11 @@ def test_error_of_the_reader_appears_at_the_field(open_page, text, message):
     expect(open_page.locator("#result")).to_be_hidden()
 
 
-def test_empty_field_is_reported_and_not_sent(page, watch):
-    fill_and_ask(page, "  \n")
-    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
-    expect(page.get_by_label(FIELD, exact=True)).to_be_focused()
+def test_empty_field_is_reported_and_not_sent(open_page):
+    watch = Watch(open_page)
+    fill_and_ask(open_page, "  \n")
+    expect(open_page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+    expect(open_page.get_by_label(FIELD, exact=True)).to_be_focused()
     assert watch.predictions == []
 
 
@@ -248,9 +250,10 @@ def test_invalid_file_is_reported_and_can_be_chosen_again(page, watch):
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"7" * 2_097_153, "film.csv is larger than 2 MB."), (b"", "film.csv is empty.")])
-def test_file_that_is_empty_or_too_large_is_reported_and_not_sent(page, watch, content, said):
-    page.get_by_label("Choose a price file").set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": content})
-    expect(page.locator("#question-error")).to_contain_text(said)
+def test_file_that_is_empty_or_too_large_is_reported_and_not_sent(open_page, content, said):
+    watch = Watch(open_page)
+    open_page.get_by_label("Choose a price file").set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": content})
+    expect(open_page.locator("#question-error")).to_contain_text(said)
     assert watch.predictions == []
 
 
@@ -319,15 +322,16 @@ def test_days_ahead_of_own_closes_are_weekdays_unless_the_closes_have_weekends(o
     expect(open_page.locator("#table tbody th").nth(2)).to_have_text("3: 2024-03-03")
 
 
-def test_enter_asks_and_shift_enter_begins_a_line(page, watch):
-    field = page.get_by_label(FIELD, exact=True)
+def test_enter_asks_and_shift_enter_begins_a_line(open_page):
+    watch = Watch(open_page)
+    field = open_page.get_by_label(FIELD, exact=True)
     field.fill("7")
     field.press("Shift+Enter")
     field.press("8")
     expect(field).to_have_value("7\n8")
     assert watch.predictions == []
     field.press("Enter")
-    expect(page.locator("#question-error")).to_contain_text("2 closes")
+    expect(open_page.locator("#question-error")).to_contain_text("2 closes")
 
 
 def test_error_of_the_server_is_shown_with_its_first_detail(open_page, server):

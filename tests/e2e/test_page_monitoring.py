@@ -7,6 +7,7 @@ import requests
 from browsing import (
     KEY,
     MARKS,
+    NO_REFRESH,
     ask,
     example_closes,
     forecast,
@@ -24,6 +25,12 @@ from playwright.sync_api import Page, expect
 pytestmark = MARKS
 
 NONE = "\N{EN DASH}"
+
+
+@pytest.fixture(scope="module")
+def tab_options():
+    """Nothing is refreshed."""
+    return {"script": NO_REFRESH}
 
 
 def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):

@@ -12,6 +12,7 @@ from browsing import (
     COUNT_PIXELS,
     KEEP_LABELS,
     MARKS,
+    NO_REFRESH,
     PROJECT,
     forget_figures,
     metadata,
@@ -34,8 +35,8 @@ MINUS = "\N{MINUS SIGN}"
 
 @pytest.fixture(scope="module")
 def tab_options():
-    """Canvases keep what is written on them."""
-    return {"script": KEEP_LABELS}
+    """Canvases keep what is written on them, and nothing is refreshed."""
+    return {"script": KEEP_LABELS + NO_REFRESH}
 
 
 def test_rate_latency_and_errors_are_drawn_over_time(monitored):

@@ -89,6 +89,13 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
 };
 """
 
+# The tab Monitoring is refreshed only when it is opened: no answer comes between two tests that share a page.
+NO_REFRESH = """{
+  const { setTimeout } = window;
+  window.setTimeout = (act, wait, ...more) => (wait === 5000 ? 0 : setTimeout(act, wait, ...more));
+}
+"""
+
 
 def serve(log: Path, **settings: str) -> Iterator[str]:
     """A gunicorn on a free port, once it answers; its address."""
