@@ -236,6 +236,7 @@ def lines_of(page: Page) -> list[list[dict[str, Any]]]:
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
 def test_axis_labels_of_past_and_future_do_not_overlap(chart_page, width):
     with shown_at(chart_page, width):
+        assert chart_page.evaluate("document.querySelector('#chart canvas').clientWidth === document.querySelector('#chart').clientWidth")
         for name in PERIODS:
             press(chart_page, name)
             names, years = lines_of(chart_page)
