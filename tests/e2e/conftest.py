@@ -4,7 +4,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browsing import KEPT, KEY, VIEWPORT, KeptBrowser, Tab, Watch, forget_answer, open_once, serve
+from browsing import (
+    KEPT,
+    KEY,
+    VIEWPORT,
+    KeptBrowser,
+    Tab,
+    Watch,
+    forget_answer,
+    forget_figures,
+    open_monitoring,
+    open_once,
+    serve,
+)  # fmt: skip
+from monitor_answers import answer_with, state
 from playwright.sync_api import Browser, Page
 from serving import starting
 
@@ -106,6 +119,44 @@ def open_page(opened: Page) -> Page:
     """The page as the test before has left it, for a test that asks a question of its own: opening it takes longer than the question."""
     forget_answer(opened)
     return opened
+
+
+@pytest.fixture(scope="module")
+def example(browser, tab_options, server) -> Iterator[Page]:
+    """The page with the example that it opens with, in a tab of its own, opened once for a module: for tests that ask for no forecast."""
+    yield from open_once(browser, server, tab_options)
+
+
+@pytest.fixture
+def figured(opened: Page) -> Iterator[Page]:
+    """The page before a test opens its tab Monitoring, with no figure of another test: for a test that looks at figures only.
+
+    A module that uses it opens its tabs with NO_REFRESH.
+    """
+    forget_figures(opened)
+    yield opened
+    opened.unroute_all(behavior="ignoreErrors")
+
+
+@pytest.fixture
+def monitored(figured: Page) -> Page:
+    """The same after an answer without requests: neither a chart nor a table of another test is left."""
+    answer_with(figured, state([]))
+    open_monitoring(figured)
+    figured.unroute_all()
+    forget_figures(figured)
+    return figured
+
+
+@pytest.fixture
+def clocked_page(browser, server) -> Iterator[Page]:
+    """The page as it opens, in a tab of its own whose clock only a test moves."""
+    context = browser.new_context(viewport=VIEWPORT)
+    page = context.new_page()
+    page.clock.install()
+    page.goto(server)
+    yield page
+    context.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+import requests
 from browsing import MARKS
 from playwright.sync_api import expect
 from serving import answers, free_port, wait_until
@@ -26,19 +27,22 @@ def ui(tmp_path):
     assert process.wait(30) == 0
 
 
+def has_run(address):
+    """Whether the experiment has a run that is complete."""
+    answer = requests.post(f"{address}/api/2.0/mlflow/runs/search", json={"experiment_ids": ["1"]}, timeout=30)
+    return any(run["info"]["status"] == "FINISHED" for run in answer.json().get("runs", []))
+
+
 @pytest.mark.timeout(600)
 def test_mlflow_opens_the_runs_with_their_scores_and_that_of_the_model_in_git(start, browser, ui):
-    service = start(**ui)
-    wait_until(lambda: answers(f"http://127.0.0.1:{ui['MLFLOW_UI_PORT']}/health"), 180, "the MLflow UI")
+    service = start(**ui, WEB_CONCURRENCY="1")
+    address = f"http://127.0.0.1:{ui['MLFLOW_UI_PORT']}"
+    wait_until(lambda: answers(f"{address}/health"), 180, "the MLflow UI")
+    wait_until(lambda: has_run(address), 180, "the run")  # it is logged while the UI starts
     context = browser.new_context(viewport={"width": 1600, "height": 900})
     page = context.new_page()
     page.goto(f"{service.url}/mlflow")
     page.wait_for_url("**/#/experiments/1/runs*")
-    for _ in range(60):  # the run is logged while the UI starts
-        page.wait_for_timeout(3000)
-        if page.get_by_text("MSFT 2026-").count():
-            break
-        page.goto(f"{service.url}/mlflow")  # a reload would lose the columns
     expect(page.get_by_text("MSFT 2026-")).to_be_visible()
     for column in ("test/rmse_ratio", "persistence/rmse", "test/coverage_80"):
         expect(page.get_by_role("columnheader").filter(has_text=column).first).to_be_visible(timeout=30_000)

@@ -17,8 +17,11 @@ from browsing import (
     forecast_symbol,
     metadata,
     open_backtest,
+    open_details,
     open_monitoring,
     serve,
+    shown_at,
+    small_controls,
     violations,
 )
 from playwright.sync_api import Page, Route, expect
@@ -41,6 +44,8 @@ BROKEN_DATES = r"""() => {
   }
   return { dates: found.length, broken };
 }"""
+
+TABS = 'tabs => tabs.map((tab) => [tab.innerText, tab.getAttribute("aria-selected"), tab.getAttribute("tabindex")])'
 
 pytestmark = MARKS
 
@@ -157,11 +162,19 @@ def test_chart_follows_the_colour_scheme(page):
     page.wait_for_function("light => document.querySelector('#chart canvas').toDataURL() !== light", arg=light)
 
 
+@pytest.fixture
+def page_at(open_page, width):
+    """The page at the width of a test, on its first tab."""
+    open_page.get_by_role("tab", name="Forecast").click()
+    with shown_at(open_page, width):
+        yield open_page
+
+
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_page_does_not_scroll_sideways(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
+def test_page_does_not_scroll_sideways(page_at, width):
+    page = page_at
     forecast(page)
-    page.get_by_text("Forecast as a table").click()
+    open_details(page, "Forecast as a table")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     chart, panel = (page.locator(selector).bounding_box() for selector in ("#chart canvas", "#result"))
     assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
@@ -170,27 +183,31 @@ def test_page_does_not_scroll_sideways(page, width):
         assert box["x"] + box["width"] <= width, "a link is cut off"
 
 
+def open_forecast(page: Page) -> None:
+    page.get_by_role("tab", name="Forecast").click()
+    expect(page.locator("#chart canvas")).to_be_visible()
+
+
 def open_tab(page: Page, name: str) -> None:
     """Show a tab with what it fetches."""
-    {"Forecast": lambda page: None, "Backtest": open_backtest, "Monitoring": open_monitoring}[name](page)
+    {"Forecast": open_forecast, "Backtest": open_backtest, "Monitoring": open_monitoring}[name](page)
 
 
 @pytest.mark.parametrize("name", ["Forecast", "Backtest", "Monitoring"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
-def test_controls_are_large_enough_for_a_finger(page, name, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    open_tab(page, name)
-    for control in page.locator("button, summary, input, textarea, nav a, [role=tab], figure a").all():
-        if control.is_visible():
-            box = control.bounding_box()
-            assert min(box["width"], box["height"]) >= 44, control.evaluate("element => element.outerHTML")
+def test_controls_are_large_enough_for_a_finger(example, name, width):
+    with shown_at(example, width):
+        open_forecast(example)  # else the tab may be open, and fetches nothing
+        open_tab(example, name)
+        assert small_controls(example.locator("button, summary, input, textarea, nav a, [role=tab], figure a")) == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_dates_do_not_break_at_hyphens(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
+def test_dates_do_not_break_at_hyphens(page_at, width):
+    page = page_at
     forecast_symbol(page, "JNJ")
-    page.get_by_text("About the model").click()
+    expect(page.locator("#result-title")).to_have_text("JNJ")
+    open_details(page, "About the model")
     for name in ("Forecast", "Backtest"):
         open_tab(page, name)
         broken = page.evaluate(BROKEN_DATES)
@@ -231,10 +248,10 @@ def test_page_weighs_less_than_150_kb_compressed(page, watch):
 
 def expect_tab(page: Page, name: str) -> None:
     """The tab that is selected, in reach of the Tab key and whose panel alone is shown."""
-    for tab in page.get_by_role("tab").all():
-        selected = tab.inner_text() == name
-        expect(tab).to_have_attribute("aria-selected", str(selected).lower())
-        assert (tab.get_attribute("tabindex") == "-1") is not selected
+    expect(page.get_by_role("tab", selected=True)).to_have_text(name)
+    assert {tab: (selected, index != "-1") for tab, selected, index in page.get_by_role("tab").evaluate_all(TABS)} == {
+        tab: (str(tab == name).lower(), tab == name) for tab in ("Forecast", "Watchlist", "Backtest", "Monitoring")
+    }
     expect(page.get_by_role("tabpanel")).to_have_count(1)
     expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
 
@@ -329,7 +346,7 @@ def test_tabs_work_by_keyboard(page):
     expect(page.get_by_role("button", name="Whole period")).to_be_focused()
 
 
-def test_tabs_follow_the_address(page, server):
+def test_tabs_follow_the_address(lent_page, server):
     opened = {
         "#watchlist": "Watchlist",
         "#backtest": "Backtest",
@@ -339,16 +356,16 @@ def test_tabs_follow_the_address(page, server):
         "": "Forecast",
     }
     for fragment, name in opened.items():
-        page.goto("about:blank")
-        page.goto(f"{server}/{fragment}")
-        expect_tab(page, name)
-    page.get_by_role("tab", name="Backtest").click()
-    expect_tab(page, "Backtest")
-    page.go_back()
-    expect_tab(page, "Forecast")
-    page.go_forward()
-    expect_tab(page, "Backtest")
-    assert page.evaluate("scrollY") == 0
+        lent_page.goto("about:blank")
+        lent_page.goto(f"{server}/{fragment}")
+        expect_tab(lent_page, name)
+    lent_page.get_by_role("tab", name="Backtest").click()
+    expect_tab(lent_page, "Backtest")
+    lent_page.go_back()
+    expect_tab(lent_page, "Forecast")
+    lent_page.go_forward()
+    expect_tab(lent_page, "Backtest")
+    assert lent_page.evaluate("scrollY") == 0
 
 
 def test_api_key_is_requested_kept_and_never_shown(guarded_page, guarded):

@@ -7,7 +7,7 @@ from pathlib import Path
 import browsing
 import pytest
 import requests
-from browsing import COUNT_PIXELS, MARKS, PROJECT, metadata, open_backtest, shown, violations
+from browsing import COUNT_PIXELS, MARKS, PROJECT, metadata, open_backtest, open_once, shown, shown_at, violations
 from playwright.sync_api import Page, expect
 
 CHANCE, SURE = "than chance may explain (Diebold-Mariano test, p = 0.3).", "more than chance explains (Diebold-Mariano test, p < 0.005)."
@@ -31,6 +31,22 @@ def shown_days(page: Page) -> tuple[str, str]:
     return point_at(page, 0)[:10], point_at(page, 1)[:10]
 
 
+@pytest.fixture(scope="module")
+def opened_backtest(browser, server):
+    """The tab in a page of its own, opened once."""
+    for page in open_once(browser, server, {}):
+        open_backtest(page)
+        yield page
+
+
+@pytest.fixture
+def backtest(opened_backtest):
+    """The tab with the whole period, without a cursor."""
+    opened_backtest.get_by_role("button", name="Whole period").click()
+    opened_backtest.mouse.move(0, 0)
+    return opened_backtest
+
+
 def test_backtest_is_fetched_once_when_first_shown(page, watch):
     assert watch.asked("/backtest") == []
     open_backtest(page)
@@ -39,23 +55,20 @@ def test_backtest_is_fetched_once_when_first_shown(page, watch):
     assert len(watch.asked("/backtest")) == 1
 
 
-def test_backtest_chart_is_drawn_and_described(page):
-    page.emulate_media(color_scheme="light")
-    open_backtest(page)
+def test_backtest_chart_is_drawn_and_described(backtest):
     rows = backtest_rows()
-    chart = page.get_by_role("img", name=f"Line chart of {len(rows)} closes of MSFT from {rows[0]['date']} to {rows[-1]['date']}")
+    chart = backtest.get_by_role("img", name=f"Line chart of {len(rows)} closes of MSFT from {rows[0]['date']} to {rows[-1]['date']}")
     expect(chart).to_be_visible()
-    page.get_by_role("button", name=rows[-1]["date"][:4]).click()  # a year, so that the lines lie apart
+    backtest.get_by_role("button", name=rows[-1]["date"][:4]).click()  # a year, so that the lines lie apart
     dark, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
     assert dark > 300, "the closes are not drawn"
     assert outer > 3000, "the 95% interval is not drawn"
     assert inner > 3000, "the 80% interval is not drawn"
 
 
-def test_backtest_shows_the_values_under_the_pointer(page):
-    open_backtest(page)
+def test_backtest_shows_the_values_under_the_pointer(backtest):
     rows = {row["date"]: row for row in backtest_rows()}
-    told = [point_at(page, share) for share in (0, 0.3, 0.7, 1)]
+    told = [point_at(backtest, share) for share in (0, 0.3, 0.7, 1)]
     for said in told:
         text = re.sub(r", outside the \d\d% interval$", "", said)
         row = {name: shown(float(value)) for name, value in rows[text[:10]].items() if name != "date"}
@@ -65,41 +78,39 @@ def test_backtest_shows_the_values_under_the_pointer(page):
         )
     assert (told[0][:10], told[-1][:10]) == (min(rows), max(rows))
     assert len(set(told)) == 4
-    page.mouse.move(0, 0)
-    expect(page.locator("#backtest-readout")).to_be_empty()
+    backtest.mouse.move(0, 0)
+    expect(backtest.locator("#backtest-readout")).to_be_empty()
 
 
 @pytest.mark.parametrize("back", ["double click", "button"])
-def test_backtest_zooms_by_drag_and_back(page, back):
-    open_backtest(page)
-    whole = shown_days(page)
-    button = page.get_by_role("button", name="Whole period")
+def test_backtest_zooms_by_drag_and_back(backtest, back):
+    whole = shown_days(backtest)
+    button = backtest.get_by_role("button", name="Whole period")
     expect(button).to_have_attribute("aria-pressed", "true")
-    start, end = point_at(page, 0.6)[:10], point_at(page, 0.4)[:10]
-    page.mouse.down()
-    point_at(page, 0.5)
-    point_at(page, 0.6)
-    page.mouse.up()
+    start, end = point_at(backtest, 0.6)[:10], point_at(backtest, 0.4)[:10]
+    backtest.mouse.down()
+    point_at(backtest, 0.5)
+    point_at(backtest, 0.6)
+    backtest.mouse.up()
     expect(button).to_have_attribute("aria-pressed", "false")
-    first, last = shown_days(page)
+    first, last = shown_days(backtest)
     assert whole[0] < end <= first < last <= start < whole[1]
     if back == "button":
         button.click()
     else:
-        point_at(page, 0.5)
-        page.locator("#backtest-chart .u-over").dblclick()
+        point_at(backtest, 0.5)
+        backtest.locator("#backtest-chart .u-over").dblclick()
     expect(button).to_have_attribute("aria-pressed", "true")
-    assert shown_days(page) == whole
+    assert shown_days(backtest) == whole
 
 
-def test_button_zooms_the_backtest_to_a_year(page):
-    open_backtest(page)
+def test_button_zooms_the_backtest_to_a_year(backtest):
     dates = [row["date"] for row in backtest_rows() if row["date"].startswith("2021")]
-    page.get_by_role("button", name="2021").focus()
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="2021")).to_have_attribute("aria-pressed", "true")
-    expect(page.get_by_role("button", name="Whole period")).to_have_attribute("aria-pressed", "false")
-    assert shown_days(page) == (dates[0], dates[-1])
+    backtest.get_by_role("button", name="2021").focus()
+    backtest.keyboard.press("Enter")
+    expect(backtest.get_by_role("button", name="2021")).to_have_attribute("aria-pressed", "true")
+    expect(backtest.get_by_role("button", name="Whole period")).to_have_attribute("aria-pressed", "false")
+    assert shown_days(backtest) == (dates[0], dates[-1])
 
 
 def test_backtest_dates_do_not_depend_on_the_time_zone(browser, server):
@@ -128,9 +139,8 @@ def test_hidden_backtest_keeps_zoom_and_size_when_colours_change(page):
     assert chart["width"] == pytest.approx(frame["width"], abs=2)
 
 
-def test_tables_show_the_coverage_of_the_intervals(page):
-    open_backtest(page)
-    tables = page.locator("#coverage table")
+def test_tables_show_the_coverage_of_the_intervals(backtest):
+    tables = backtest.locator("#coverage table")
     coverage = metadata()["coverage"]
     expect(tables).to_have_count(len(coverage))
     for table, kind in zip(tables.all(), ("year", "volatility", "horizon", "symbol"), strict=True):
@@ -140,11 +150,10 @@ def test_tables_show_the_coverage_of_the_intervals(page):
         ]
 
 
-def test_backtest_text_follows_the_metadata(page):
-    open_backtest(page)
+def test_backtest_text_follows_the_metadata(backtest):
     model = metadata()
     result = model["metrics"]
-    text = page.locator("#backtest-result").inner_text() + page.locator("#backtest-metrics").inner_text()
+    text = backtest.locator("#backtest-result").inner_text() + backtest.locator("#backtest-metrics").inner_text()
     assert f"Each of the {result['n_days']} closes of {model['symbol']} from {model['tested_from']} to {model['last_date']}" in text
     assert f"Its RMSE was {result['rmse_ratio']:.4f} times that of persistence (repeating the last close)" in text
     assert f"p = {result['dm_p_value']:.2g})" in text
@@ -190,10 +199,9 @@ def test_wording_of_the_backtest_follows_the_metrics(changed, words, tmp_path, m
     assert words in " ".join(text.split())
 
 
-def test_backtest_can_be_downloaded(page, server):
-    open_backtest(page)
-    with page.expect_download() as download:
-        page.get_by_role("link", name="Download as CSV").click()
+def test_backtest_can_be_downloaded(backtest, server):
+    with backtest.expect_download() as download:
+        backtest.get_by_role("link", name="Download as CSV").click()
     assert download.value.suggested_filename == f"backtest-MSFT-{metadata()['model_version']}.csv"
     assert Path(download.value.path()).read_bytes() == requests.get(f"{server}/backtest", timeout=30).content
 
@@ -219,22 +227,20 @@ def test_backtest_of_another_model_is_not_shown(page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_backtest_has_no_accessibility_violations(page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    open_backtest(page)
-    page.get_by_role("button", name="2021").click()
-    point_at(page, 0.5)
-    assert violations(page) == []
+def test_backtest_has_no_accessibility_violations(backtest, scheme):
+    with shown_at(backtest, 1280, 900, scheme):
+        backtest.get_by_role("button", name="2021").click()
+        point_at(backtest, 0.5)
+        assert violations(backtest) == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_backtest_does_not_scroll_sideways(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    open_backtest(page)
-    assert point_at(page, 0.5)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    chart, panel = (page.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#panel-backtest"))
-    assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
+def test_backtest_does_not_scroll_sideways(backtest, width):
+    with shown_at(backtest, width):
+        assert point_at(backtest, 0.5)
+        assert backtest.evaluate("document.documentElement.scrollWidth") <= width
+        chart, panel = (backtest.locator(selector).bounding_box() for selector in ("#backtest-chart canvas", "#panel-backtest"))
+        assert chart["x"] + chart["width"] <= panel["x"] + panel["width"], "the chart is cut off"
 
 
 def test_backtest_text_and_tables_need_no_javascript(browser, server):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import requests
-from browsing import COUNT_PIXELS, KEEP_LABELS, MARKS, forecast_symbol, open_backtest, violations
+from browsing import COUNT_PIXELS, KEEP_LABELS, MARKS, forecast_symbol, open_backtest, open_once, shown_at, violations
 from playwright.sync_api import Page, expect
 from scipy.stats import binom
 
@@ -14,6 +14,13 @@ pytestmark = MARKS
 
 DASH = " \N{EN DASH} "
 LEVELS = [50, 60, 70, 80, 90, 95, 99]  # of the table
+SYMBOL = "/?symbol=KO#backtest"
+
+
+@pytest.fixture(scope="module")
+def tab_options():
+    """Canvases keep what is written on them."""
+    return {"script": KEEP_LABELS}
 
 
 def pit_of(url: str) -> list[float]:
@@ -71,13 +78,11 @@ def test_calibration_of_the_symbol_in_the_address(page, server):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_axes_are_in_percent_and_have_a_title(new_page, width):
-    new_page.set_viewport_size({"width": width, "height": 844})
-    new_page.add_init_script(KEEP_LABELS)
-    new_page.reload()
-    open_backtest(new_page)
-    expect(new_page.locator("#calibration-chart canvas")).to_be_visible()
-    labels = new_page.locator("#calibration-chart canvas").evaluate("canvas => canvas.labels")
+def test_axes_are_in_percent_and_have_a_title(lent_page, server, width):
+    lent_page.set_viewport_size({"width": width, "height": 844})
+    lent_page.goto(f"{server}/#backtest")
+    expect(lent_page.locator("#calibration-chart canvas")).to_be_visible()
+    labels = lent_page.locator("#calibration-chart canvas").evaluate("canvas => canvas.labels")
     titles = {"promised level", "share of days held"}
     assert titles <= {label["text"] for label in labels}
     for align in ("center", "right"):  # of x, of y
@@ -105,13 +110,30 @@ def test_range_by_chance_is_that_of_the_binomial_distribution(open_page, n, prob
     assert found == pytest.approx([binom.ppf(tail, n, probability) / n for tail in (0.025, 0.975)])
 
 
+@pytest.fixture(scope="module")
+def opened_symbol(browser, tab_options, server):
+    """A symbol's calibration in a tab of its own, opened once."""
+    yield from open_once(browser, server, tab_options, SYMBOL)
+
+
+@pytest.fixture
+def symbol_at(request, server, width, scheme):
+    """A symbol's calibration at a width and in a colour scheme: opened at the smallest width, else resized."""
+    if (width, scheme) == (320, "light"):
+        page = request.getfixturevalue("lent_page")
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{server}{SYMBOL}")
+        yield page
+    else:
+        page = request.getfixturevalue("opened_symbol")
+        with shown_at(page, width, scheme=scheme):
+            yield page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_calibration_fits_and_has_no_accessibility_violations(lent_page, server, width, scheme):
-    lent_page.emulate_media(color_scheme=scheme)
-    lent_page.set_viewport_size({"width": width, "height": 844})
-    lent_page.goto(f"{server}/?symbol=KO#backtest")
-    expect(lent_page.locator("#calibration-last")).to_be_visible(timeout=60_000)
-    assert lent_page.evaluate("document.documentElement.scrollWidth") <= width
+def test_calibration_fits_and_has_no_accessibility_violations(symbol_at, width, scheme):
+    expect(symbol_at.locator("#calibration-last")).to_be_visible(timeout=60_000)
+    assert symbol_at.evaluate("document.documentElement.scrollWidth") <= width
     if width in {390, 1280}:
-        assert violations(lent_page) == []
+        assert violations(symbol_at) == []

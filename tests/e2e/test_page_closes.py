@@ -9,6 +9,7 @@ import requests
 from browsing import (
     FIELD,
     MARKS,
+    Watch,
     ask,
     fill_and_ask,
     forecast,
@@ -30,9 +31,9 @@ def test_pasted_list_is_sent_unchanged_and_gets_the_forecast_of_its_closes(open_
     assert shown_price(open_page) == ask(server, closes)["predicted_price"]
 
 
-def test_list_in_scientific_notation_is_a_list_of_closes(page):
-    paste(page, " ".join(f"{0.3 + day / 1000:.6e}" for day in range(60)))
-    expect(page.locator("#closes-origin")).to_contain_text("60 closes are used.")
+def test_list_in_scientific_notation_is_a_list_of_closes(open_page):
+    paste(open_page, " ".join(f"{0.3 + day / 1000:.6e}" for day in range(60)))
+    expect(open_page.locator("#closes-origin")).to_contain_text("60 closes are used.")
 
 
 def dated(closes: list[float]) -> list[tuple[str, float]]:
@@ -54,13 +55,13 @@ def shown_price(page: Page) -> float:
 HUNDRED = [100.5 + day for day in range(100)]
 
 
-def test_file_is_forecast_when_it_is_chosen_and_the_page_says_how_it_was_read(page, server):
+def test_file_is_forecast_when_it_is_chosen_and_the_page_says_how_it_was_read(open_page, server):
     rows = [f"{day[8:]}/{day[5:7]}/{day[:4]};{str(close).replace('.', ',')};7" for day, close in dated(HUNDRED)]
     content = "\n".join(["Data;\u00daltimo;Vol.", *rows[::-1]])
-    page.get_by_label("Choose a price file").set_input_files(
+    open_page.get_by_label("Choose a price file").set_input_files(
         {"name": "Petr\u00f3leo.csv", "mimeType": "text/csv", "buffer": content.encode("latin-1")}
     )
-    reading = page.locator("#closes-origin")
+    reading = open_page.locator("#closes-origin")
     expect(reading).to_contain_text("From Petr\u00f3leo.csv: the newest 60 of 100 closes are used, from 2022-02-13 to 2022-04-16.")
     for words in (
         "date from \u201cData\u201d, close from \u201c\u00daltimo\u201d",
@@ -69,18 +70,18 @@ def test_file_is_forecast_when_it_is_chosen_and_the_page_says_how_it_was_read(pa
         "day first",
     ):
         expect(reading).to_contain_text(words)
-    expect(page.locator("#origin")).to_contain_text("Last close 199.50 on 2022-04-16")
-    assert shown_price(page) == ask(server, HUNDRED[-60:])["predicted_price"]
+    expect(open_page.locator("#origin")).to_contain_text("Last close 199.50 on 2022-04-16")
+    assert shown_price(open_page) == ask(server, HUNDRED[-60:])["predicted_price"]
 
 
-def test_chosen_file_is_named_and_can_be_removed(page):
-    page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
-    expect(page.locator("#chosen-name")).to_have_text("prices.csv, 1.7 kB")
-    page.get_by_role("button", name="Remove the file").click()
-    expect(page.locator("#chosen-name")).to_be_hidden()
-    expect(page.locator("#closes-origin")).to_be_hidden()
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+def test_chosen_file_is_named_and_can_be_removed(open_page):
+    open_page.get_by_label("Choose a price file").set_input_files(csv_file(HUNDRED))
+    expect(open_page.locator("#chosen-name")).to_have_text("prices.csv, 1.7 kB")
+    open_page.get_by_role("button", name="Remove the file").click()
+    expect(open_page.locator("#chosen-name")).to_be_hidden()
+    expect(open_page.locator("#closes-origin")).to_be_hidden()
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(open_page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
 
 
 @pytest.mark.parametrize("remove", ["Remove the file", "type"])
@@ -112,35 +113,36 @@ DROP = """([place, text]) => {
 }"""
 
 
-def test_dropped_file_is_forecast(page):
-    page.evaluate(DROP, ["header", csv_file(HUNDRED)["buffer"].decode()])
-    expect(page.locator("#closes-origin")).to_contain_text("From dropped.csv: the newest 60 of 100 closes are used")
+def test_dropped_file_is_forecast(open_page):
+    open_page.evaluate(DROP, ["header", csv_file(HUNDRED)["buffer"].decode()])
+    expect(open_page.locator("#result-title")).to_have_text("Your closes")
+    expect(open_page.locator("#closes-origin")).to_contain_text("From dropped.csv: the newest 60 of 100 closes are used")
 
 
-def test_column_and_stock_of_a_file_can_be_chosen(page):
+def test_column_and_stock_of_a_file_can_be_chosen(open_page):
     rows = [f"{day},{close},{2 * close},{name}" for name in ("AAA", "BBB") for day, close in dated(HUNDRED)]
-    page.get_by_label("Choose a price file").set_input_files(
+    open_page.get_by_label("Choose a price file").set_input_files(
         {"name": "x.csv", "mimeType": "text/csv", "buffer": "\n".join(["date,close,mean,Name", *rows]).encode()}
     )
     said = ["The input has several stocks: AAA, BBB.", "Choose one in “Stock, if the file has several”."]
-    expect(page.locator("#question-error span")).to_have_text(said)
-    page.get_by_label("Stock, if the file has several").fill("bbb")
-    page.get_by_label("Column of closes").fill("mean")
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#origin")).to_contain_text(f"Last close {shown(2 * HUNDRED[-1])} on")
-    expect(page.locator("#question-error")).to_be_hidden()
+    expect(open_page.locator("#question-error span")).to_have_text(said)
+    open_page.get_by_label("Stock, if the file has several").fill("bbb")
+    open_page.get_by_label("Column of closes").fill("mean")
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(open_page.locator("#origin")).to_contain_text(f"Last close {shown(2 * HUNDRED[-1])} on")
+    expect(open_page.locator("#question-error")).to_be_hidden()
 
 
-def test_column_that_the_reader_cannot_choose_is_chosen_in_its_field(page):
-    chooser, error = page.get_by_label("Choose a price file"), page.locator("#question-error")
+def test_column_that_the_reader_cannot_choose_is_chosen_in_its_field(open_page):
+    chooser, error = open_page.get_by_label("Choose a price file"), open_page.locator("#question-error")
     rows = [f"{day},{close}" for day, close in dated(HUNDRED)]
     chooser.set_input_files({"name": "x.csv", "mimeType": "text/csv", "buffer": "\n".join(["Date,Value", *rows]).encode()})
     expect(error.locator("span").last).to_have_text("Choose one in “Column of closes”.")
     expect(error).not_to_contain_text("`")
     expect(error.locator("code")).to_have_text(["date", "close", "Adj Close"])
-    page.get_by_label("Column of closes").fill("Value")
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#origin")).to_contain_text(f"Last close {shown(HUNDRED[-1])} on")
+    open_page.get_by_label("Column of closes").fill("Value")
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(open_page.locator("#origin")).to_contain_text(f"Last close {shown(HUNDRED[-1])} on")
 
 
 def test_options_of_one_file_are_not_used_for_the_next(page):
@@ -157,27 +159,27 @@ def test_options_of_one_file_are_not_used_for_the_next(page):
     expect(column).to_have_value("")
 
 
-def test_two_dropped_files_are_reported(page):
+def test_two_dropped_files_are_reported(open_page):
     two = DROP.replace(
         'data.items.add(new File([text], "dropped.csv"));', 'for (const name of "ab") data.items.add(new File([text], name));'
     )
-    page.evaluate(two, ["header", "1"])
-    expect(page.locator("#question-error")).to_have_text("Choose one file at a time.")
+    open_page.evaluate(two, ["header", "1"])
+    expect(open_page.locator("#question-error")).to_have_text("Choose one file at a time.")
 
 
-def test_closes_that_are_not_daily_have_no_days_ahead(page):
+def test_closes_that_are_not_daily_have_no_days_ahead(open_page):
     months = [f"{2010 + month // 12}-{1 + month % 12:02}-01,{100 + month}" for month in range(80)]
-    paste(page, "\n".join(months))
-    expect(page.locator("#final-close")).to_contain_text("The close 20 closes ahead is expected")
-    expect(page.get_by_role("img", name="the forecast 20 closes ahead")).to_be_visible()
+    paste(open_page, "\n".join(months))
+    expect(open_page.locator("#final-close")).to_contain_text("The close 20 closes ahead is expected")
+    expect(open_page.get_by_role("img", name="the forecast 20 closes ahead")).to_be_visible()
 
 
-def test_chart_of_a_file_has_its_last_250_closes(page):
+def test_chart_of_a_file_has_its_last_250_closes(open_page):
     days = [datetime(2022, 1, 3, tzinfo=UTC).date() + timedelta(days=day) for day in range(300)]
-    paste(page, "\n".join(f"{day},{100 + number}" for number, day in enumerate(days)))
-    page.get_by_role("button", name="All", exact=True).click()
-    page.locator("#chart").press("Home")
-    expect(page.locator("#readout")).to_contain_text(str(days[50]))
+    paste(open_page, "\n".join(f"{day},{100 + number}" for number, day in enumerate(days)))
+    open_page.get_by_role("button", name="All", exact=True).click()
+    open_page.locator("#chart").press("Home")
+    expect(open_page.locator("#readout")).to_contain_text(str(days[50]))
 
 
 @pytest.mark.parametrize(("age", "told"), [(-3, ""), (0, ", today"), (1, ", 1 day ago"), (1234, ", 1,234 days ago")])
@@ -214,20 +216,21 @@ def test_error_of_the_reader_appears_at_the_field(open_page, text, message):
     expect(open_page.locator("#result")).to_be_hidden()
 
 
-def test_empty_field_is_reported_and_not_sent(page, watch):
-    fill_and_ask(page, "  \n")
-    expect(page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
-    expect(page.get_by_label(FIELD, exact=True)).to_be_focused()
+def test_empty_field_is_reported_and_not_sent(open_page):
+    watch = Watch(open_page)
+    fill_and_ask(open_page, "  \n")
+    expect(open_page.locator("#question-error")).to_have_text("Write a symbol, paste closes, or choose a file.")
+    expect(open_page.get_by_label(FIELD, exact=True)).to_be_focused()
     assert watch.predictions == []
 
 
-def test_message_disappears_when_the_input_is_fixed(page):
-    page.get_by_label(FIELD, exact=True).fill("7")
-    page.get_by_role("button", name="Forecast", exact=True).click()
-    expect(page.locator("#question-error")).to_be_visible()
-    page.get_by_label(FIELD, exact=True).press_sequentially(" 7")
-    expect(page.locator("#question-error")).to_be_hidden()
-    expect(page.get_by_label(FIELD, exact=True)).not_to_have_attribute("aria-invalid", "true")
+def test_message_disappears_when_the_input_is_fixed(open_page):
+    open_page.get_by_label(FIELD, exact=True).fill("7")
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
+    expect(open_page.locator("#question-error")).to_be_visible()
+    open_page.get_by_label(FIELD, exact=True).press_sequentially(" 7")
+    expect(open_page.locator("#question-error")).to_be_hidden()
+    expect(open_page.get_by_label(FIELD, exact=True)).not_to_have_attribute("aria-invalid", "true")
 
 
 def csv_file(closes: list[float]) -> FilePayload:
@@ -247,9 +250,10 @@ def test_invalid_file_is_reported_and_can_be_chosen_again(page, watch):
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"7" * 2_097_153, "film.csv is larger than 2 MB."), (b"", "film.csv is empty.")])
-def test_file_that_is_empty_or_too_large_is_reported_and_not_sent(page, watch, content, said):
-    page.get_by_label("Choose a price file").set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": content})
-    expect(page.locator("#question-error")).to_contain_text(said)
+def test_file_that_is_empty_or_too_large_is_reported_and_not_sent(open_page, content, said):
+    watch = Watch(open_page)
+    open_page.get_by_label("Choose a price file").set_input_files({"name": "film.csv", "mimeType": "text/csv", "buffer": content})
+    expect(open_page.locator("#question-error")).to_contain_text(said)
     assert watch.predictions == []
 
 
@@ -309,38 +313,39 @@ def test_old_forecast_is_dimmed_while_a_question_is_in_progress(page):
     expect(panel).to_have_js_property("inert", False)
 
 
-def test_days_ahead_of_own_closes_are_weekdays_unless_the_closes_have_weekends(page):
+def test_days_ahead_of_own_closes_are_weekdays_unless_the_closes_have_weekends(open_page):
     weekdays = [day for day in (date(2024, 1, 1) + timedelta(days=n) for n in range(100)) if day.weekday() < 5][:60]
-    paste(page, "\n".join(f"{day},{100 + n % 7}" for n, day in enumerate(weekdays)))  # to Friday, 2024-03-22
-    expect(page.locator("#table tbody th").nth(0)).to_have_text("1: 2024-03-25")
-    expect(page.locator("#next-close")).to_contain_text("Mon, 25 Mar 2024")
-    paste(page, "\n".join(f"{date(2024, 1, 1) + timedelta(days=n)},{100 + n % 7}" for n in range(60)))  # to Thursday, 2024-02-29
-    expect(page.locator("#table tbody th").nth(2)).to_have_text("3: 2024-03-03")
+    paste(open_page, "\n".join(f"{day},{100 + n % 7}" for n, day in enumerate(weekdays)))  # to Friday, 2024-03-22
+    expect(open_page.locator("#table tbody th").nth(0)).to_have_text("1: 2024-03-25")
+    expect(open_page.locator("#next-close")).to_contain_text("Mon, 25 Mar 2024")
+    paste(open_page, "\n".join(f"{date(2024, 1, 1) + timedelta(days=n)},{100 + n % 7}" for n in range(60)))  # to Thursday, 2024-02-29
+    expect(open_page.locator("#table tbody th").nth(2)).to_have_text("3: 2024-03-03")
 
 
-def test_enter_asks_and_shift_enter_begins_a_line(page, watch):
-    field = page.get_by_label(FIELD, exact=True)
+def test_enter_asks_and_shift_enter_begins_a_line(open_page):
+    watch = Watch(open_page)
+    field = open_page.get_by_label(FIELD, exact=True)
     field.fill("7")
     field.press("Shift+Enter")
     field.press("8")
     expect(field).to_have_value("7\n8")
     assert watch.predictions == []
     field.press("Enter")
-    expect(page.locator("#question-error")).to_contain_text("2 closes")
+    expect(open_page.locator("#question-error")).to_contain_text("2 closes")
 
 
-def test_error_of_the_server_is_shown_with_its_first_detail(page, server):
-    forecast(page)
+def test_error_of_the_server_is_shown_with_its_first_detail(open_page, server):
+    forecast(open_page)
     closes = [1.0] * 59 + [1e9]
-    page.get_by_label(FIELD, exact=True).fill(" ".join(f"{close:.0f}" for close in closes))
-    page.get_by_role("button", name="Forecast", exact=True).click()
+    open_page.get_by_label(FIELD, exact=True).fill(" ".join(f"{close:.0f}" for close in closes))
+    open_page.get_by_role("button", name="Forecast", exact=True).click()
     refusal = requests.post(f"{server}/predict", json={"predict": closes}, timeout=30).json()
-    alert = page.locator("#question-error")
+    alert = open_page.locator("#question-error")
     first, *more = refusal["details"]
     others = f" (and {len(more)} more)" if more else ""
     expect(alert.locator("span")).to_have_text([refusal["error"], f"{first}{others}"])
     expect(alert).to_have_role("alert")
-    expect(page.locator("#result")).to_be_hidden()
+    expect(open_page.locator("#result")).to_be_hidden()
 
 
 def test_error_that_is_not_json_is_shown_by_its_status(page):

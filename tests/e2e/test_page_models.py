@@ -69,18 +69,16 @@ def test_long_list_of_models_is_cut(page):
     expect(page.locator("#models-problems")).to_have_text("KO: metadata.json cannot be read")
 
 
-def test_refresh_does_not_wait_for_the_list_of_models(new_page):
-    new_page.clock.install()
-    new_page.reload()
+def test_refresh_does_not_wait_for_the_list_of_models(clocked_page):
     held = []
 
     def hold(route):
         held.append(route)  # never answered
 
-    new_page.route("**/models", hold)
-    open_monitoring(new_page)
+    clocked_page.route("**/models", hold)
+    open_monitoring(clocked_page)
     for _ in range(2):
-        with new_page.expect_response("**/monitor?limit=100"):
-            new_page.clock.run_for(5000)
-        new_page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
+        with clocked_page.expect_response("**/monitor?limit=100"):
+            clocked_page.clock.run_for(5000)
+        clocked_page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
     assert held

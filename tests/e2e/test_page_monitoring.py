@@ -7,6 +7,7 @@ import requests
 from browsing import (
     KEY,
     MARKS,
+    NO_REFRESH,
     ask,
     example_closes,
     forecast,
@@ -15,6 +16,7 @@ from browsing import (
     open_monitoring,
     serve,
     shown,
+    shown_at,
     violations,
 )
 from monitor_answers import answer_with, logged, state, told
@@ -23,6 +25,12 @@ from playwright.sync_api import Page, expect
 pytestmark = MARKS
 
 NONE = "\N{EN DASH}"
+
+
+@pytest.fixture(scope="module")
+def tab_options():
+    """Nothing is refreshed."""
+    return {"script": NO_REFRESH}
 
 
 def test_monitoring_shows_the_figures_of_the_service(browser, tmp_path):
@@ -84,10 +92,10 @@ def test_failures_of_forecasts_count(browser, tmp_path):
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.0005, "0.5 ms"), (0.9949, "990 ms"), (1.04, "1 s"), (21.3, "21 s")])
-def test_latency_is_shown_in_its_unit(page, seconds, words):
-    answer_with(page, state([logged(1)], latency_seconds={"p50": seconds, "p95": seconds, "p99": seconds}))
-    open_monitoring(page)
-    expect(told(page, "p99")).to_have_text(words)
+def test_latency_is_shown_in_its_unit(figured, seconds, words):
+    answer_with(figured, state([logged(1)], latency_seconds={"p50": seconds, "p95": seconds, "p99": seconds}))
+    open_monitoring(figured)
+    expect(told(figured, "p99")).to_have_text(words)
 
 
 @pytest.mark.parametrize(
@@ -99,67 +107,69 @@ def test_latency_is_shown_in_its_unit(page, seconds, words):
         ([3000 - 30 * i for i in range(99)] + [5], "0.033 over 60 s"),
     ],
 )
-def test_request_rate_is_that_of_the_last_minute(page, seconds, rate):
-    answer_with(page, state([logged(second) for second in seconds]))
-    open_monitoring(page)
-    expect(told(page, "rate")).to_have_text(rate)
+def test_request_rate_is_that_of_the_last_minute(figured, seconds, rate):
+    answer_with(figured, state([logged(second) for second in seconds]))
+    open_monitoring(figured)
+    expect(told(figured, "rate")).to_have_text(rate)
 
 
-def test_live_accuracy_is_shown_once_there_are_enough_closes(page):
+def test_live_accuracy_is_shown_once_there_are_enough_closes(figured):
     figures = {"rmse": 0.01, "naive_rmse": 0.0125, "coverage_80": 0.81, "coverage_95": 0.955, "mean_width_80": 0.041, "mean_width_95": 0.07}
     accuracy = {"n": 1200, "needed": 20, "verdict": "The intervals hold.", "caught_up": False} | figures
     few = dict.fromkeys(figures) | {"n": 7}
     accuracy["by_symbol"] = {"MSFT": figures | {"n": 1100}, "KO": few}
-    answer_with(page, state([logged(1)], live_accuracy=accuracy, drift={"n": 20, "needed": 20, "verdict": "They look alike."}))
-    open_monitoring(page)
-    expect(told(page, "accuracy")).to_have_text(
+    answer_with(figured, state([logged(1)], live_accuracy=accuracy, drift={"n": 20, "needed": 20, "verdict": "They look alike."}))
+    open_monitoring(figured)
+    expect(told(figured, "accuracy")).to_have_text(
         "Of 1,200 forecasts, the close is known. The RMSE of their daily returns is 1.00%, that of persistence "
         "(repeating the last close) 1.25%: 0.8000 times as large. The log is still being read."
     )
-    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#accuracy-table tbody tr").all()]
+    rows = [row.locator("th, td").all_inner_texts() for row in figured.locator("#accuracy-table tbody tr").all()]
     assert rows == [["80%", "81.0%", "77.8% to 82.3%", "4.10%"], ["95%", "95.5%", "93.8% to 96.2%", "7.00%"]]
-    rows = [row.locator("th, td").all_inner_texts() for row in page.locator("#symbols-table tbody tr").all()]
+    rows = [row.locator("th, td").all_inner_texts() for row in figured.locator("#symbols-table tbody tr").all()]
     assert rows == [["MSFT", "1,100", "81.0%", "95.5%", "0.8000"], ["KO", "7", *["\N{EN DASH}"] * 3]]
-    expect(told(page, "coverage")).to_have_text("The intervals hold.")
+    expect(told(figured, "coverage")).to_have_text("The intervals hold.")
     for name in ("accuracy-advice", "drift-advice"):
-        expect(told(page, name)).to_be_hidden()
-    expect(told(page, "drift")).to_have_text("They look alike.")
+        expect(told(figured, name)).to_be_hidden()
+    expect(told(figured, "drift")).to_have_text("They look alike.")
 
 
-def test_figures_of_machine_and_model_are_shown(page):
-    answer_with(page, state([logged(1)], by_status={"200": 1500, "422": 2, "503": 1}))
+def test_figures_of_machine_and_model_are_shown(figured):
+    answer_with(figured, state([logged(1)], by_status={"200": 1500, "422": 2, "503": 1}))
     trained = datetime.now(UTC) - timedelta(days=3, hours=1)
     ready = {
         "status": "ready",
         "model_version": f"{trained:%Y%m%d-%H%M%S}-abcdef",
         "problem": "The files of the newest model have changed.",
     }
-    page.route("**/ready", lambda route: route.fulfill(json=ready))
-    open_monitoring(page)
-    expect(told(page, "refreshed")).to_have_text("Refreshed at 2026-11-23 20:00:00 UTC.")
-    expect(told(page, "statuses")).to_have_text("200: 1,500, 422: 2, 503: 1")
-    expect(told(page, "errors")).to_have_text("1 failed, 2 refused")
-    expect(told(page, "cpu")).to_have_text("12.5%")
-    expect(told(page, "memory")).to_have_text("34.3%")
-    expect(told(page, "version")).to_have_text(ready["model_version"])
-    expect(told(page, "age")).to_have_text("3 days")
-    expect(told(page, "model-problem")).to_have_text(ready["problem"])
+    figured.route("**/ready", lambda route: route.fulfill(json=ready))
+    open_monitoring(figured)
+    expect(told(figured, "refreshed")).to_have_text("Refreshed at 2026-11-23 20:00:00 UTC.")
+    expect(told(figured, "statuses")).to_have_text("200: 1,500, 422: 2, 503: 1")
+    expect(told(figured, "errors")).to_have_text("1 failed, 2 refused")
+    expect(told(figured, "cpu")).to_have_text("12.5%")
+    expect(told(figured, "memory")).to_have_text("34.3%")
+    expect(told(figured, "version")).to_have_text(ready["model_version"])
+    expect(told(figured, "age")).to_have_text("3 days")
+    expect(told(figured, "model-problem")).to_have_text(ready["problem"])
 
 
 @pytest.mark.parametrize(("summary", "text"), [({"workers": 4}, "4"), ({}, NONE)])
-def test_number_of_workers_is_shown_if_the_server_reports_it(page, summary, text):
-    answer_with(page, state([logged(1)], **summary))
-    open_monitoring(page)
-    expect(told(page, "workers")).to_have_text(text)
+def test_number_of_workers_is_shown_if_the_server_reports_it(figured, summary, text):
+    answer_with(figured, state([logged(1)], **summary))
+    open_monitoring(figured)
+    expect(told(figured, "workers")).to_have_text(text)
+
+
+BOXES = "elements => elements.map((element) => element.getBoundingClientRect().toJSON())"
 
 
 @pytest.mark.parametrize("width", [320, 390, 700, 1000, 1280, 1920])
-def test_grid_of_figures_has_no_gap(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    answer_with(page, state([logged(1)]))
-    open_monitoring(page)
-    boxes = [figure.bounding_box() for figure in page.locator(".figures > div").all()]
-    grid = page.locator(".figures").bounding_box()
+def test_grid_of_figures_has_no_gap(figured, width):
+    answer_with(figured, state([logged(1)]))
+    with shown_at(figured, width):
+        open_monitoring(figured)
+        grid, *boxes = figured.locator(".figures, .figures > div").evaluate_all(BOXES)
     rows: dict[int, float] = {}
     for box in boxes:
         rows[round(box["y"])] = max(rows.get(round(box["y"]), 0), box["x"] + box["width"])
@@ -173,69 +183,61 @@ def asked(page: Page) -> list[str]:
     return urls
 
 
-def test_monitoring_refreshes_every_five_seconds_while_shown(new_page):
-    new_page.clock.install()
-    new_page.reload()
-    questions = asked(new_page)
-    new_page.clock.run_for(11_000)
+def test_monitoring_refreshes_every_five_seconds_while_shown(clocked_page):
+    questions = asked(clocked_page)
+    clocked_page.clock.run_for(11_000)
     assert questions == []
-    open_monitoring(new_page)
+    open_monitoring(clocked_page)
     for _ in range(3):
-        with new_page.expect_response("**/monitor?limit=100"):
-            new_page.clock.run_for(5000)
-        new_page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
+        with clocked_page.expect_response("**/monitor?limit=100"):
+            clocked_page.clock.run_for(5000)
+        clocked_page.wait_for_timeout(200)  # until the answer is shown and the next question is due in 5 s
     assert len(questions) == 4
-    new_page.get_by_role("tab", name="Forecast").click()
+    clocked_page.get_by_role("tab", name="Forecast").click()
     for _ in range(3):
-        new_page.clock.run_for(5000)
-        new_page.wait_for_timeout(100)
+        clocked_page.clock.run_for(5000)
+        clocked_page.wait_for_timeout(100)
     assert len(questions) == 4
-    with new_page.expect_response("**/monitor?limit=100"):
-        new_page.get_by_role("tab", name="Monitoring").click()
+    with clocked_page.expect_response("**/monitor?limit=100"):
+        clocked_page.get_by_role("tab", name="Monitoring").click()
 
 
-def test_monitoring_pauses_while_the_page_is_hidden(new_page):
-    new_page.clock.install()
-    new_page.reload()
-    open_monitoring(new_page)
-    new_page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
-    questions = asked(new_page)
+def test_monitoring_pauses_while_the_page_is_hidden(clocked_page):
+    open_monitoring(clocked_page)
+    clocked_page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    questions = asked(clocked_page)
     for _ in range(3):
-        new_page.clock.run_for(5000)
-        new_page.wait_for_timeout(100)
+        clocked_page.clock.run_for(5000)
+        clocked_page.wait_for_timeout(100)
     assert questions == []
-    with new_page.expect_response("**/monitor?limit=100"):
-        new_page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    with clocked_page.expect_response("**/monitor?limit=100"):
+        clocked_page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
 
 
-def test_failed_refresh_is_reported_and_retried(new_page):
-    new_page.clock.install()
-    new_page.reload()
-    open_monitoring(new_page)
-    expect(told(new_page, "refreshed")).to_contain_text("Refreshed at")
-    refreshed = told(new_page, "refreshed").inner_text()
-    new_page.route("**/monitor?limit=100", lambda route: route.abort())
-    new_page.clock.run_for(5000)
-    error = new_page.locator("#monitoring-error")
+def test_failed_refresh_is_reported_and_retried(clocked_page):
+    open_monitoring(clocked_page)
+    expect(told(clocked_page, "refreshed")).to_contain_text("Refreshed at")
+    refreshed = told(clocked_page, "refreshed").inner_text()
+    clocked_page.route("**/monitor?limit=100", lambda route: route.abort())
+    clocked_page.clock.run_for(5000)
+    error = clocked_page.locator("#monitoring-error")
     expect(error).to_contain_text("Could not refresh: The server did not answer.")
     expect(error).to_have_role("alert")
-    expect(told(new_page, "refreshed")).to_have_text(refreshed)
-    new_page.unroute("**/monitor?limit=100")
-    new_page.wait_for_timeout(200)
-    new_page.clock.run_for(5000)
+    expect(told(clocked_page, "refreshed")).to_have_text(refreshed)
+    clocked_page.unroute("**/monitor?limit=100")
+    clocked_page.wait_for_timeout(200)
+    clocked_page.clock.run_for(5000)
     expect(error).to_be_empty()
 
 
-def test_table_is_not_redrawn_without_new_requests(new_page):
-    new_page.clock.install()
-    new_page.reload()
-    answer_with(new_page, state([logged(1)]))
-    open_monitoring(new_page)
-    new_page.locator("#requests-table tbody tr").evaluate("row => row.id = 'kept'")
-    with new_page.expect_response("**/monitor?limit=100"):
-        new_page.clock.run_for(5000)
-    new_page.wait_for_timeout(200)
-    expect(new_page.locator("#kept")).to_have_count(1)
+def test_table_is_not_redrawn_without_new_requests(clocked_page):
+    answer_with(clocked_page, state([logged(1)]))
+    open_monitoring(clocked_page)
+    clocked_page.locator("#requests-table tbody tr").evaluate("row => row.id = 'kept'")
+    with clocked_page.expect_response("**/monitor?limit=100"):
+        clocked_page.clock.run_for(5000)
+    clocked_page.wait_for_timeout(200)
+    expect(clocked_page.locator("#kept")).to_have_count(1)
 
 
 def test_monitoring_asks_for_the_api_key(guarded_page, guarded):
@@ -251,22 +253,22 @@ def test_monitoring_asks_for_the_api_key(guarded_page, guarded):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_monitoring_has_no_accessibility_violations(page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    forecast(page)
-    open_monitoring(page)
-    expect(page.locator("#requests-table tbody tr").first).to_be_visible()
-    assert violations(page) == []
+def test_monitoring_has_no_accessibility_violations(monitored, scheme):
+    forecast(monitored)
+    with shown_at(monitored, 1280, 900, scheme):
+        open_monitoring(monitored)
+        expect(monitored.locator("#requests-table tbody tr").first).to_be_visible()
+        assert violations(monitored) == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280, 1920])
-def test_monitoring_does_not_scroll_sideways(page, width):
-    page.set_viewport_size({"width": width, "height": 844})
-    answer_with(page, state([logged(30 - i, last_close=12345.678) for i in range(30)], by_status={"200": 990, "422": 9, "503": 1}))
-    open_monitoring(page)
-    expect(page.locator("#latency-chart canvas")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    expect(page.locator("#models-table tbody tr")).to_have_count(1)
-    for caption in page.locator("#state .wide caption:visible").all():
-        box = caption.bounding_box()
-        assert box["x"] + box["width"] <= width, "a caption is cut off"
+def test_monitoring_does_not_scroll_sideways(monitored, width):
+    answer_with(monitored, state([logged(30 - i, last_close=12345.678) for i in range(30)], by_status={"200": 990, "422": 9, "503": 1}))
+    with shown_at(monitored, width):
+        open_monitoring(monitored)
+        expect(monitored.locator("#latency-chart canvas")).to_be_visible()
+        assert monitored.evaluate("document.documentElement.scrollWidth") <= width
+        expect(monitored.locator("#models-table tbody tr")).to_have_count(1)
+        for caption in monitored.locator("#state .wide caption:visible").all():
+            box = caption.bounding_box()
+            assert box["x"] + box["width"] <= width, "a caption is cut off"

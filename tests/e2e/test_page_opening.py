@@ -21,6 +21,7 @@ from browsing import (
     open_backtest,
     serve,
     shown,
+    shown_at,
     violations,
 )
 from playwright.sync_api import Page, Route, expect
@@ -33,12 +34,6 @@ pytestmark = MARKS
 def expect_example(page: Page) -> None:
     expect(page.locator("#result-title")).to_have_text("MSFT, an example")
     expect(page.locator("#chart canvas")).to_be_visible()
-
-
-def open_at(page: Page, address: str) -> None:
-    """Reload the page: a new hash alone would not load it."""
-    page.goto("about:blank")
-    page.goto(address)
 
 
 def test_page_opens_with_the_forecast_of_the_example(page, watch, server):
@@ -68,13 +63,13 @@ def test_opening_is_labelled_as_an_example_with_its_age(page):
     assert urlsplit(page.url).query == ""
 
 
-def test_curl_command_of_the_example_gives_its_forecast(page, server):
-    command = page.locator("#call").text_content()
+def test_curl_command_of_the_example_gives_its_forecast(example, server):
+    command = example.locator("#call").text_content()
     assert "/predict" in command
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, timeout=30)
     path = json.loads(done.stdout)["path"]
-    assert path == ask(server, example_closes(page))["path"]
-    assert float(page.locator('[data-out="price"]').get_attribute("value")) == path[0]["price"]
+    assert path == ask(server, example_closes(example))["path"]
+    assert float(example.locator('[data-out="price"]').get_attribute("value")) == path[0]["price"]
 
 
 def test_example_says_why_the_intervals_of_its_call_differ(page):
@@ -113,27 +108,27 @@ def test_example_needs_no_api_key_but_its_call_does(guarded_page, guarded):
     assert len(json.loads(done.stdout)["path"]) == 20
 
 
-def test_example_behind_another_tab_is_full_size_once_shown(page, server):
-    open_at(page, f"{server}/#backtest")
-    page.get_by_role("tab", name="Forecast").click()
-    expect_example(page)
-    chart, frame = (page.locator(selector) for selector in ("#chart canvas", "#chart"))
-    page.wait_for_function("document.querySelector('#chart canvas').clientWidth > 100")
+def test_example_behind_another_tab_is_full_size_once_shown(lent_page, server):
+    lent_page.goto(f"{server}/#backtest")
+    lent_page.get_by_role("tab", name="Forecast").click()
+    expect_example(lent_page)
+    chart, frame = (lent_page.locator(selector) for selector in ("#chart canvas", "#chart"))
+    lent_page.wait_for_function("document.querySelector('#chart canvas').clientWidth > 100")
     assert chart.bounding_box()["width"] == pytest.approx(frame.bounding_box()["width"], abs=2)
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])
-def test_range_of_the_next_close_comes_first_and_is_the_largest_text(page, width, height):
-    page.set_viewport_size({"width": width, "height": height})
-    expect_example(page)
-    order = ["#form", "#result-title", "#origin", ".range", "#chart", "#track-record", "#about"]
-    tops = [page.locator(selector).bounding_box()["y"] for selector in order]
-    assert tops == sorted(tops)
-    assert page.locator(".range").bounding_box()["y"] < 0.75 * height
-    assert page.locator("#chart").bounding_box()["y"] < height
-    sizes = page.evaluate("[...document.querySelectorAll('main *')].map((one) => parseFloat(getComputedStyle(one).fontSize))")
-    largest = float(page.locator(".range").evaluate("one => parseFloat(getComputedStyle(one).fontSize)"))
-    assert max(sizes) == largest >= 1.5 * 16
+def test_range_of_the_next_close_comes_first_and_is_the_largest_text(example, width, height):
+    with shown_at(example, width, height):
+        expect_example(example)
+        order = ["#form", "#result-title", "#origin", ".range", "#chart", "#track-record", "#about"]
+        tops = [example.locator(selector).bounding_box()["y"] for selector in order]
+        assert tops == sorted(tops)
+        assert example.locator(".range").bounding_box()["y"] < 0.75 * height
+        assert example.locator("#chart").bounding_box()["y"] < height
+        sizes = example.evaluate("[...document.querySelectorAll('main *')].map((one) => parseFloat(getComputedStyle(one).fontSize))")
+        largest = float(example.locator(".range").evaluate("one => parseFloat(getComputedStyle(one).fontSize)"))
+        assert max(sizes) == largest >= 1.5 * 16
 
 
 def test_answer_is_scrolled_into_view_on_a_phone(page):
@@ -143,24 +138,24 @@ def test_answer_is_scrolled_into_view_on_a_phone(page):
     assert 0 <= page.locator("#result").bounding_box()["y"] < 844 / 2
 
 
-def test_model_is_compared_with_repeating_the_last_close(page):
+def test_model_is_compared_with_repeating_the_last_close(example):
     model = metadata()
     result = model["metrics"]
-    expect(page.locator("#comparison")).to_have_text(
+    expect(example.locator("#comparison")).to_have_text(
         f"On the {result['n_days']:,} days of {model['symbol']} that the model was tested on, persistence (repeating the last close) "
         f"was wrong by {result['naive_mape']:.2%} of the close on average, the model by {result['mape']:.2%}."
     )
 
 
-def test_forecast_of_a_symbol_is_in_the_address(page, server):
-    open_at(page, f"{server}/#forecast")
-    forecast_symbol(page, "jnj")
-    assert page.url == f"{server}/?symbol=JNJ#forecast"
-    open_backtest(page)
-    page.go_back()
-    assert page.url == f"{server}/?symbol=JNJ#forecast"
-    forecast(page)
-    assert page.url == f"{server}/#forecast", "closes of one's own are in no address"
+def test_forecast_of_a_symbol_is_in_the_address(lent_page, server):
+    lent_page.goto(f"{server}/#forecast")
+    forecast_symbol(lent_page, "jnj")
+    assert lent_page.url == f"{server}/?symbol=JNJ#forecast"
+    open_backtest(lent_page)
+    lent_page.go_back()
+    assert lent_page.url == f"{server}/?symbol=JNJ#forecast"
+    forecast(lent_page)
+    assert lent_page.url == f"{server}/#forecast", "closes of one's own are in no address"
 
 
 def test_back_and_forward_show_what_was_shown(page, watch, server):
@@ -195,26 +190,25 @@ def test_title_names_the_symbol_and_its_range(page):
 
 
 @pytest.mark.parametrize("path", ["/?symbol=JNJ", "/?symbol=%20jnj#forecast", "/predict?symbol=jnj"])
-def test_address_with_a_symbol_requests_it_once(page, watch, server, path):
-    watch.requests.clear()
-    open_at(page, server + path)
-    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
+def test_address_with_a_symbol_requests_it_once(lent_page, watch, server, path):
+    lent_page.goto(server + path)
+    expect(lent_page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
     assert len(watch.asked("/forecast/JNJ")) == 1
-    expect(page.get_by_label(FIELD, exact=True)).to_have_value(re.compile("jnj", re.IGNORECASE))
-    assert "symbol=JNJ" in page.url
+    expect(lent_page.get_by_label(FIELD, exact=True)).to_have_value(re.compile("jnj", re.IGNORECASE))
+    assert "symbol=JNJ" in lent_page.url
     assert watch.complaints == []
 
 
-def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
+def test_example_is_not_shown_while_the_symbol_is_loading(lent_page, server):
     held: list[Route] = []
-    page.route("**/forecast/JNJ*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
-    open_at(page, f"{server}/?symbol=JNJ")
-    expect(page.locator("#progress")).to_contain_text("Asking for the newest closes of JNJ")
-    expect(page.locator("#placeholder")).to_have_attribute("aria-busy", "true")
-    expect(page.locator("#result")).to_be_hidden()
-    expect(page.locator("#placeholder")).to_be_visible()
+    lent_page.route("**/forecast/JNJ*", lambda route: held.append(route))  # noqa: PLW0108 (Playwright marks what it is given)
+    lent_page.goto(f"{server}/?symbol=JNJ")
+    expect(lent_page.locator("#progress")).to_contain_text("Asking for the newest closes of JNJ")
+    expect(lent_page.locator("#placeholder")).to_have_attribute("aria-busy", "true")
+    expect(lent_page.locator("#result")).to_be_hidden()
+    expect(lent_page.locator("#placeholder")).to_be_visible()
     held[0].continue_()
-    expect(page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
+    expect(lent_page.locator("#result-title")).to_have_text("JNJ", timeout=60_000)
 
 
 @pytest.mark.parametrize(
@@ -226,18 +220,18 @@ def test_example_is_not_shown_while_the_symbol_is_loading(page, server):
         ("ACME", "No other source has closes of ACME."),
     ],
 )
-def test_invalid_symbol_in_the_address_is_reported_at_the_field(page, server, symbol, message):
-    open_at(page, f"{server}/?symbol={symbol}")
-    expect(page.locator("#question-error")).to_contain_text(message, timeout=60_000)
-    expect(page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
-    expect(page.locator("#result")).to_be_hidden()
-    assert violations(page) == []
+def test_invalid_symbol_in_the_address_is_reported_at_the_field(lent_page, server, symbol, message):
+    lent_page.goto(f"{server}/?symbol={symbol}")
+    expect(lent_page.locator("#question-error")).to_contain_text(message, timeout=60_000)
+    expect(lent_page.get_by_label(FIELD, exact=True)).to_have_attribute("aria-invalid", "true")
+    expect(lent_page.locator("#result")).to_be_hidden()
+    assert violations(lent_page) == []
 
 
-def test_empty_symbol_in_the_address_is_ignored(page, server):
-    open_at(page, f"{server}/?symbol=")
-    expect_example(page)
-    expect(page.locator("#question-error")).to_be_empty()
+def test_empty_symbol_in_the_address_is_ignored(lent_page, server):
+    lent_page.goto(f"{server}/?symbol=")
+    expect_example(lent_page)
+    expect(lent_page.locator("#question-error")).to_be_empty()
 
 
 def test_address_with_a_symbol_requests_the_api_key(guarded_page, guarded):

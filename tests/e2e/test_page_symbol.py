@@ -22,6 +22,7 @@ from browsing import (
     forecast_symbol,
     serve,
     shown,
+    shown_at,
     violations,
 )
 from playwright.sync_api import Route, expect
@@ -52,61 +53,66 @@ def test_companies_are_found_by_a_part_of_their_name(open_page, text, found):
     expect(shown_chips).to_have_count(8)
 
 
-def test_offered_symbol_is_found_by_the_name_of_its_company(page):
-    forecast_symbol(page, "coca-cola")
-    expect(page.locator("#result-title")).to_have_text("KO")
-    forecast_symbol(page, "home")
-    expect(page.locator("#result-title")).to_have_text("HD")
+def test_offered_symbol_is_found_by_the_name_of_its_company(open_page):
+    forecast_symbol(open_page, "coca-cola")
+    expect(open_page.locator("#result-title")).to_have_text("KO")
+    forecast_symbol(open_page, "home")
+    expect(open_page.locator("#result-title")).to_have_text("HD")
 
 
-def test_symbol_shows_the_forecast_of_its_newest_closes(page, server):
-    page.emulate_media(color_scheme="light")
-    forecast_symbol(page, " jnj ")
+def test_symbol_shows_the_forecast_of_its_newest_closes(open_page, server):
+    forecast_symbol(open_page, " jnj ")
     answer = requests.get(f"{server}/forecast/JNJ?horizon=20&closes=250&levels=50,80,95", timeout=60).json()
-    expect(page.locator("#result-title")).to_have_text("JNJ")
-    expect(page.locator('[data-out="price"]')).to_have_text(shown(answer["predicted_price"]))
-    expect(page.locator("#table tbody tr")).to_have_count(20)
-    chart = page.get_by_role("img", name=f"Line chart of 250 closes from {shown(answer['closes'][0])} to {shown(answer['last_close'])}")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
+    expect(open_page.locator('[data-out="price"]')).to_have_text(shown(answer["predicted_price"]))
+    expect(open_page.locator("#table tbody tr")).to_have_count(20)
+    chart = open_page.get_by_role(
+        "img", name=f"Line chart of 250 closes from {shown(answer['closes'][0])} to {shown(answer['last_close'])}"
+    )
     dark, outer, inner, _ = chart.evaluate(COUNT_PIXELS)
     assert dark > 300, "the closes are not drawn"
     assert min(outer, inner) > 300, "the intervals are not drawn"
 
 
-def test_symbol_shows_its_track_record(page, server):
-    forecast_symbol(page, "JNJ")
+def test_symbol_shows_its_track_record(open_page, server):
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
     record = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["track_record"]
-    expect(page.locator("#track-record")).to_contain_text("On the last 250 trading days of JNJ, the 80% interval held")
+    expect(open_page.locator("#track-record")).to_contain_text("On the last 250 trading days of JNJ, the 80% interval held")
     for level in ("80", "95"):
-        expect(page.locator(f'[data-out="held{level}"]')).to_have_text(f"{record['held'][level] / 250:.1%}")
-    forecast(page)
-    expect(page.locator("#track-record")).to_be_hidden()
+        expect(open_page.locator(f'[data-out="held{level}"]')).to_have_text(f"{record['held'][level] / 250:.1%}")
+    forecast(open_page)
+    expect(open_page.locator("#track-record")).to_be_hidden()
 
 
-def test_symbol_shows_last_date_source_and_age_once(page, server):
-    forecast_symbol(page, "JNJ")
+def test_symbol_shows_last_date_source_and_age_once(open_page, server):
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
     days = (datetime.now(UTC).date() - date(2022, 12, 28)).days
-    origin = page.locator("#origin")
+    origin = open_page.locator("#origin")
     expect(origin).to_have_text(f"Last close 174.09 on 2022-12-28, {days:,} days ago, from the embedded snapshot.")
     expect(origin).to_have_class("old")
     problem, age = requests.get(f"{server}/forecast/JNJ", timeout=60).json()["warnings"]
     trading_days = calendar_of("JNJ").age(np.datetime64("2022-12-28"), np.datetime64(datetime.now(UTC).date()))
     assert age["text"] == f"The last close is from 2022-12-28, {trading_days:,} trading days ago."
-    warnings = page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
+    warnings = open_page.get_by_role("list", name="Warnings").get_by_role("listitem").all_inner_texts()
     assert warnings == [problem["text"]]
     assert warnings[0].startswith("Yahoo Finance")
-    forecast(page)
-    expect(origin).to_have_text(f"Last close {shown(example_closes(page)[-1])}.")
+    forecast(open_page)
+    expect(origin).to_have_text(f"Last close {shown(example_closes(open_page)[-1])}.")
     expect(origin).not_to_have_class("old")
-    expect(page.locator("#result-title")).to_have_text("Your closes")
+    expect(open_page.locator("#result-title")).to_have_text("Your closes")
 
 
-def test_symbol_chart_shows_the_date_under_the_pointer(page):
-    forecast_symbol(page, "JNJ")
-    box = page.locator("#chart .u-over").bounding_box()
-    page.mouse.move(box["x"] + 60 / 80 * box["width"] - 3, box["y"] + 50)
-    expect(page.locator("#readout")).to_contain_text("2022-12-2")
-    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
-    expect(page.locator("#readout")).to_contain_text("2023-01-27: ")  # 20 trading days later
+def test_symbol_chart_shows_the_date_under_the_pointer(open_page):
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
+    box = open_page.locator("#chart .u-over").bounding_box()
+    open_page.mouse.move(box["x"] + 60 / 80 * box["width"] - 3, box["y"] + 50)
+    expect(open_page.locator("#readout")).to_contain_text("2022-12-2")
+    open_page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 50)
+    expect(open_page.locator("#readout")).to_contain_text("2023-01-27: ")  # 20 trading days later
+    open_page.mouse.move(0, 0)
 
 
 def test_symbol_chart_shows_the_intervals_of_past_days(page, server):
@@ -131,14 +137,15 @@ def test_symbol_chart_shows_the_intervals_of_past_days(page, server):
     assert told == f"{shown(float(row[1]))}, its 80% interval was {shown(float(row[3]))} to {shown(float(row[4]))}"
 
 
-def test_table_has_the_dates_of_the_trading_days(page):
-    forecast_symbol(page, "JNJ")
+def test_table_has_the_dates_of_the_trading_days(open_page):
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
     days = calendar_of("JNJ").days_after(np.datetime64("2022-12-28"), 20).astype(str).tolist()
-    expect(page.locator("#table tbody th")).to_have_text([f"{step}: {day}" for step, day in enumerate(days, start=1)])
-    expect(page.locator("#final-close")).to_contain_text("The close 20 trading days ahead (2023-01-27) is expected between")
-    expect(page.locator("#next-close")).to_contain_text("Thu, 29 Dec 2022")
-    forecast(page)
-    expect(page.locator("#table tbody th").first).to_have_text("1")
+    expect(open_page.locator("#table tbody th")).to_have_text([f"{step}: {day}" for step, day in enumerate(days, start=1)])
+    expect(open_page.locator("#final-close")).to_contain_text("The close 20 trading days ahead (2023-01-27) is expected between")
+    expect(open_page.locator("#next-close")).to_contain_text("Thu, 29 Dec 2022")
+    forecast(open_page)
+    expect(open_page.locator("#table tbody th").first).to_have_text("1")
 
 
 @pytest.fixture(scope="module")
@@ -293,10 +300,11 @@ def test_symbol_with_signs_has_a_link_files_and_calls(downloading_page, download
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_forecast_of_a_symbol_has_no_accessibility_violations(page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    forecast_symbol(page, "JNJ")
-    assert violations(page) == []
+def test_forecast_of_a_symbol_has_no_accessibility_violations(open_page, scheme):
+    forecast_symbol(open_page, "JNJ")
+    expect(open_page.locator("#result-title")).to_have_text("JNJ")
+    with shown_at(open_page, 1280, 900, scheme):
+        assert violations(open_page) == []
 
 
 def test_call_for_a_symbol_is_repeated_with_the_entered_key(guarded_page, guarded):

@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from browsing import KEY, MARKS, Watch, shown, violations
+from browsing import KEY, MARKS, Watch, open_once, shown, shown_at, small_controls, violations
 from playwright.sync_api import Page, Route, expect
 
 pytestmark = MARKS
 
 FIRST = ["MSFT", "AAPL", "KO", "JNJ", "XOM"]
+SYMBOLS = "/?watch=KO,AMD,NOSUCH"
 MINUS = "\N{MINUS SIGN}"
 FORECASTS = re.compile(r"/forecast/[A-Z0-9]+\?")
 LOADED = 60_000  # milliseconds; a worker's first download imports pandas
@@ -130,6 +131,17 @@ def test_list_is_kept_in_the_browser(page):
     expect(page.locator("#watch-empty")).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def full_list(browser, server):
+    """A list of as many symbols as it may have, in a tab of its own."""
+    for page in open_once(browser, server, {}):
+        page.route(FORECASTS, lambda route: route.fulfill(status=503, json={"error": "No.", "details": []}))
+        page.evaluate("localStorage.setItem('watchlist', JSON.stringify(['MSFT', ...Array.from({length: 29}, (_, i) => `S${i}`)]))")
+        page.get_by_role("tab", name="Watchlist").click()
+        expect(page.locator("#watch-table tbody tr.failed")).to_have_count(30)
+        yield page
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -140,10 +152,9 @@ def test_list_is_kept_in_the_browser(page):
         ("NEW", "A list has at most 30 symbols. Remove one first."),
     ],
 )
-def test_wrong_entry_is_reported_and_not_added(page, text, message):
-    page.route(FORECASTS, lambda route: route.fulfill(status=503, json={"error": "No.", "details": []}))
-    page.evaluate("localStorage.setItem('watchlist', JSON.stringify(['MSFT', ...Array.from({length: 29}, (_, i) => `S${i}`)]))")
-    page.get_by_role("tab", name="Watchlist").click()
+def test_wrong_entry_is_reported_and_not_added(full_list, text, message):
+    page = full_list
+    expect(page.locator("#watch-error")).to_be_empty()
     expect(rows(page)).to_have_count(30)
     field = page.get_by_label("Add a symbol or a company")
     field.fill(text)
@@ -285,23 +296,38 @@ def test_watchlist_asks_for_the_api_key(guarded_page, guarded):
     expect(guarded_page.get_by_label("API key")).to_be_hidden()
 
 
+@pytest.fixture(scope="module")
+def opened_list(browser, server):
+    """A list with a symbol that fails, in a tab of its own, opened once."""
+    yield from open_once(browser, server, {}, SYMBOLS)
+
+
+@pytest.fixture
+def list_at(request, server, width, scheme):
+    """The list at a width and in a colour scheme: opened at the smallest width, else resized."""
+    if (width, scheme) == (320, "light"):
+        page = request.getfixturevalue("lent_page")
+        page.set_viewport_size({"width": width, "height": 844})
+        page.goto(f"{server}{SYMBOLS}")
+        yield page
+    else:
+        page = request.getfixturevalue("opened_list")
+        with shown_at(page, width, scheme=scheme):
+            yield page
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 700, 1280, 1920])
-def test_watchlist_fits_and_has_no_accessibility_violations(lent_page, server, width, scheme):
-    lent_page.emulate_media(color_scheme=scheme)
-    lent_page.set_viewport_size({"width": width, "height": 844})
-    lent_page.goto(f"{server}/?watch=KO,AMD,NOSUCH")
-    wait_loaded(lent_page, 2)
-    expect(cell(lent_page, "NOSUCH", "failure")).to_be_visible()
-    assert lent_page.evaluate("document.documentElement.scrollWidth") <= width
-    assert lent_page.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
-    label = lent_page.locator("#watch-table thead").evaluate("head => getComputedStyle(head, '::before').content")
+def test_watchlist_fits_and_has_no_accessibility_violations(list_at, width):
+    wait_loaded(list_at, 2)
+    expect(cell(list_at, "NOSUCH", "failure")).to_be_visible()
+    assert list_at.evaluate("document.documentElement.scrollWidth") <= width
+    assert list_at.get_by_role("columnheader", name="Rise").count() == 1  # cards are still a table for a screen reader
+    label = list_at.locator("#watch-table thead").evaluate("head => getComputedStyle(head, '::before').content")
     assert label == ('"Sort by"' if width < 960 else "none")
-    for target in lent_page.locator("#panel-watchlist").locator("button:visible, a:visible, input:visible").all():
-        box = target.bounding_box()
-        assert min(box["width"], box["height"]) >= 44, target.inner_text()
+    assert small_controls(list_at.locator("#panel-watchlist").locator("button, a, input")) == []
     if width in {390, 1280}:
-        assert violations(lent_page) == []
+        assert violations(list_at) == []
 
 
 def test_printed_watchlist_has_the_table_alone(lent_page, server):

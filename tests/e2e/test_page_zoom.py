@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import MARKS, forecast_symbol, open_backtest, open_monitoring
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 pytestmark = MARKS
 
@@ -58,13 +58,21 @@ FAULTS = """() => {
 }"""
 
 
-@pytest.fixture
-def zoomed(browser, server) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def context(browser) -> Iterator[BrowserContext]:
+    """It keeps the files of the page for the next test."""
     context = browser.new_context(viewport={"width": 640, "height": 450}, device_scale_factor=2)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def zoomed(context, server) -> Iterator[Page]:
+    """The page as it opens."""
     page = context.new_page()
     page.goto(server)
     yield page
-    context.close()
+    page.close()
 
 
 def check(page: Page) -> None:

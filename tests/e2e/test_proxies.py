@@ -133,12 +133,20 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium):
-    """A page, not yet open."""
+@pytest.fixture(scope="module")
+def context(chromium):
+    """It keeps the files of each service for the next test."""
     context = chromium.new_context(ignore_https_errors=True)
-    yield context.new_page()
+    yield context
     context.close()
+
+
+@pytest.fixture
+def page(context):
+    """A page, not yet open."""
+    page = context.new_page()
+    yield page
+    page.close()
 
 
 @pytest.fixture

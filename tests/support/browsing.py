@@ -8,13 +8,24 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)  # fmt: skip
 from serving import DOWNLOADS, PRELOADED
 
 from benchPage import find_chromium
@@ -54,10 +65,24 @@ FORGET_ANSWER = """() => {
   }
 }"""
 
+FORGET_FIGURES = """() => {
+  for (const figure of document.querySelectorAll("[data-monitor]")) {
+    figure.replaceChildren();
+  }
+}"""
+
+# The first of two frames lays out the page and tells its charts their size and colours; the second one comes after that.
+TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 FIND_VIOLATIONS = """async () => {
   const { violations } = await axe.run({ resultTypes: ["violations"] });
   return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 }"""
+
+SMALL = """controls => controls.filter((control) => {
+  const { width, height } = control.getBoundingClientRect();
+  return Math.min(width, height) < 44;
+}).map(({ outerHTML }) => outerHTML)"""
 
 # Lets each canvas keep the texts of its last drawing, each with its box.
 KEEP_LABELS = """
@@ -73,6 +98,13 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
   this.canvas.labels?.push({ text, left, right: left + width, y: Math.round(f + y), align: this.textAlign });
   fillText.call(this, text, x, y);
 };
+"""
+
+# The tab Monitoring is refreshed only when it is opened: no answer comes between two tests that share a page.
+NO_REFRESH = """{
+  const { setTimeout } = window;
+  window.setTimeout = (act, wait, ...more) => (wait === 5000 ? 0 : setTimeout(act, wait, ...more));
+}
 """
 
 
@@ -154,7 +186,7 @@ class KeptBrowser:
     """A Chromium for the modules of a worker that follow each other: to start one, with Playwright's driver, takes half a CPU second.
 
     Attributes:
-        module: that uses it. A module without a browser closes it first, since Playwright's event loop would run beside its own.
+        module: that uses it. A module without a browser closes it first, since two event loops cannot run in one thread.
     """
 
     def __init__(self) -> None:
@@ -191,11 +223,11 @@ class KeptBrowser:
 KEPT = KeptBrowser()
 
 
-def open_once(browser: Browser, url: str, options: dict[str, Any]) -> Iterator[Page]:
-    """The page of a service in a tab of its own, which stays open for several tests; `options` are those of Tab."""
+def open_once(browser: Browser, url: str, options: dict[str, Any], address: str = "") -> Iterator[Page]:
+    """The page of a service, at an address of it, in a tab of its own, which stays open for several tests; `options` are those of Tab."""
     tab = Tab(browser, **options)
     with tab.lent(url) as page:
-        page.goto(url)
+        page.goto(url + address)
         yield page
     tab.close()
 
@@ -217,7 +249,7 @@ class Watch:
         page.on("console", self._note_message)
 
     def close(self) -> None:
-        """Watch no longer: the browser would tell of each request of the later tests in the same tab."""
+        """Watch no longer: each request of the later tests in the same tab would be reported."""
         self._page.remove_listener("request", self._note)
         self._page.remove_listener("pageerror", self._note_error)
         self._page.remove_listener("console", self._note_message)
@@ -249,6 +281,38 @@ class Watch:
 def forget_answer(page: Page) -> None:
     """Empty what the last question has filled, so that it is not taken for the answer to the next one."""
     page.evaluate(FORGET_ANSWER)
+
+
+def wait_drawn(page: Page) -> None:
+    """Wait until the charts in sight have the size of their places and the colours of the page."""
+    page.evaluate(TWO_FRAMES)
+
+
+@contextmanager
+def shown_at(page: Page, width: int, height: int = 844, scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
+    """Show an open page at another size and in a colour scheme, with its charts drawn anew; afterwards as before."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    wait_drawn(page)
+    try:
+        yield
+    finally:
+        page.set_viewport_size(VIEWPORT)
+        page.emulate_media(color_scheme="light")
+        wait_drawn(page)
+
+
+def open_details(page: Page, summary: str) -> None:
+    """Open what is folded, unless it is open."""
+    details = page.locator("details").filter(has=page.get_by_text(summary))
+    if details.get_attribute("open") is None:
+        page.get_by_text(summary).click()
+
+
+def small_controls(controls: Locator) -> list[str]:
+    """Those of the controls in sight that are too small for a finger."""
+    found: list[str] = controls.locator("visible=true").evaluate_all(SMALL)
+    return found
 
 
 def example_closes(page: Page) -> list[float]:
@@ -308,6 +372,12 @@ def open_monitoring(page: Page) -> None:
     with page.expect_response("**/monitor?limit=100"):
         page.get_by_role("tab", name="Monitoring").click()
     expect(page.locator('[data-monitor="refreshed"]')).to_contain_text("Refreshed at")
+
+
+def forget_figures(page: Page) -> None:
+    """Leave the tab Monitoring, and empty its figures, so that they are not taken for those of its next answer."""
+    page.get_by_role("tab", name="Forecast").click()
+    page.evaluate(FORGET_FIGURES)
 
 
 def metadata() -> dict[str, Any]:
