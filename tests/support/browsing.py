@@ -290,7 +290,7 @@ def wait_drawn(page: Page) -> None:
 
 @contextmanager
 def shown_at(page: Page, width: int, height: int = 844, scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
-    """Show an open page at another size and in a colour scheme, with its charts drawn anew; afterwards as before."""
+    """Show an open page at another size and in a colour scheme, with its charts drawn again; afterwards as before."""
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)
     wait_drawn(page)
