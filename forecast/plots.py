@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
@@ -30,7 +31,7 @@ def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> di
 def as_png(figure: Figure) -> bytes:
     """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    FigureCanvasAgg(figure).print_png(content)  # type: ignore[no-untyped-call]  # savefig draws twice
     return content.getvalue()
 
 

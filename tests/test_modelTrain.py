@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training import PRELOADED, SHORT, SMALL, after, begin, environment, train, train_here
+from training import PART, PRELOADED, SHORT, SMALL, after, begin, environment, train, train_here
 
 import modelTrain
 from closes.series import Closes
@@ -27,12 +27,16 @@ from storage import sha256
 
 DEFAULT = ["--source", "snapshot", "--start", "2019-06-01", "--epochs", "1"]  # SHORT with the documented network
 
+OTHER_BACKEND = '{"backend": "jax"}'
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with one short training in it, and what the command said."""
+    """A folder with one short training in it, by a user whose Keras is set to another backend, and what the command said."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, train(folder, *DEFAULT)
+    (folder / "keras.json").write_text(OTHER_BACKEND)
+    own = {name: value for name, value in environment(folder).items() if name != "MATPLOTLIBRC"}
+    return folder, train(folder, *DEFAULT, env=own | {"KERAS_HOME": str(folder)})
 
 
 @pytest.fixture
@@ -131,7 +135,7 @@ def test_second_training_can_be_rolled_back(trained, metadata, tmp_path):
     folder, _ = trained
     shutil.copytree(folder / "modelFiles", tmp_path / "modelFiles")
     shutil.copy(folder / "mlflow.db", tmp_path)
-    train_here(tmp_path, *SHORT, "--seed", "1", "--promote", "always")
+    train_here(tmp_path, *PART, "--seed", "1", "--promote", "always")
     second = json.loads((tmp_path / "modelFiles" / "metadata.json").read_text())
     assert second["model_version"] != metadata["model_version"]
     champion = "print(mlflow.MlflowClient().get_model_version_by_alias('stock-forecast', 'champion').run_id)"
@@ -172,7 +176,7 @@ def test_worse_model_exits_with_code_3_and_stays_in_mlflow(trained, metadata, tm
 
 @pytest.mark.slow
 def test_promote_never_logs_without_publishing(tmp_path):
-    done = train_here(tmp_path, *SHORT, "--promote", "never")
+    done = train_here(tmp_path, *PART, "--promote", "never")
     assert "MLflow run" in done.stderr
     assert " --promote never" in done.stderr.partition("Repeat it: ")[2].splitlines()[0]
     assert done.stderr.splitlines()[-1] == "Not published (--promote never)."
@@ -323,11 +327,10 @@ def test_other_keras_backend_is_rejected_in_one_line(tmp_path, command, backend)
 
 
 @pytest.mark.slow
-def test_keras_configuration_of_the_user_is_ignored(tmp_path):
-    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
-    shutil.copytree(PROJECT_DIR / "modelFiles", tmp_path / "modelFiles")
-    own = environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
-    subprocess.run([sys.executable, "-m", "models.compiled"], cwd=PROJECT_DIR, env=own, capture_output=True, check=True)
+def test_keras_configuration_of_the_user_is_ignored(trained):
+    folder, done = trained
+    assert (folder / "keras.json").read_text() == OTHER_BACKEND
+    assert "Published" in done.stderr
 
 
 @pytest.mark.slow
@@ -353,7 +356,7 @@ def test_unsuitable_closes_are_rejected_in_one_line(tmp_path, prices, turned, sa
 
 @pytest.mark.slow
 def test_interrupted_training_exits_with_code_130_and_publishes_nothing(tmp_path):
-    process = begin(tmp_path, "--source", "snapshot")
+    process = begin(tmp_path, *PART, "--epochs", "200", "--batch-size", "512")  # seconds of short epochs
     after(process, "epoch")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

@@ -13,7 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import can_mount_alone
-from training import PART, PRELOADED, SHORT, SMALL, after, arguments, begin, environment, how, train_here
+from training import (
+    EMPTY_DATABASE,
+    PART,
+    PRELOADED,
+    SMALL,
+    after,
+    arguments,
+    begin,
+    copy_empty_database,
+    environment,
+    folder_of_run,
+    how,
+    train_once,
+)  # fmt: skip
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -29,9 +42,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A folder with a model in it."""
-    folder = tmp_path_factory.mktemp("trained")
-    train_here(folder, *SHORT)
+    """A folder with a model in it, which nobody changes."""
+    folder, done = train_once(folder_of_run(tmp_path_factory), *PART)
+    done.check_returncode()
     return folder
 
 
@@ -131,7 +144,7 @@ def test_rejected_model_is_kept_while_the_database_is_locked(trained, tmp_path):
 
 
 def test_failing_matplotlib_loses_only_the_plots(tmp_path):
-    (tmp_path / "matplotlibrc").write_text("savefig.dpi: 10000000\n")
+    (tmp_path / "matplotlibrc").write_text("figure.dpi: 10000000\n")
     training = begin(tmp_path, *PART, env=environment(tmp_path) | {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
     said = training.communicate(timeout=200)[1]
     assert training.returncode == 0, said
@@ -145,9 +158,10 @@ def test_failing_matplotlib_loses_only_the_plots(tmp_path):
 def test_full_disk_under_mlflow_loses_nothing(tmp_path, promote):
     disk, go = tmp_path / "disk", tmp_path / "go"
     disk.mkdir()
+    copy_empty_database(disk)  # for the time without the small disk
     fill = f"(while [ ! -e {go} ]; do sleep 0.1; done; head -c 100m /dev/zero > {disk}/full) 2>/dev/null &"
     words = shlex.join(PRELOADED.command(*arguments(tmp_path, *PART, "--promote", promote)))
-    script = f"mount -t tmpfs -o size=8m none {disk} && {fill} exec {words}"
+    script = f"mount -t tmpfs -o size=8m none {disk} && cp {EMPTY_DATABASE} {disk}/mlflow.db && {fill} exec {words}"
     own = environment(tmp_path) | {"MLFLOW_TRACKING_URI": f"sqlite:///{disk}/mlflow.db"}
     training = subprocess.Popen(["unshare", "-rm", "sh", "-c", script], **(how(tmp_path) | {"env": own}))
     after(training, "epoch")

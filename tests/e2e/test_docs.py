@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from documents import DOCUMENTS, blocks
 from serving import starting
-from training import PRELOADED
+from training import PRELOADED, ROUGH_PLOTS, copy_empty_database
 from yahoo_stub import YahooStub
 
 from closes.snapshot import read_snapshot
@@ -52,8 +52,8 @@ EXCEPTIONS = {
 }
 CHECKED = [name for name in DOCUMENTS if name not in NOT_RUN and name not in TRANSLATIONS]
 RUNNABLE = [name for name in CHECKED if any(block.language in RUN and not block.reason for block in blocks(name))]
-N_CLOSES = 1000  # of each symbol, in the stub of Yahoo Finance
-FIRST_DAY = "2019-01-01"  # of the closes of a training, unless it has a day of its own
+N_CLOSES = 600  # of each symbol, in the stub of Yahoo Finance
+FIRST_DAY = "2020-06-01"  # of the closes of a training, unless it has a day of its own
 NOT_PROMOTED = 3  # exit code of a training whose model is worse than the published one: not a failure
 
 # Stands in for `python`: runs the project's own script. Trainings are short, of a small network, and the same one runs once.
@@ -110,6 +110,8 @@ def environment(tmp_path_factory, yahoo):
     folder = tmp_path_factory.mktemp("docs")
     shutil.copytree(PROJECT_DIR / "modelFiles", folder / "modelFiles", ignore=shutil.ignore_patterns(".*"))
     publish_again(folder / "modelFiles")
+    (folder / "mlruns").mkdir()
+    copy_empty_database(folder / "mlruns")
     programs = folder / "bin"
     programs.mkdir()
     scripts = {
@@ -126,6 +128,7 @@ def environment(tmp_path_factory, yahoo):
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlruns/mlflow.db",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TF_CPP_MIN_LOG_LEVEL": "3",
+        "MATPLOTLIBRC": ROUGH_PLOTS,
         "YAHOO_URL": yahoo.url,
         "DATA_CACHE_DIR": str(folder / "cache"),
         "XDG_CACHE_HOME": str(folder / "yfinance"),

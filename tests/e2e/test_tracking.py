@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import requests
 from tracking_server import TrackingServer
-from training import PART, PRELOADED
+from training import PART, PRELOADED, ROUGH_PLOTS
 
 from closes.snapshot import read_snapshot
 from models.loading import load_forecaster
@@ -36,7 +36,7 @@ def server(tmp_path):
 
 
 def environment(server, model_dir):
-    return os.environ | {"MLFLOW_TRACKING_URI": server.url, "MODEL_DIR": str(model_dir)}
+    return os.environ | {"MLFLOW_TRACKING_URI": server.url, "MODEL_DIR": str(model_dir), "MATPLOTLIBRC": ROUGH_PLOTS}
 
 
 def training(*options):

@@ -109,10 +109,11 @@ def test_default_options_give_the_documented_network_bit_for_bit():
         keras.layers.Dense(1, kernel_initializer="zeros"),
         keras.layers.Rescaling(scale=scale * spread, offset=scale + offset),
     ])  # fmt: skip
-    documented.compile(optimizer="adam", loss="mse")
+    documented.compile(optimizer="adam", loss="mse", run_eagerly=True)  # for one step, a graph takes longer to build than it saves
     losses = [documented.train_on_batch(inputs, inputs[:, 0])]
     keras.utils.set_random_seed(0)
     ours = build_network(scaler, spread, FitOptions())
+    ours.run_eagerly = True
     losses.append(ours.train_on_batch(inputs, inputs[:, 0]))
     assert (FitOptions().epochs, FitOptions().batch_size) == (15, 32)
     assert losses[0] == losses[1]
@@ -146,7 +147,7 @@ def closes():
 def artefacts(closes, split, folder):
     """Everything that a forecast depends on: weights, scaler and metadata, and the forecasts of the test days."""
     folder.mkdir()
-    forecaster, fitted = train(Dataset(closes, split), FitOptions(epochs=1), folder, progress=False)
+    forecaster, fitted = train(Dataset(closes, split), FitOptions(epochs=1, units=8), folder, progress=False)
     metadata = forecaster.metadata.model_dump(exclude={"model_version"})
     weights = np.concatenate([array.ravel() for array in fitted.model.get_weights()])
     return weights, fitted.scaler, metadata, backtest(forecaster, closes, first=str(metadata["tested_from"]))
@@ -195,7 +196,7 @@ def test_shifted_target_is_detected(tmp_path):
     returns = np.where(np.arange(700) % 2 == 0, 0.02, -0.02) + np.random.default_rng(0).normal(0, 0.002, 700)
     dates = np.datetime64("2020-01-01") + np.arange(700)
     series = Closes("TEST", "csv", dates, 100 * np.exp(np.cumsum(returns)))
-    forecaster, _ = train(Dataset(series, split_in_time(700)), FitOptions(epochs=10), tmp_path, progress=False)
+    forecaster, _ = train(Dataset(series, split_in_time(700)), FitOptions(units=20, layers=1, learning_rate=0.01), tmp_path, progress=False)
     result = backtest(forecaster, series, first=str(forecaster.metadata.tested_from))
     assert score(result)["rmse_ratio"] < 1 - SHRINKAGE / 2
     assert score(result)["directional_accuracy"] > 0.9

@@ -31,12 +31,14 @@ PART = ["--source", "snapshot", "--start", "2020-06-01", *SMALL]  # 651 closes
 MANY = ["--symbols", "MSFT,NOPE,AAPL", *PART]
 EMPTY_DATABASE = Path(tempfile.gettempdir()) / f"stock-forecast-tests-{os.getuid()}-mlflow-{version('mlflow')}.db"
 PRELOADED = Preloaded()
+ROUGH_PLOTS = str(Path(__file__).with_name("matplotlibrc"))
 MIGRATE = "import sys; from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore; SqlAlchemyStore(sys.argv[1], sys.argv[2])"
 
 
 def environment(folder: Path) -> dict[str, str]:
+    """Return the settings of a command: its own folder for models and MLflow, no retries of downloads, rough plots."""
     own = {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "MODEL_DIR": str(folder / "modelFiles"), "YAHOO_RETRIES": "0"}
-    return os.environ | own
+    return os.environ | own | {"MATPLOTLIBRC": ROUGH_PLOTS}
 
 
 def copy_empty_database(folder: Path) -> None:
@@ -66,6 +68,8 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     Returns:
         An object with the command's exit code and its stderr.
     """
+    import matplotlib  # takes a while, as the next one does
+
     from modelTrain import main
 
     copy_empty_database(folder)
@@ -76,7 +80,10 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     try:
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), contextlib.redirect_stderr(output):
+        with (
+            pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), contextlib.redirect_stderr(output),
+            matplotlib.rc_context(fname=ROUGH_PLOTS),
+        ):  # fmt: skip
             warnings.simplefilter("ignore")  # of Keras and MLflow, as in a command
             for name, value in environment(folder).items():
                 patch.setenv(name, value)
@@ -93,6 +100,12 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     if check:
         done.check_returncode()
     return done
+
+
+def folder_of_run(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of a test run share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def train_once(root: Path, *options: str) -> tuple[Path, subprocess.CompletedProcess[str]]:

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import numpy as np
 import pytest
 from serving import free_port
-from training import PRELOADED, SHORT, after, copy_empty_database, environment, train_here
+from training import PART, PRELOADED, after, copy_empty_database, environment, folder_of_run, train_here, train_once
 
 from models.loading import load_forecaster
 from settings import PROJECT_DIR, Settings
@@ -97,13 +97,14 @@ def copied(original):
     return Path(shutil.copytree(original, original.with_name(f"{original.name} 2")))
 
 
-def test_training_in_a_copy_and_a_move_keep_everything_in_the_folder(tmp_path):
+def test_training_in_a_copy_and_a_move_keep_everything_in_the_folder(tmp_path, tmp_path_factory):
     first, second, third = (tmp_path / name for name in ("o original", "a cópia", "movido"))
-    first.mkdir()
-    train_here(first, *SHORT)
+    shutil.copytree(train_once(folder_of_run(tmp_path_factory), *PART)[0], first)
+    repoint_if_moved(settings_of(first))
+    assert lead_to(first)  # as if it was trained here
     shutil.copytree(first, second)
     before = content(first)
-    said = train_here(second, *SHORT, "--seed", "1", "--promote", "always").stderr
+    said = train_here(second, *PART, "--seed", "1", "--promote", "always").stderr
     assert said.count(SAID) == 1
     assert content(first) == before
     assert lead_to(second)
