@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
-import yaml
+from api_description import SWAGGER
 from browsing import serve
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 
 from settings import PROJECT_DIR
 
-API = yaml.safe_load((PROJECT_DIR / "swagger.yaml").read_text())
-PATHS = API["paths"]
+PATHS = SWAGGER["paths"]
 NEEDS_MORE = {"/mlflow", "/forecast/{symbol}", "/backtest/{symbol}"}  # no MLflow UI runs here, and no Yahoo Finance: they say so with 503
 EXAMPLES = 350  # of each operation that takes anything, right and wrong ones: 2,100 and those of the others
 REFUSED = {400, 413, 415, 422}
@@ -77,7 +76,7 @@ def without_texts(part):
 
 def source_of_requests():
     """What decides on the generated requests."""
-    api = json.dumps(without_texts(API), sort_keys=True)
+    api = json.dumps(without_texts(SWAGGER), sort_keys=True)
     return {
         "api": hashlib.sha256(api.encode()).hexdigest(), "examples": EXAMPLES,
         "posts": hashlib.sha256(repr((BODIES, KINDS)).encode()).hexdigest(),

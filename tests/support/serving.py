@@ -71,16 +71,18 @@ class Service:
     def __init__(
         self,
         folder: Path,
-        command: Sequence[str] = (sys.executable, "app.py"),
+        command: Sequence[str] | None = None,
         stderr: int | None = None,
         listener: socket.socket | None = None,
         preloaded: bool = False,
         **environment: str,
     ) -> None:
-        """Start it with its log and its stderr in a folder."""
+        """Start it with its log and its stderr in a folder; with a command of its own, it is not preloaded."""
+        preloaded = preloaded and command is None
         if preloaded:
             command = PRELOADED.command("app.py")
             environment = DOWNLOADS.with_children() | environment
+        command = command or [sys.executable, "app.py"]
         if listener:  # passed on as systemd does
             command = [sys.executable, "-c", PASS_SOCKET, str(listener.fileno()), *command]
         self.port = int(environment.get("PORT", free_port()))
