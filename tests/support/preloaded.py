@@ -252,6 +252,7 @@ def _become(request: dict[str, Any], descriptors: list[int], defaults: dict[str,
             os.getpid = lambda: launcher
         os.environ.clear()
         os.environ.update(defaults | request["environment"])
+        tempfile.tempdir = None  # TMPDIR is read again
         sys.executable = os.environ.get(CHILDREN, sys.executable)
         os.chdir(request["folder"])
         if "MATPLOTLIBRC" in request["environment"]:
