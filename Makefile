@@ -86,7 +86,7 @@ logs:  ## follow the output of the containers
 train: $(VENV)/requirements  ## train on MSFT, log to MLflow, publish to modelFiles/
 	@$(BIN)/python modelTrain.py
 
-test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 12 minutes on two cores)
+test: $(VENV)/requirements-dev lint  ## lint, types and all tests (about 9 minutes on two cores)
 	@$(PYTEST)
 
 test-fast: $(VENV)/requirements-dev  ## the tests that take less than a second each (a minute on two cores)
