@@ -31,7 +31,7 @@ def plot_run(result: Backtest, losses: dict[str, list[float]], title: str) -> di
 def as_png(figure: Figure) -> bytes:
     """Return a figure as the content of a PNG file."""
     content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content)  # type: ignore[no-untyped-call]  # savefig draws twice
+    FigureCanvasAgg(figure).print_png(content)  # type: ignore[no-untyped-call]  # savefig would draw it twice
     return content.getvalue()
 
 

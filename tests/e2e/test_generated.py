@@ -153,7 +153,7 @@ def sent_by_hypothesis(bodies, kinds, examples, server, session):
 
 
 def distinct(recorded):
-    """Return the requests in their order, each once: Hypothesis generates many of them, as the empty one, again and again."""
+    """Return each request once, in their order: Hypothesis generates some of them many times."""
     return list({json.dumps(request): request for request in recorded}.values())
 
 

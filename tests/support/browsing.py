@@ -100,7 +100,8 @@ CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
 };
 """
 
-# The tab Monitoring is refreshed only when it is opened: no answer comes between two tests that share a page.
+# The tab Monitoring is refreshed only when it is opened: no answer comes between two tests that share a page. 5000 ms is PERIOD in
+# monitoring.js; if that changes, test_monitoring_refreshes_every_five_seconds_while_shown fails.
 NO_REFRESH = """{
   const { setTimeout } = window;
   window.setTimeout = (act, wait, ...more) => (wait === 5000 ? 0 : setTimeout(act, wait, ...more));
