@@ -159,8 +159,8 @@ class Forecaster:
         low, high = check_windows(windows)
         forecast = self.forecast_checked(windows, horizon)
         last_closes = forecast.last_closes
-        warnings = self._warnings(windows, low / last_closes, high / last_closes, forecast.volatility)
-        return replace(forecast, warnings=warnings)
+        forecast.warnings.extend(self._warnings(windows, low / last_closes, high / last_closes, forecast.volatility))
+        return forecast
 
     def forecast_checked(self, windows: Floats, horizon: int = 1) -> Forecast:
         """Forecast after windows (n, 60) that are known to be valid, without warnings."""
