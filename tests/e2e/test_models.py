@@ -65,7 +65,8 @@ def publish_again(model_dir, version, source=None):
 
 def of_both_workers(ask):
     """The answers of both workers to a question on a new connection. The id of a request begins with that of its worker."""
-    answers, end = {}, time.monotonic() + PATIENCE_SECONDS
+    answers: dict[str, requests.Response] = {}
+    end = time.monotonic() + PATIENCE_SECONDS
     while len(answers) < 2:
         assert time.monotonic() < end, "one worker answers alone"
         answer = ask()
