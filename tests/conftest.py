@@ -122,8 +122,17 @@ def trained_many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subpro
     """A folder with a training of two symbols and an unknown one, in two processes, and how it ended. Tests only read the folder."""
     from training import MANY, train_once
 
-    own = tmp_path_factory.getbasetemp()
-    return train_once(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own, *MANY, "--jobs", "2")
+    return train_once(tmp_path_factory, *MANY, "--jobs", "2")
+
+
+@pytest.fixture(scope="session")
+def trained_part(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a training of MSFT on the closes of PART. Tests only read the folder."""
+    from training import PART, train_once
+
+    folder, done = train_once(tmp_path_factory, *PART)
+    done.check_returncode()
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,20 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from disks import can_mount_alone
-from training import (
-    EMPTY_DATABASE,
-    PART,
-    PRELOADED,
-    SMALL,
-    after,
-    arguments,
-    begin,
-    copy_empty_database,
-    environment,
-    folder_of_run,
-    how,
-    train_once,
-)  # fmt: skip
+from training import EMPTY_DATABASE, PART, PRELOADED, SMALL, after, arguments, begin, copy_empty_database, environment, how
 
 from closes.snapshot import read_snapshot
 from forecast.split import split_in_time
@@ -38,14 +25,6 @@ from storage import sha256
 from tracking.kept import read_kept
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A folder with a model in it, which nobody changes."""
-    folder, done = train_once(folder_of_run(tmp_path_factory), *PART)
-    done.check_returncode()
-    return folder
 
 
 def published_whole(folder):
@@ -118,8 +97,8 @@ def test_database_locked_during_the_run_loses_nothing(tmp_path):
     assert list((tmp_path / "unlogged").iterdir()) == []
 
 
-def test_rejected_model_is_kept_while_the_database_is_locked(trained, tmp_path):
-    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+def test_rejected_model_is_kept_while_the_database_is_locked(trained_part, tmp_path):
+    shutil.copytree(trained_part, tmp_path, dirs_exist_ok=True)
     before = published_whole(tmp_path)
     closes = read_snapshot("MSFT").between("2019-06-01", "2022-12-28")
     lure = np.exp(0.02 * np.minimum(np.arange(len(closes)), split_in_time(len(closes)).calibration + 60))  # a rise that ends after the fit

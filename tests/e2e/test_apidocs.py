@@ -2,17 +2,14 @@
 
 import json
 
-from browsing import MARKS
+from browsing import MARKS, Watch
 
 pytestmark = MARKS
 
 
 def test_try_it_out_answers_a_forecast(browser, server):
-    asked, problems = [], []
     page = browser.new_page()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type in {"error", "warning"} else None)
+    watch = Watch(page)
     page.goto(f"{server}/apidocs")
     call = page.locator("#operations-forecast-predict")
     call.locator(".opblock-summary").first.click()
@@ -24,8 +21,8 @@ def test_try_it_out_answers_a_forecast(browser, server):
     answer = json.loads(shown.text_content() or "")
     page.close()
     assert [step["step"] for step in answer["path"]] == [1, 2, 3, 4, 5]
-    assert problems == []
-    assert all(url.startswith((server, "data:")) for url in asked)
+    assert watch.complaints == []
+    assert all(url.startswith((server, "data:")) for url in watch.requests)
 
 
 def test_documentation_fits_a_phone_and_the_dark_and_leads_back(browser, server):

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import requests
-from browsing import COUNT_PIXELS, KEEP_LABELS, MARKS, forecast_symbol, open_backtest, open_once, shown_at, violations
+from browsing import COUNT_PIXELS, KEEP_LABELS, MARKS, forecast_symbol, open_backtest, open_once, opened_or_resized, violations
 from playwright.sync_api import Page, expect
 from scipy.stats import binom
 
@@ -119,15 +119,7 @@ def opened_symbol(browser, tab_options, server):
 @pytest.fixture
 def symbol_at(request, server, width, scheme):
     """A symbol's calibration at a width and in a colour scheme: opened at the smallest width, else resized."""
-    if (width, scheme) == (320, "light"):
-        page = request.getfixturevalue("lent_page")
-        page.set_viewport_size({"width": width, "height": 844})
-        page.goto(f"{server}{SYMBOL}")
-        yield page
-    else:
-        page = request.getfixturevalue("opened_symbol")
-        with shown_at(page, width, scheme=scheme):
-            yield page
+    yield from opened_or_resized(request, server + SYMBOL, "opened_symbol", (width, scheme) == (320, "light"), width=width, scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

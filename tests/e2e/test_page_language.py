@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
-from browsing import MARKS, shown_at, violations, wait_drawn
+from browsing import MARKS, opened_or_resized, violations, wait_drawn
 from playwright.sync_api import expect
 
 from api import texts
@@ -169,15 +169,8 @@ def test_forecast_that_is_shown_after_back_is_kept_when_the_language_is_switched
 @pytest.fixture
 def example_at(request, server, width, scheme):
     """The page at a width and in a colour scheme: opened at the smallest width, else resized."""
-    if (width, scheme) == (390, "light"):
-        page = request.getfixturevalue("lent_page")
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto(server)
-        yield page
-    else:
-        page = request.getfixturevalue("example")
-        with shown_at(page, width, 900, scheme):
-            yield page
+    is_opened = (width, scheme) == (390, "light")
+    yield from opened_or_resized(request, server, "example", is_opened, width=width, height=900, scheme=scheme)
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from browsing import KEY, MARKS, Watch, open_once, shown, shown_at, small_controls, violations
+from browsing import KEY, MARKS, Watch, open_once, opened_or_resized, shown, small_controls, violations
 from playwright.sync_api import Page, Route, expect
 
 pytestmark = MARKS
@@ -305,15 +305,7 @@ def opened_list(browser, server):
 @pytest.fixture
 def list_at(request, server, width, scheme):
     """The list at a width and in a colour scheme: opened at the smallest width, else resized."""
-    if (width, scheme) == (320, "light"):
-        page = request.getfixturevalue("lent_page")
-        page.set_viewport_size({"width": width, "height": 844})
-        page.goto(f"{server}{SYMBOLS}")
-        yield page
-    else:
-        page = request.getfixturevalue("opened_list")
-        with shown_at(page, width, scheme=scheme):
-            yield page
+    yield from opened_or_resized(request, server + SYMBOLS, "opened_list", (width, scheme) == (320, "light"), width=width, scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

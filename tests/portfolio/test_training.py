@@ -9,20 +9,7 @@ import subprocess
 import psutil
 import pytest
 from disks import can_mount_alone
-from training import (
-    MANY,
-    PART,
-    PRELOADED,
-    after,
-    arguments,
-    begin,
-    copy_empty_database,
-    environment,
-    folder_of_run,
-    how,
-    train_here,
-    train_once,
-)  # fmt: skip
+from training import MANY, PART, PRELOADED, after, arguments, begin, copy_empty_database, environment, how, train_here
 
 from models.loading import load_forecaster
 from models.store import read_published, symbol_folder
@@ -86,11 +73,10 @@ def test_better_model_on_validation_days_is_published(trained):
         assert metadata["metrics"]["rmse_ratio"] == float(row["rmse_ratio"])
 
 
-def test_own_model_is_that_of_a_training_of_one_symbol(trained, tmp_path_factory):
+def test_own_model_is_that_of_a_training_of_one_symbol(trained, trained_part):
     folder, _ = trained
-    one_symbol, _ = train_once(folder_of_run(tmp_path_factory), *PART)
     assert leaderboard(folder)["MSFT"]["model"] == "own"
-    own, alone = read_published(symbol_folder(folder / "modelFiles", "MSFT")), read_published(one_symbol / "modelFiles")
+    own, alone = read_published(symbol_folder(folder / "modelFiles", "MSFT")), read_published(trained_part / "modelFiles")
     assert alone.metadata["symbol"] == "MSFT"
     assert own.metadata["metrics"] == alone.metadata["metrics"]
     assert own.metadata["calibration"] == alone.metadata["calibration"]

@@ -1,10 +1,6 @@
 """What the tests of the page share: a server, the requests of a page, and the usual steps on it."""
 
 import json
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +22,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )  # fmt: skip
-from serving import DOWNLOADS, PRELOADED
+from serving import starting
 
 from benchPage import find_chromium
 
@@ -110,35 +106,14 @@ NO_REFRESH = """{
 
 
 def serve(log: Path, **settings: str) -> Iterator[str]:
-    """A gunicorn on a free port, once it answers; its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WEB_CONCURRENCY": "1", "MLFLOW_UI": "off", "REQUEST_LOG": str(log)}
-    environment |= {"MLFLOW_UI_PORT": "1", "YAHOO_URL": "http://127.0.0.1:1"}  # nothing listens on port 1
-    environment |= {"DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
-    environment |= DOWNLOADS.with_children()
-    url = f"http://127.0.0.1:{port}"
-    with subprocess.Popen(PRELOADED.command("app.py"), cwd=PROJECT, env=environment | settings) as server:
-        try:
-            wait_for(url, server)
-            yield url
-        finally:
-            server.terminate()
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers; a busy machine may need a while for the imports."""
-    give_up = time.monotonic() + 120
-    while time.monotonic() < give_up:
-        assert server.poll() is None, f"the server ended with status {server.returncode}"
-        try:
-            requests.get(f"{url}/health", timeout=5).raise_for_status()
-        except (requests.ConnectionError, requests.Timeout):
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the server did not answer within 120 s")
+    """A service with one worker and without Yahoo Finance, once it answers; its address."""
+    own = {"REQUEST_LOG": str(log), "WEB_CONCURRENCY": "1", "YAHOO_URL": "http://127.0.0.1:1"}  # nothing listens on port 1
+    own |= {"DATA_CACHE_DIR": str(log.parent / "cache"), "XDG_CACHE_HOME": str(log.parent)}
+    services = starting(log.parent)
+    try:
+        yield next(services)(**own | settings).url
+    finally:
+        services.close()
 
 
 class Tab:
@@ -218,7 +193,8 @@ class KeptBrowser:
         if self._browser and self._playwright:
             self._browser.close()
             self._playwright.stop()
-        self.__init__()  # type: ignore[misc]
+        self._playwright = self._browser = None
+        self._tabs.clear()
 
 
 KEPT = KeptBrowser()
@@ -301,6 +277,27 @@ def shown_at(page: Page, width: int, height: int = 844, scheme: Literal["light",
         page.set_viewport_size(VIEWPORT)
         page.emulate_media(color_scheme="light")
         wait_drawn(page)
+
+
+def opened_or_resized(request: pytest.FixtureRequest, address: str, once: str, is_opened: bool, **size: Any) -> Iterator[Page]:
+    """The page at the size of a test: opened there, as at the smallest width in light, or one that is opened once and resized.
+
+    Args:
+        request: of the fixture that asks.
+        address: of the page.
+        once: the fixture of the page that is opened once.
+        is_opened: whether the page is opened at this size.
+        size: arguments of shown_at.
+    """
+    if is_opened:
+        page: Page = request.getfixturevalue("lent_page")
+        with shown_at(page, **size):
+            page.goto(address)
+            yield page
+    else:
+        page = request.getfixturevalue(once)
+        with shown_at(page, **size):
+            yield page
 
 
 def open_details(page: Page, summary: str) -> None:

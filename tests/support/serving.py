@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,7 +115,7 @@ class Service:
         return self.stderr.read()
 
 
-def starting(folder: Path, preloaded: bool = True) -> Iterator[Callable[..., Service]]:
+def starting(folder: Path, preloaded: bool = True) -> Generator[Callable[..., Service]]:
     """Yield a function that starts services in a folder; afterwards, kill those that still run.
 
     Preloaded ones start with a third of the work, and a test that is not about processes sees no difference.
@@ -127,10 +127,12 @@ def starting(folder: Path, preloaded: bool = True) -> Iterator[Callable[..., Ser
         services[-1].wait()
         return services[-1]
 
-    yield start_service
-    for service in services:
-        left = [*service.children(), psutil.Process(service.pid)] if service.process.poll() is None else []
-        for process in left:
-            process.kill()
-        service.process.wait()
-        service.stderr.close()
+    try:
+        yield start_service
+    finally:
+        for service in services:
+            left = [*service.children(), psutil.Process(service.pid)] if service.process.poll() is None else []
+            for process in left:
+                process.kill()
+            service.process.wait()
+            service.stderr.close()

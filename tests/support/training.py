@@ -102,14 +102,10 @@ def train_here(folder: Path, *options: str, check: bool = True) -> subprocess.Co
     return done
 
 
-def folder_of_run(factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that all workers of a test run share."""
+def train_once(factory: pytest.TempPathFactory, *options: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Run a training, unless another test of the run has. Return its folder, which nobody changes, and how it ended."""
     own = factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-def train_once(root: Path, *options: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Run a training in the folder of a test run, unless another test has. Return its folder, which nobody changes, and how it ended."""
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own  # that all workers share
     folder = root / f"trained-{hashlib.sha256(shlex.join(options).encode()).hexdigest()[:8]}"
     ending = folder / "ending.json"
     with FileLock(f"{folder}.lock"):

@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 import numpy as np
 import pytest
 from serving import free_port
-from training import PART, PRELOADED, after, copy_empty_database, environment, folder_of_run, train_here, train_once
+from training import PART, PRELOADED, after, copy_empty_database, environment, train_here
 
 from models.loading import load_forecaster
 from settings import PROJECT_DIR, Settings
@@ -97,9 +97,9 @@ def copied(original):
     return Path(shutil.copytree(original, original.with_name(f"{original.name} 2")))
 
 
-def test_training_in_a_copy_and_a_move_keep_everything_in_the_folder(tmp_path, tmp_path_factory):
+def test_training_in_a_copy_and_a_move_keep_everything_in_the_folder(tmp_path, trained_part):
     first, second, third = (tmp_path / name for name in ("o original", "a cópia", "movido"))
-    shutil.copytree(train_once(folder_of_run(tmp_path_factory), *PART)[0], first)
+    shutil.copytree(trained_part, first)
     repoint_if_moved(settings_of(first))
     assert lead_to(first)  # as if it was trained here
     shutil.copytree(first, second)
