@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 LOCK_FILE = ".lock"
 STALE_SECONDS = 86_400  # age after which a temporary folder belongs to a process that was killed
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)  # OSError.errno
@@ -111,6 +109,8 @@ def locked(folder: Path, wait: bool = True, name: str = LOCK_FILE) -> Iterator[N
     Raises:
         filelock.Timeout: another process holds the lock and `wait` is false.
     """
+    from filelock import FileLock  # imports asyncio: 2.6 MB that a worker does without
+
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / name, timeout=-1 if wait else 0, mode=FILE_MODE):
         yield

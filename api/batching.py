@@ -13,10 +13,10 @@ import numpy as np
 from gevent.event import AsyncResult
 
 from closes.series import Floats
+from errors import InvalidClosesError
 from forecast.forecaster import Forecast, Forecaster, check_windows
-from forecast.runtime import MANY
 
-MAX_BATCH = MANY - 1  # windows; the network runs this many without threads, and they fit into the processor's cache
+MAX_BATCH = 16  # windows; more are no faster per window, and take more memory and a longer turn of the event loop
 
 
 class Row(NamedTuple):
@@ -26,7 +26,7 @@ class Row(NamedTuple):
     row: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Request:
     """A window that waits for its Row."""
 
@@ -46,7 +46,6 @@ class Batcher:
         Raises:
             InvalidClosesError: the closes cannot be forecast.
         """
-        check_windows(window[None])  # before it joins a batch: an error there would fail the other requests
         request = Request(window)
         batch = self._waiting.setdefault(forecaster, [])
         batch.append(request)
@@ -73,13 +72,37 @@ class Batcher:
         if self._waiting.get(forecaster) is not batch:
             return
         del self._waiting[forecaster]
-        if not batch:
-            return
         try:
-            forecast = forecaster.forecast(np.array([request.window for request in batch]))
-        except BaseException as error:
-            for request in batch:
-                request.row.set_exception(error)
-            raise
-        for number, request in enumerate(batch):
-            request.row.set(Row(forecast, number))
+            _answer(forecaster, batch)
+        except InvalidClosesError:  # of some windows, which must not fail the others
+            _answer(forecaster, [request for request in batch if _is_valid(request)])
+
+
+def _answer(forecaster: Forecaster, batch: list[Request]) -> None:
+    """Forecast all windows of a batch and give each request its row, or the error.
+
+    Raises:
+        InvalidClosesError: some closes cannot be forecast; no request has its row yet.
+    """
+    if not batch:
+        return
+    try:
+        forecast = forecaster.forecast(np.array([request.window for request in batch]))
+    except InvalidClosesError:
+        raise
+    except BaseException as error:
+        for request in batch:
+            request.row.set_exception(error)
+        raise
+    for number, request in enumerate(batch):
+        request.row.set(Row(forecast, number))
+
+
+def _is_valid(request: Request) -> bool:
+    """Return whether the window of a request can be forecast. If it cannot, give the request the error."""
+    try:
+        check_windows(request.window[None])
+    except InvalidClosesError as error:
+        request.row.set_exception(error)
+        return False
+    return True

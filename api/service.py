@@ -4,9 +4,8 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache
@@ -48,16 +47,14 @@ PREDICT_ROUTE = "/predict"
 MAX_RECORDS = 256  # of symbols, 32 kB each; the least recently used one is evicted
 
 
-@dataclass(frozen=True)
-class RequestContext:
+class RequestContext(NamedTuple):
     """A request that is being answered: what the access log says of it, and when it began (time.perf_counter(), seconds)."""
 
     info: RequestInfo
     started: float
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The answer to a forecast request: the JSON object, and the columns of its line in the request log."""
 
     content: dict[str, Any]
@@ -116,9 +113,10 @@ class ForecastService:
             del asked  # the parsed body takes five times the memory of the array
             return self._forecast_many(windows, question, context.started, symbol)
         question = Question(asked.levels, asked.above, "horizon" in asked.model_fields_set)
-        window = np.array(asked.predict, np.float64)
+        window, horizon, symbol = np.array(asked.predict, np.float64), asked.horizon, asked.symbol
         ranges = None if asked.open is None else np.array([asked.open, asked.high, asked.low], np.float64).T
-        return self.forecast_one(window, asked.horizon, question, context.started, ranges, asked.symbol)
+        del asked  # before the request waits for its batch: the next request is parsed in memory that is still in the cache
+        return self.forecast_one(window, horizon, question, context.started, ranges, symbol)
 
     def forecast_one(
         self, window: Floats, horizon: int, question: Question, started: float, ranges: Floats | None = None, symbol: str | None = None

@@ -20,7 +20,6 @@ from functools import partial
 
 import numpy as np
 from cachetools import TLRUCache
-from filelock import FileLock, Timeout
 
 from closes.age import age_warnings
 from closes.cache import cache_file, read_cache
@@ -184,6 +183,8 @@ def _newest(closes: Closes, source: str, problem: str = "") -> Newest:
 @contextmanager
 def _locked(symbol: str, settings: Settings, deadline: float) -> Iterator[None]:
     """Hold the lock of a symbol over all workers; wait for it until `deadline` (time.monotonic()), then go on without it."""
+    from filelock import FileLock, Timeout  # 2.6 MB, only in workers that download
+
     folder = settings.DATA_CACHE_DIR
     lock = FileLock(folder / f".lock-{zlib.crc32(symbol.encode()) % LOCK_FILES}", timeout=max(0.0, deadline - time.monotonic()))
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,8 +23,7 @@ BEYOND_TEXT = (
 )
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What a request asks about a forecast.
 
     Attributes:
@@ -36,6 +35,9 @@ class Question:
     levels: Sequence[float] = LEVELS
     above: Sequence[float] = ()
     with_path: bool = False
+
+
+USUAL = Question()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Forecast:
     warnings: list[list[SeriesWarning]]
     distribution: Distribution
 
-    def as_dict(self, row: int, question: Question = Question()) -> dict[str, Any]:
+    def as_dict(self, row: int, question: Question = USUAL) -> dict[str, Any]:
         """Return the forecast of one window in the form of /predict.
 
         Args:

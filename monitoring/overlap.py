@@ -21,6 +21,7 @@ UNIT = 1e-5  # of the log returns in a key
 MAX_TOLERANCE = 100  # UNITs, 0.1%; two decimals at a price of 20 are 4 roundings of 0.025%
 TOLERANCE_SHARE = 0.2  # of the window's typical daily move: the keys of two successive days differ by about one such move
 PREFIX = "r"  # of a key; logs of earlier versions have hashes of 12 hexadecimal digits, which match exactly or not at all
+KEY = PREFIX + ".".join(["%d"] * len(SPANS))
 
 Cell = tuple[int, int]
 
@@ -29,7 +30,7 @@ def window_keys(window: Floats) -> tuple[str, str]:
     """Return the keys of closes 2 to 60 and of closes 1 to 59 of a window (60,)."""
     logs = np.log(window[_PLACES])
     later, earlier = np.rint((logs[:, :-1] - logs[:, 1:]) / UNIT).astype(np.int64).tolist()
-    return PREFIX + ".".join(map(str, later)), PREFIX + ".".join(map(str, earlier))
+    return KEY % tuple(later), KEY % tuple(earlier)
 
 
 class KeyIndex:

@@ -97,4 +97,6 @@ def test_serving_modules_import_nothing_heavy(module):
         "matplotlib",
         "pyarrow",
         "tqdm",
+        "filelock",
+        "asyncio",
     } & set(loaded)

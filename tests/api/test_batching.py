@@ -80,7 +80,22 @@ def test_invalid_window_fails_only_its_own_request(model):
     wrong[7] = np.nan
     first, second, third = answers([WINDOWS[0], wrong, WINDOWS[1]], model)
     assert isinstance(second, InvalidClosesError)
+    assert second.details == ["window 1, close 8: nan is not between 1e-100 and 1e+100"]
     assert [first["last_close"], third["last_close"]] == WINDOWS[:2, -1].tolist()
+
+
+def test_valid_windows_next_to_invalid_ones_share_a_run(model, sizes):
+    wrong = np.zeros(60)
+    given = answers([wrong, *WINDOWS[:3], wrong], model)
+    assert sizes == [5, 3]
+    assert [isinstance(answer, InvalidClosesError) for answer in given] == [True, False, False, False, True]
+    assert given[1:4] == [model.forecast(window[None]).as_dict(0) for window in WINDOWS[:3]]
+
+
+def test_batch_of_invalid_windows_fails_without_another_run(model, sizes):
+    given = answers([np.zeros(60)] * 2, model)
+    assert sizes == [2]
+    assert all(isinstance(answer, InvalidClosesError) for answer in given)
 
 
 def test_every_request_of_a_batch_that_fails_gets_the_error(model, monkeypatch):
@@ -146,7 +161,7 @@ def test_next_batch_is_run_by_its_own_first_request(model, sizes, monkeypatch):
     assert [row.forecast.last_closes[row.row] for row in rows] == WINDOWS[:4, -1].tolist()
 
 
-@pytest.mark.parametrize("size", [2, 16, batching.MAX_BATCH])
+@pytest.mark.parametrize("size", [2, batching.MAX_BATCH, 31])
 def test_full_batch_gives_the_answers_of_single_windows(model, sizes, size, monkeypatch):
     monkeypatch.setattr(batching, "MAX_BATCH", size)
     given = answers(WINDOWS[:size], model)

@@ -1,14 +1,17 @@
 """The direct path answers, logs and counts as Flask does."""
 
 import csv
+import gc
 import json
 import time
 
 import pytest
 from pydantic import SecretStr
 
+from api.body import PredictOne
 from app import create_app
 from closes.snapshot import read_snapshot
+from forecast.forecaster import Forecaster
 from monitoring.accesslog import AccessLog
 from server.head import Head
 from settings import Settings
@@ -146,3 +149,17 @@ def test_invalid_http_is_rejected_and_counted_but_not_logged(app, settings):
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": "The request is not valid HTTP.", "details": []}
     assert rows(settings) == []
     assert 'http_requests_total{method="other",route="unmatched",status="400"} 1.0' in app.test_client().get("/metrics").text
+
+
+def test_parsed_body_is_freed_before_the_forecast(app, monkeypatch):
+    """A worker with many connections has as many requests that wait for their batch."""
+    parsed: list[PredictOne] = []
+    forecast_one = Forecaster.forecast_one
+
+    def noted(self, *arguments):
+        parsed.extend(one for one in gc.get_objects() if type(one) is PredictOne)
+        return forecast_one(self, *arguments)
+
+    monkeypatch.setattr(Forecaster, "forecast_one", noted)
+    assert ask(app)[0] == "HTTP/1.1 200 OK"
+    assert parsed == []
