@@ -186,13 +186,22 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         body = body[len(BOM_UTF8) :]
     if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise RequestError(400, "The body is in UTF-16. JSON must be in UTF-8.")
+    usual: type[PredictOne | PredictMany] = PredictOne if len(body) < LARGE_BYTES else PredictMany
     try:
-        asked = PredictOne.model_validate_json(body)  # the usual case, in one step
+        asked = usual.model_validate_json(body)  # in one step
     except (ValidationError, OverflowError):
-        pass
-    else:
+        asked = _check_in_steps(body)
+    if isinstance(asked, PredictOne):
         check_ranges(asked)
-        return asked
+    return asked
+
+
+def _check_in_steps(body: bytes | bytearray) -> PredictOne | PredictMany:
+    """Parse a body, then validate it as what it looks like. This takes longer and says what is wrong.
+
+    Raises:
+        RequestError: 400, not JSON; 422, wrong shape or values, each named.
+    """
     try:
         content = from_json(body)
     except ValueError as error:

@@ -1,11 +1,9 @@
 """Reads the request log: its newest rows, and its parts from a position on. Columns that an older log lacks are None."""
 
-import csv
 import hashlib
-import io
 import os
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59", "model_symbol", "symbol"}
 WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
+READERS = {column: int if column in WHOLE_NUMBERS else float if column in NUMBERS else str for column in COLUMNS}
 BLOCK_BYTES = 64 * 1024
 HEAD_BYTES = 1024  # enough for a header
 SUMMARY_ROWS = 1000
@@ -60,18 +59,22 @@ def last_rows(descriptor: int, limit: int) -> list[dict[str, Any]]:
         text = os.pread(descriptor, end - position, position)
     lines = text.decode(errors="replace").split("\n")[:-1]  # the last piece is a line that is being written
     lines = lines[1:]  # the first piece is the header or the rest of a line
-    columns = read_columns(os.pread(descriptor, HEAD_BYTES, 0))
-    table: Iterable[list[str]] = csv.reader(io.StringIO("\n".join(lines[-limit:] if limit else [])), quoting=csv.QUOTE_NONE)
-    return [row for fields in table if (row := _parse(columns, fields))]
+    readers = [(column, READERS.get(column)) for column in read_columns(os.pread(descriptor, HEAD_BYTES, 0))]
+    return [row for line in lines[-limit:] if (row := _parse(readers, line.split(",")))] if limit else []
 
 
-def _parse(columns: tuple[str, ...], fields: list[str]) -> dict[str, Any] | None:
-    """Return a row by column, numbers as numbers and empty fields as None; None for a line that a crash has torn."""
+def _parse(readers: Sequence[tuple[str, type[int | float | str] | None]], fields: list[str]) -> dict[str, Any] | None:
+    """Return a row by column, numbers as numbers and empty fields as None; None for a line that a crash has torn.
+
+    Args:
+        readers: the columns of the file and the types of their values; None for a column that is not read.
+        fields: of the line.
+    """
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
     try:
-        for column, text in zip(columns, fields, strict=False):
-            if text and column in row:
-                row[column] = int(text) if column in WHOLE_NUMBERS else float(text) if column in NUMBERS else text
+        for (column, reader), text in zip(readers, fields, strict=False):
+            if text and reader:
+                row[column] = reader(text)
     except ValueError:
         return None
     return row if row["timestamp"] else None

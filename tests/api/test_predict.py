@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from log_rows import logged
 
+from api.body import LARGE_BYTES
 from api.errors import MAX_BODY_BYTES
 from app import STATE
 from closes.snapshot import read_ranges, read_snapshot
@@ -311,13 +312,20 @@ def test_unusable_ranges_leave_the_intervals_of_the_closes_with_a_warning(client
         ({"low": [-1.0] * 60}, "The body must have the form", ["low[0]: must be at least 0"]),
     ],
 )
-def test_invalid_ranges_are_rejected_naming_the_place(client, changed, error, details):
+@pytest.mark.parametrize("padding", [0, LARGE_BYTES])
+def test_invalid_ranges_are_rejected_naming_the_place(client, changed, error, details, padding):
     body = {name: value for name, value in (WINDOW_WITH_RANGES | changed).items() if value is not None}
-    answer = client.post("/predict", json=body)
+    answer = client.post("/predict", data=json.dumps(body) + " " * padding, content_type="application/json")
     assert answer.status_code == 422
     assert answer.json["error"].startswith(error)
     for given, expected in zip(answer.json["details"], details, strict=False):
         assert given.startswith(expected)
+
+
+def test_large_body_with_one_window_is_one_forecast(client):
+    body = json.dumps(WINDOW_WITH_RANGES) + " " * LARGE_BYTES
+    large, plain = client.post("/predict", data=body, content_type="application/json"), client.post("/predict", json=WINDOW_WITH_RANGES)
+    assert large.json["intervals"] == plain.json["intervals"]
 
 
 def test_batch_takes_no_ranges(client):
