@@ -109,7 +109,7 @@ def locked(folder: Path, wait: bool = True, name: str = LOCK_FILE) -> Iterator[N
     Raises:
         filelock.Timeout: another process holds the lock and `wait` is false.
     """
-    from filelock import FileLock  # imports asyncio: 2.6 MB that a worker does without
+    from filelock import FileLock  # imports asyncio: 2.6 MB that a worker needs only for downloads
 
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / name, timeout=-1 if wait else 0, mode=FILE_MODE):

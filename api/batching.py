@@ -5,6 +5,7 @@ arrived before it runs the batch, so no request waits for a batch to fill. A row
 batch is run by one model.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -15,6 +16,7 @@ from gevent.event import AsyncResult
 from closes.series import Floats
 from errors import InvalidClosesError
 from forecast.forecaster import Forecast, Forecaster, check_windows
+from processData import WINDOW
 
 MAX_BATCH = 16  # windows; more are no faster per window, and take more memory and a longer turn of the event loop
 
@@ -60,6 +62,8 @@ class Batcher:
         except BaseException:
             self._leave(forecaster, batch, request)
             raise
+        finally:
+            del request, batch  # the traceback of an error would hold the windows until the next garbage collection
 
     def _leave(self, forecaster: Forecaster, batch: list[Request], request: Request) -> None:
         """Remove a request whose greenlet ends from a batch that waits. If it was to run the batch, another greenlet does."""
@@ -72,30 +76,25 @@ class Batcher:
         if self._waiting.get(forecaster) is not batch:
             return
         del self._waiting[forecaster]
+        valid = _valid(batch)
+        if not valid:
+            return
         try:
-            _answer(forecaster, batch)
-        except InvalidClosesError:  # of some windows, which must not fail the others
-            _answer(forecaster, [request for request in batch if _is_valid(request)])
+            forecast = forecaster.forecast(np.array([request.window for request in valid]))
+        except BaseException as error:
+            for request in valid:
+                request.row.set_exception(error)
+            raise
+        for number, request in enumerate(valid):
+            request.row.set(Row(forecast, number))
 
 
-def _answer(forecaster: Forecaster, batch: list[Request]) -> None:
-    """Forecast all windows of a batch and give each request its row, or the error.
-
-    Raises:
-        InvalidClosesError: some closes cannot be forecast; no request has its row yet.
-    """
-    if not batch:
-        return
-    try:
-        forecast = forecaster.forecast(np.array([request.window for request in batch]))
-    except InvalidClosesError:
-        raise
-    except BaseException as error:
-        for request in batch:
-            request.row.set_exception(error)
-        raise
-    for number, request in enumerate(batch):
-        request.row.set(Row(forecast, number))
+def _valid(batch: list[Request]) -> list[Request]:
+    """Return the requests whose windows can be forecast. The others get their errors, so that they do not fail the batch."""
+    with suppress(InvalidClosesError):
+        check_windows(np.array([request.window for request in batch]).reshape(-1, WINDOW))  # one check for all is much faster
+        return batch
+    return [request for request in batch if _is_valid(request)]
 
 
 def _is_valid(request: Request) -> bool:

@@ -5,7 +5,7 @@ pydantic checks in microseconds and refuses what Flask's JSON accepts: NaN, infi
 
 import threading
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, Any
 
 from flask import g, request
@@ -27,7 +27,7 @@ SHAPES = f'{{"predict": [{WINDOW} closes]}} for one window, or {{"predict": [[{W
 MAX_WINDOWS = 1024  # in a batch
 MAX_LEVELS, MAX_PRICES = 9, 20  # in `levels` and in `above`
 MAX_HELD_BYTES = 16 * 1024 * 1024  # of all bodies that a worker holds
-LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn
+LARGE_BYTES = 64 * 1024  # size from which a body waits for its turn and is most likely a batch
 READ_BYTES = 64 * 1024
 RETRY_SECONDS = 1  # after which a client that found the worker full should try again
 
@@ -186,10 +186,12 @@ def check_body(body: bytes | bytearray) -> PredictOne | PredictMany:
         body = body[len(BOM_UTF8) :]
     if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         raise RequestError(400, "The body is in UTF-16. JSON must be in UTF-8.")
+    # A batch of more than about 60 windows is large. Whatever fails is parsed again.
     usual: type[PredictOne | PredictMany] = PredictOne if len(body) < LARGE_BYTES else PredictMany
-    try:
+    asked: PredictOne | PredictMany | None = None
+    with suppress(ValidationError, OverflowError):
         asked = usual.model_validate_json(body)  # in one step
-    except (ValidationError, OverflowError):
+    if asked is None:
         asked = _check_in_steps(body)
     if isinstance(asked, PredictOne):
         check_ranges(asked)

@@ -115,7 +115,7 @@ class ForecastService:
         question = Question(asked.levels, asked.above, "horizon" in asked.model_fields_set)
         window, horizon, symbol = np.array(asked.predict, np.float64), asked.horizon, asked.symbol
         ranges = None if asked.open is None else np.array([asked.open, asked.high, asked.low], np.float64).T
-        del asked  # before the request waits for its batch: the next request is parsed in memory that is still in the cache
+        del asked  # so that parsing the next request reuses this memory, which is still in the cache
         return self.forecast_one(window, horizon, question, context.started, ranges, symbol)
 
     def forecast_one(

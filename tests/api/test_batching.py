@@ -1,5 +1,8 @@
 """Concurrent requests share a run of the network: each gets its own answer, even if others fail."""
 
+import gc
+import weakref
+
 import gevent
 import numpy as np
 import pytest
@@ -87,15 +90,38 @@ def test_invalid_window_fails_only_its_own_request(model):
 def test_valid_windows_next_to_invalid_ones_share_a_run(model, sizes):
     wrong = np.zeros(60)
     given = answers([wrong, *WINDOWS[:3], wrong], model)
-    assert sizes == [5, 3]
+    assert sizes == [3]
     assert [isinstance(answer, InvalidClosesError) for answer in given] == [True, False, False, False, True]
+    assert given[4].details[0].startswith("window 1, close 1: 0.0 ")
+    assert given[0] is not given[4]
     assert given[1:4] == [model.forecast(window[None]).as_dict(0) for window in WINDOWS[:3]]
 
 
-def test_batch_of_invalid_windows_fails_without_another_run(model, sizes):
+def test_batch_of_invalid_windows_fails_without_a_run(model, sizes):
     given = answers([np.zeros(60)] * 2, model)
-    assert sizes == [2]
+    assert sizes == []
     assert all(isinstance(answer, InvalidClosesError) for answer in given)
+
+
+def test_valid_windows_are_freed_after_the_error_of_an_invalid_one(model):
+    batcher, contexts = Batcher(), []
+
+    def ask(window):
+        try:
+            batcher.forecast(model, window)
+        except InvalidClosesError as error:
+            contexts.append(error.__context__)
+
+    windows = [np.zeros(60), *(window.copy() for window in WINDOWS[:2])]
+    valid = [weakref.ref(window) for window in windows[1:]]
+    gc.disable()  # which would free them now and then
+    try:
+        gevent.joinall([gevent.spawn(ask, window) for window in windows], timeout=10)
+        del windows
+        assert contexts == [None]
+        assert [reference() is None for reference in valid] == [True, True]
+    finally:
+        gc.enable()
 
 
 def test_every_request_of_a_batch_that_fails_gets_the_error(model, monkeypatch):

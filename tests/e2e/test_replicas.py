@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-from serving import Service, free_port, listens, starting, wait_until
+from serving import Service, free_port, starting, wait_until
 
 from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
@@ -46,6 +48,16 @@ def configuration(port, http_port, replicas):
     return ports + text.replace(looked_up, f"\t\tto {addresses}\n")
 
 
+def has_certificate(port, authority):
+    """Whether Caddy shows the certificate of its own authority. It listens before it has one."""
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        with socket.create_connection(("localhost", port), 5) as plain, context.wrap_socket(plain, server_hostname="localhost"):
+            return True
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def site(tmp_path):
     """A site whose replicas share the request log, the cache and the models."""
@@ -61,7 +73,7 @@ def site(tmp_path):
             ["caddy", "run", "--adapter", "caddyfile", "--config", "Caddyfile"], cwd=tmp_path, env=os.environ | own, stderr=stderr
         )
     authority = tmp_path / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-    wait_until(lambda: listens(port) and authority.exists(), 30, "Caddy")
+    wait_until(lambda: has_certificate(port, authority), 30, "Caddy's certificate")
     yield Site(port, http_port, authority, replicas)
     caddy.terminate()
     caddy.wait(30)
