@@ -11,7 +11,7 @@ import pytest
 import urllib3
 from browsing import CHROMIUM, DRAWN_AT, MARKS, Watch, forecast_symbol, open_backtest, open_monitoring, redrawn
 from playwright.sync_api import expect, sync_playwright
-from serving import free_port, listens, starting, wait_until
+from serving import free_port, has_certificate, listens, starting, wait_until
 
 from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
@@ -118,7 +118,10 @@ def proxy(request, services, tmp_path_factory):
     own = {"XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "HOME": str(folder)}
     with (folder / "stderr.txt").open("w") as stderr:
         process = subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=stderr)
-    wait_until(lambda: listens(proxy.port) and (proxy.certificate is None or proxy.certificate.exists()), 30, "the proxy")
+    if proxy.certificate is None:
+        wait_until(lambda: listens(proxy.port), 30, "the proxy")
+    else:
+        wait_until(lambda: has_certificate(proxy.port, proxy.certificate, HOST), 30, "the proxy's certificate")
     yield proxy
     process.terminate()
     process.wait(30)

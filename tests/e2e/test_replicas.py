@@ -3,15 +3,13 @@
 import os
 import shutil
 import signal
-import socket
-import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import requests
-from serving import Service, free_port, starting, wait_until
+from serving import Service, free_port, has_certificate, starting, wait_until
 
 from closes.snapshot import read_snapshot
 from settings import PROJECT_DIR
@@ -46,16 +44,6 @@ def configuration(port, http_port, replicas):
     addresses = " ".join(f"127.0.0.1:{replica.port}" for replica in replicas)
     ports = f"{{\n\tadmin off\n\tskip_install_trust\n\thttp_port {http_port}\n\thttps_port {port}\n}}\n"
     return ports + text.replace(looked_up, f"\t\tto {addresses}\n")
-
-
-def has_certificate(port, authority):
-    """Whether Caddy shows the certificate of its own authority. It listens before it has one."""
-    try:
-        context = ssl.create_default_context(cafile=authority)
-        with socket.create_connection(("localhost", port), 5) as plain, context.wrap_socket(plain, server_hostname="localhost"):
-            return True
-    except OSError:
-        return False
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -42,6 +43,16 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def has_certificate(port: int, authority: Path, host: str = "localhost") -> bool:
+    """Return whether a server has a certificate of an authority. Caddy listens before it has one."""
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as plain, context.wrap_socket(plain, server_hostname=host):
+            return True
+    except OSError:
+        return False
 
 
 def answers(url: str) -> bool:
