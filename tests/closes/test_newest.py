@@ -195,8 +195,9 @@ def test_concurrent_requests_make_one_download(newest, yahoo):
     yahoo.behave("late")
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(newest.of, ["MSFT"] * 20))
-    assert {id(one) for one in found} == {id(found[0])}
-    assert (found[0].closes.source, yahoo.calls) == ("yahoo", 1)
+    assert yahoo.calls == 1
+    for one in found:  # one that comes just as the download ends may read it from the cache on disk
+        assert (one.closes.source, one.closes.fingerprint, one.warnings) == ("yahoo", found[0].closes.fingerprint, found[0].warnings)
 
 
 @pytest.fixture
