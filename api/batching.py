@@ -16,7 +16,6 @@ from gevent.event import AsyncResult
 from closes.series import Floats
 from errors import InvalidClosesError
 from forecast.forecaster import Forecast, Forecaster, check_windows
-from processData import WINDOW
 
 MAX_BATCH = 16  # windows; more are no faster per window, and take more memory and a longer turn of the event loop
 
@@ -92,7 +91,7 @@ class Batcher:
 def _valid(batch: list[Request]) -> list[Request]:
     """Return the requests whose windows can be forecast. The others get their errors, so that they do not fail the batch."""
     with suppress(InvalidClosesError):
-        check_windows(np.array([request.window for request in batch]).reshape(-1, WINDOW))  # one check for all is much faster
+        check_windows(np.array([request.window for request in batch]))  # one check for all is much faster
         return batch
     return [request for request in batch if _is_valid(request)]
 

@@ -88,8 +88,7 @@ class NewestCloses:
         """
         check_symbol(symbol)
         symbol = symbol.upper()
-        lookup = self._recall(symbol) or self._run_in_thread(self._read_fresh, symbol) or self._wait_and_look(symbol)
-        self._keep(symbol, lookup)
+        lookup = self._keep(symbol, self._recall(symbol) or self._run_in_thread(self._read_fresh, symbol) or self._wait_and_look(symbol))
         if isinstance(lookup.outcome, ForecastError):
             raise type(lookup.outcome)(str(lookup.outcome), lookup.outcome.details)
         return lookup.outcome
@@ -99,11 +98,11 @@ class NewestCloses:
         with self._lookups_lock:
             return self._lookups.get(symbol)
 
-    def _keep(self, symbol: str, lookup: Lookup) -> None:
-        """Keep a lookup in memory until it expires or is evicted."""
+    def _keep(self, symbol: str, lookup: Lookup) -> Lookup:
+        """Keep a lookup in memory until it expires or is evicted. Return it, or the one that another request has kept meanwhile."""
         with self._lookups_lock:
-            if self._lookups.get(symbol) is not lookup:
-                self._lookups[symbol] = lookup
+            kept: Lookup = self._lookups.setdefault(symbol, lookup)
+            return kept
 
     def _wait_and_look(self, symbol: str) -> Lookup:
         """Wait for other downloads, then look again: one of them may have fetched this symbol."""

@@ -15,9 +15,9 @@ COLUMNS = (
     "low_80", "high_80", "low_95", "high_95", "model_version", "closes_2_60", "closes_1_59", "last_return",
     "model_symbol", "symbol",
 )  # fmt: skip
-NUMBERS = frozenset(COLUMNS) - {"timestamp", "model_version", "closes_2_60", "closes_1_59", "model_symbol", "symbol"}
+TEXTS = frozenset({"timestamp", "model_version", "closes_2_60", "closes_1_59", "model_symbol", "symbol"})
 WHOLE_NUMBERS = frozenset({"status", "windows", "horizon"})
-READERS = {column: int if column in WHOLE_NUMBERS else float if column in NUMBERS else str for column in COLUMNS}
+READERS = {column: str if column in TEXTS else int if column in WHOLE_NUMBERS else float for column in COLUMNS}
 BLOCK_BYTES = 64 * 1024
 HEAD_BYTES = 1024  # enough for a header
 SUMMARY_ROWS = 1000
